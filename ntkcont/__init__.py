@@ -1,0 +1,78 @@
+"""Bifurcation diagrams of dynamical systems and recurrent networks, annotated with the neural tangent kernel.
+
+Names are resolved on first use, so that ``import ntkcont`` stays fast: numba, jax, sympy, scipy.linalg and matplotlib
+load only when something needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ntkcont.errors import ConvergenceError, FileFormatError, InputError
+from ntkcont.status import Status
+
+if TYPE_CHECKING:
+    from ntkcont import ntk, plot
+    from ntkcont.continuation.driver import continuation, iterate
+    from ntkcont.continuation.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
+    from ntkcont.continuation.settings import ContinuationSettings
+    from ntkcont.dynamics.cycles import cycle_envelope
+    from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
+    from ntkcont.dynamics.simulate import simulate
+    from ntkcont.models import classics
+    from ntkcont.models.model import Model
+    from ntkcont.models.networks import LowRank, RateRNN
+    from ntkcont.ntk.annotate import annotate
+    from ntkcont.results.branch import Branch
+    from ntkcont.results.io import load
+    from ntkcont.results.signatures import Signatures
+    from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+
+__version__ = "0.1.0"
+
+# name: module that holds it (a name equal to the module's last part is the module itself)
+_LAZY = {
+    "Model": "models.model",
+    "RateRNN": "models.networks",
+    "LowRank": "models.networks",
+    "classics": "models.classics",
+    "continuation": "continuation.driver",
+    "iterate": "continuation.driver",
+    "ContinuationSettings": "continuation.settings",
+    "Fold": "continuation.events",
+    "Hopf": "continuation.events",
+    "BranchPoint": "continuation.events",
+    "PeriodDoubling": "continuation.events",
+    "NeimarkSacker": "continuation.events",
+    "UserZero": "continuation.events",
+    "simulate": "dynamics.simulate",
+    "find_fixed_points": "dynamics.fixed_points",
+    "FixedPoints": "dynamics.fixed_points",
+    "cycle_envelope": "dynamics.cycles",
+    "Branch": "results.branch",
+    "SpecialPoint": "results.special_points",
+    "SpecialPoints": "results.special_points",
+    "Signatures": "results.signatures",
+    "load": "results.io",
+    "annotate": "ntk.annotate",
+    "ntk": "ntk",
+    "plot": "plot",
+}
+
+__all__ = ["ConvergenceError", "FileFormatError", "InputError", "Status", "__version__", *_LAZY]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        msg = f"module 'ntkcont' has no attribute {name!r}"
+        raise AttributeError(msg)
+    module = importlib.import_module(f"ntkcont.{_LAZY[name]}")
+    is_module = _LAZY[name].rsplit(".", 1)[-1] == name and not hasattr(module, name)
+    value = module if is_module else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,24 @@
+"""How a continuation ended: an enumeration whose values say what happened and what to do."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.StrEnum):
+    """Outcome of a continuation in one direction; the value is the message for the user."""
+
+    BOUND = "reached the end of p_span"
+    CLOSED = "the branch returned to its start (closed branch)"
+    EVENT = "stopped at the requested special point"
+    CALLBACK = "stopped by the stop function"
+    MAX_STEPS = "stopped after max_steps; raise ContinuationSettings.max_steps to go on"
+    MIN_STEP = "the corrector failed at ds_min; check the derivatives with model.check(x), or lower ds_min"
+    NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"
+    RHS_ERROR = "the right-hand side raised an exception; the branch up to there is kept"
+    INTERRUPTED = "interrupted by the user; the branch up to there is kept"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the branch ended for a reason that needs no action."""
+        return self in {Status.BOUND, Status.CLOSED, Status.EVENT, Status.CALLBACK}
