@@ -14,9 +14,9 @@ from ntkcont.status import Status
 
 if TYPE_CHECKING:
     from ntkcont import ntk, plot
-    from ntkcont.continuation.driver import continuation, iterate
-    from ntkcont.continuation.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
-    from ntkcont.continuation.settings import ContinuationSettings
+    from ntkcont.pathfollowing.driver import continuation, iterate
+    from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
+    from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
@@ -37,15 +37,15 @@ _LAZY = {
     "RateRNN": "models.networks",
     "LowRank": "models.networks",
     "classics": "models.classics",
-    "continuation": "continuation.driver",
-    "iterate": "continuation.driver",
-    "ContinuationSettings": "continuation.settings",
-    "Fold": "continuation.events",
-    "Hopf": "continuation.events",
-    "BranchPoint": "continuation.events",
-    "PeriodDoubling": "continuation.events",
-    "NeimarkSacker": "continuation.events",
-    "UserZero": "continuation.events",
+    "continuation": "pathfollowing.driver",
+    "iterate": "pathfollowing.driver",
+    "ContinuationSettings": "pathfollowing.settings",
+    "Fold": "pathfollowing.events",
+    "Hopf": "pathfollowing.events",
+    "BranchPoint": "pathfollowing.events",
+    "PeriodDoubling": "pathfollowing.events",
+    "NeimarkSacker": "pathfollowing.events",
+    "UserZero": "pathfollowing.events",
     "simulate": "dynamics.simulate",
     "find_fixed_points": "dynamics.fixed_points",
     "FixedPoints": "dynamics.fixed_points",
