@@ -11,34 +11,17 @@ import contextlib
 import functools
 import hashlib
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numba
-import platformdirs
+
+from ntkcont.cache_folder import user_cache
 
 logger = logging.getLogger("ntkcont")
-
-
-@functools.cache
-def user_cache() -> Path:
-    """Return the folder for compiled code: ``NTKCONT_CACHE_DIR``, the user's cache folder, or a temporary one."""
-    wanted = os.environ.get("NTKCONT_CACHE_DIR") or platformdirs.user_cache_dir("ntkcont", appauthor=False)
-    path = Path(wanted)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError:
-        fallback = Path(tempfile.mkdtemp(prefix="ntkcont-"))
-        logger.warning("cannot write to the cache folder %s: compiled code goes to %s for this run", path, fallback)
-        return fallback
-    return path
 
 
 def versions_tag() -> str:
@@ -60,12 +43,12 @@ def kernel_cache() -> Path:
 @contextlib.contextmanager
 def numba_cache(path: Path) -> Iterator[None]:
     """Let numba put what is decorated inside this context into `path`."""
-    before = numba.config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue]
-    numba.config.CACHE_DIR = str(path)  # pyright: ignore[reportAttributeAccessIssue]
+    before = numba.config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
+    numba.config.CACHE_DIR = str(path)  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before  # pyright: ignore[reportAttributeAccessIssue]
+        numba.config.CACHE_DIR = before  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
 
 
 def inner(function: Callable[..., Any]) -> Any:
