@@ -1,0 +1,1 @@
+"""What a continuation returns: data, views and files; no algorithms."""

@@ -1,0 +1,117 @@
+"""What keeps results as they were computed: read-only arrays and dicts, and equality in which nan equals nan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ntkcont.errors import InputError
+
+T = TypeVar("T")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed; ``dict(d)`` gives a copy that can.
+
+    It is a real dict, so that ``json.dumps`` and ``isinstance(d, dict)`` do what one expects.
+    """
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        msg = "results are read-only; change a copy, dict(d)"
+        raise TypeError(msg)
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
+    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)  # pickle would otherwise fill it through __setitem__
+
+    def __copy__(self) -> FrozenDict:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenDict:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return same(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def read_only(value: Any) -> NDArray[Any]:
+    """Return `value` as an array that nobody else can write to; copies unless it already is one.
+
+    An array that is read-only and owns its memory is shared, so that a branch derived from another costs no copy.
+    """
+    a = np.asarray(value)
+    if a is value and a.base is None and not a.flags.writeable:
+        return a
+    a = np.array(a, order="C")
+    a.flags.writeable = False
+    return a
+
+
+def array(value: Any, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Return `value` as a read-only array of the given dtype and shape (None: any length), or raise InputError."""
+    try:
+        given = np.asarray(value)
+        if np.iscomplexobj(given) and not np.issubdtype(np.dtype(dtype), np.complexfloating):
+            msg = f"{name}: complex numbers were given; it must be real"
+            raise InputError(msg)
+        if given.dtype == dtype:
+            a = read_only(given)
+        else:
+            a = given.astype(dtype)
+            a.flags.writeable = False
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        msg = f"{name}: {type(value).__name__} cannot be read as an array of {np.dtype(dtype).name}; give numbers"
+        raise InputError(msg) from None
+    if a.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, a.shape, strict=True)):
+        wanted = "(" + ", ".join("any" if w is None else str(w) for w in shape) + ("," if len(shape) == 1 else "") + ")"
+        msg = f"{name}: shape {a.shape} was given; it must be {wanted}"
+        raise InputError(msg)
+    return a
+
+
+def frozen(value: Any) -> Any:
+    """Return a read-only deep copy of nested dicts, lists, numbers and arrays; numpy scalars become numbers."""
+    if isinstance(value, FrozenDict):
+        return value
+    if isinstance(value, Mapping):
+        return FrozenDict({str(k): frozen(v) for k, v in value.items()})
+    if isinstance(value, tuple | list):
+        return tuple(frozen(v) for v in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
+        a = read_only(value)
+        return a if a.ndim else a.item()
+    return value
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two nested values hold the same data: same dtypes, shapes and bits, with nan equal to nan."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.dtype != b.dtype or a.shape != b.shape:
+            return False
+        return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float | complex) and isinstance(b, float | complex):
+        return a == b or (a != a and b != b)
+    return bool(a == b)
+
+
+def construct(cls: type[T], fields: dict[str, Any]) -> T:
+    """Call the class with keywords: what unpickling a frozen result does, so that it is checked and frozen again."""
+    return cls(**fields)

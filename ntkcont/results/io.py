@@ -1,0 +1,294 @@
+"""Branches in ``.npz`` files: a versioned JSON header and plain arrays, written atomically, read without pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import secrets
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.errors import FileFormatError, InputError
+from ntkcont.results.branch import Branch
+from ntkcont.results.signatures import Signatures
+from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+
+FORMAT = "ntkcont branch"
+VERSION = 1
+
+_ARRAYS = ("p", "x", "s", "tangent", "eigenvalues", "stable", "n_unstable")
+
+
+# ---------------------------------------------------------------- nested values to JSON and arrays
+
+
+class _Packer:
+    """Turns nested values into JSON; arrays go beside it, under numbered keys."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    def array(self, value: Any, where: str) -> str:
+        a = np.asarray(value)
+        if a.dtype.kind not in "fcbiuUS":
+            msg = f"{where}: an array of dtype {a.dtype} cannot be saved; keep numbers or text"
+            raise InputError(msg)
+        key = f"a{len(self.arrays)}"
+        self.arrays[key] = a
+        return key
+
+    def pack(self, value: Any, where: str) -> Any:
+        if value is None or isinstance(value, bool | str | int):
+            return str(value) if isinstance(value, str) else value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"$float": repr(value)}
+        if isinstance(value, complex):
+            return {"$complex": [self.pack(value.real, where), self.pack(value.imag, where)]}
+        if isinstance(value, np.generic):
+            return self.pack(value.item(), where)
+        if isinstance(value, np.ndarray):
+            return {"$array": self.array(value, where)}
+        if isinstance(value, dict):
+            items = {str(k): self.pack(v, f"{where}[{k!r}]") for k, v in value.items()}
+            return {"$dict": items} if any(key.startswith("$") for key in items) else items
+        if isinstance(value, tuple | list):
+            return [self.pack(v, f"{where}[{i}]") for i, v in enumerate(value)]
+        msg = f"{where}: {type(value).__name__} cannot be saved; keep numbers, text, arrays, lists and dicts"
+        raise InputError(msg)
+
+
+def _unpack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if isinstance(value, list):
+        return tuple(_unpack(v, arrays) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (key, inner), *_ = value.items()
+        if key == "$float":
+            return float(inner)
+        if key == "$complex":
+            real, imag = (_unpack(part, arrays) for part in inner)
+            return complex(real, imag)
+        if key == "$array":
+            return arrays[inner]
+        if key == "$dict":
+            return {k: _unpack(v, arrays) for k, v in inner.items()}
+    return {k: _unpack(v, arrays) for k, v in value.items()}
+
+
+# ---------------------------------------------------------------- atomic files
+
+
+def write_atomically(path: Path, write: Any, what: str) -> None:
+    """Call ``write(file)`` on a temporary file beside `path`, flush it to disk and rename it: all or nothing.
+
+    Raises
+    ------
+    OSError
+        With the path, the cause and what to do; a file that was there before is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise _not_written(path, error, what) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _not_written(path, error, what) from error
+        raise
+
+
+def _not_written(path: Path, error: OSError, what: str) -> OSError:
+    reason = error.strerror or str(error) or type(error).__name__
+    before = "the file that was there is unchanged" if path.exists() else "nothing was written"
+    message = f"{path}: {what} could not be written ({reason}); {before}; free space or choose another folder"
+    return type(error)(error.errno, message)
+
+
+# ---------------------------------------------------------------- branches
+
+
+def save(branch: Branch, path: str | os.PathLike[str]) -> Path:
+    """Write a branch to a ``.npz`` file.
+
+    Parameters
+    ----------
+    branch : Branch
+        Everything but ``branch.model`` is written, bit for bit.
+    path : path-like
+        The file; an existing one is replaced only when the new one is complete on disk.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If the provenance or a special point holds something that is neither a number, text nor an array.
+    OSError
+        If the file cannot be written; the message says why, and an older file is left alone.
+
+    Notes
+    -----
+    The file is a zip archive of ``.npy`` arrays. ``header`` is a JSON text: ``format``, ``version``, names, status,
+    provenance and special points, in which ``{"$array": key}`` stands for an array of that key.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> branch.save("b.npz")            # doctest: +SKIP
+    >>> nc.load("b.npz") == branch      # doctest: +SKIP
+    True
+    """
+    path = Path(path)
+    packer = _Packer()
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    header["branch"] = {
+        "kind": branch.kind,
+        "free": branch.free,
+        "states": packer.pack(branch.states, "states"),
+        "params": packer.pack(branch.params, "params"),
+        "status": branch.status.name,
+        "ends": [end.name for end in branch.ends],
+        "provenance": packer.pack(branch.provenance, "provenance"),
+    }
+    header["arrays"] = {name: packer.array(getattr(branch, name), name) for name in _ARRAYS}
+    header["special_points"] = [_pack_point(point, branch, packer) for point in branch.special_points]
+    header["ntk"] = None
+    if branch.ntk is not None:
+        header["ntk"] = {
+            "arrays": {name: packer.array(a, f"ntk.{name}") for name, a in branch.ntk.arrays.items()},
+            "metadata": packer.pack(branch.ntk.metadata, "ntk.metadata"),
+        }
+    text = np.array(json.dumps(header, allow_nan=False))
+
+    def write(file: IO[bytes]) -> None:
+        np.savez(file, allow_pickle=False, header=text, **packer.arrays)
+
+    write_atomically(path, write, "the branch")
+    return path
+
+
+_POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint))
+_SHARED = ("states", "free", "kind")  # nearly always those of the branch: written only where they differ
+
+
+def _pack_point(point: SpecialPoint, branch: Branch, packer: _Packer) -> dict[str, Any]:
+    packed = {}
+    for field in _POINT_FIELDS:
+        value = getattr(point, field)
+        if field in _SHARED and value == getattr(branch, field):
+            continue
+        packed[field] = packer.pack(value, f"special_points[{point.name!r}].{field}")
+    return packed
+
+
+def load(path: str | os.PathLike[str]) -> Branch:
+    """Read a branch that `Branch.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Branch
+        Equal to the one that was saved; ``branch.model`` is None.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not ours, damaged, or of a newer version; the message names it and says what to do.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    if not path.exists():
+        msg = f"{path}: there is no such file; check the path"
+        raise FileNotFoundError(msg)
+    if path.is_dir():
+        msg = f"{path}: this is a folder; give a file that branch.save wrote"
+        raise FileFormatError(msg)
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise _not_ours(path)
+        with archive:
+            if "header" not in archive.files:
+                raise _not_ours(path)
+            header = _header(path, archive["header"])
+            arrays = {key: archive[key] for key in archive.files if key != "header"}
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
+        if isinstance(error, FileFormatError | PermissionError):
+            raise
+        with path.open("rb") as file:
+            is_zip = file.read(4) == b"PK\x03\x04"
+        if not is_zip:
+            raise _not_ours(path) from error
+        raise _damaged(path, error) from error
+    for a in arrays.values():
+        a.flags.writeable = False
+    try:
+        return _branch(header, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _header(path: Path, array: NDArray[Any]) -> dict[str, Any]:
+    try:
+        header = json.loads(str(array))
+        if header["format"] != FORMAT:
+            raise _not_ours(path)
+        version = int(header["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _not_ours(path) from error
+    if version > VERSION:
+        msg = f"{path}: written in format version {version}, this ntkcont reads up to {VERSION}; upgrade ntkcont"
+        raise FileFormatError(msg)
+    return header
+
+
+def _branch(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Branch:
+    from ntkcont.status import Status
+
+    saved: dict[str, Any] = {key: _unpack(value, arrays) for key, value in header["branch"].items()}
+    saved["status"] = Status[saved["status"]]
+    saved["ends"] = tuple(Status[name] for name in saved["ends"])
+    columns: dict[str, Any] = {name: arrays[header["arrays"][name]] for name in _ARRAYS}
+    points = []
+    for packed in header["special_points"]:
+        fields = {key: _unpack(value, arrays) for key, value in packed.items()}
+        points.append(SpecialPoint(**{name: saved[name] for name in _SHARED} | fields))
+    ntk = None
+    if header["ntk"] is not None:
+        names = header["ntk"]["arrays"]
+        ntk = Signatures({name: arrays[key] for name, key in names.items()}, _unpack(header["ntk"]["metadata"], arrays))
+    return Branch(**saved, **columns, special_points=SpecialPoints(points), ntk=ntk)
+
+
+def _not_ours(path: Path) -> FileFormatError:
+    return FileFormatError(f"{path}: not a branch file of ntkcont; give a .npz file that branch.save wrote")
+
+
+def _damaged(path: Path, error: Exception) -> FileFormatError:
+    reason = str(error).strip("'\"") or type(error).__name__
+    return FileFormatError(f"{path}: the file is damaged ({reason}); compute the branch again or take a backup")

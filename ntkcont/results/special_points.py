@@ -1,0 +1,274 @@
+"""Special points of a branch: where they are, what they are, and the evidence for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.errors import InputError, unknown_name
+from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
+from ntkcont.results.labels import ALIASES, LABELS, canonical, canonical_name
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SpecialPoint:
+    """A located special point and its evidence.
+
+    Parameters
+    ----------
+    label : str
+        One of `ntkcont.results.labels.LABELS`; aliases (``SN``, ``HB``, ``TR``) are read.
+    name : str
+        Label and number along the branch, such as ``"H1"``; user zeros may have their own name.
+    p : float
+        Value of the free parameter.
+    x : ndarray, shape (n,)
+        State.
+    s : float
+        Arclength on the branch.
+    omega : float or None
+        Critical frequency: Im lambda at a Hopf point (rad per unit of time), the angle of the multiplier at a
+        Neimark-Sacker point (rad); None elsewhere.
+    tangent : ndarray, shape (n+1,)
+        (dx/ds, dp/ds) in original units.
+    eigenvalues : ndarray of complex, shape (n,)
+        Of the Jacobian (flows) or multipliers (maps).
+    bracket : (float, float)
+        Arclengths between which the test function changed sign.
+    residual : float
+        Norm of the defining system at the point.
+    test_value : float
+        Test function at the point.
+    converged : bool
+        Whether Newton on the defining system was accepted; otherwise the point comes from bisection.
+    multiplicity : int
+        Dimension of the critical eigenspace, default 1.
+    vectors : mapping of str to ndarray, shape (n,)
+        Critical vectors, ``"v"`` right and ``"w"`` left; may be complex or absent.
+    free : str
+        Name of the free parameter.
+    params : mapping
+        All parameters at the point, the free one included.
+    states : tuple of str
+        Names of the n states.
+    kind : {"flow", "map"}
+        Kind of the model.
+    normal_form : mapping
+        Coefficients of the normal form, as far as computed.
+    ntk : mapping or None
+        Kernel signatures at the point, with the regular factors.
+
+    Raises
+    ------
+    InputError
+        If a label is unknown or shapes disagree.
+    """
+
+    label: str
+    name: str
+    p: float
+    x: Real
+    s: float
+    omega: float | None = None
+    tangent: Real
+    eigenvalues: Complex
+    bracket: tuple[float, float]
+    residual: float
+    test_value: float
+    converged: bool
+    multiplicity: int = 1
+    vectors: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    free: str
+    params: Mapping[str, float]
+    states: tuple[str, ...]
+    kind: Literal["flow", "map"] = "flow"
+    normal_form: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    ntk: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        def put(field: str, value: Any) -> None:
+            object.__setattr__(self, field, value)
+
+        put("label", canonical(self.label))
+        put("name", str(self.name))
+        states = tuple(self.states)
+        n = len(states)
+        put("states", states)
+        put("x", array(self.x, "x", np.float64, (n,)))
+        put("tangent", array(self.tangent, "tangent", np.float64, (n + 1,)))
+        put("eigenvalues", array(self.eigenvalues, "eigenvalues", np.complex128, (n,)))
+        for field in ("p", "s", "residual", "test_value"):
+            put(field, float(getattr(self, field)))
+        put("omega", None if self.omega is None else float(self.omega))
+        put("converged", bool(self.converged))
+        put("multiplicity", int(self.multiplicity))
+        try:
+            low, high = (float(value) for value in self.bracket)
+        except (TypeError, ValueError):
+            msg = f"bracket: got {self.bracket!r}; it must be two arclengths, (left, right)"
+            raise InputError(msg) from None
+        put("bracket", (low, high))
+        if self.kind not in ("flow", "map"):
+            msg = f"kind: {self.kind!r} is unknown; it may be 'flow' or 'map'"
+            raise InputError(msg)
+        vectors = {}
+        for name, vector in self.vectors.items():
+            dtype = np.complex128 if np.iscomplexobj(vector) else np.float64
+            vectors[name] = array(vector, f"vectors[{name!r}]", dtype, (n,))
+        put("vectors", FrozenDict(vectors))
+        put("params", FrozenDict({name: float(value) for name, value in self.params.items()}))
+        put("normal_form", frozen(dict(self.normal_form)))
+        put("ntk", None if self.ntk is None else frozen(dict(self.ntk)))
+
+    def __getitem__(self, name: str) -> float:
+        if name in self.states:
+            return float(self.x[self.states.index(name)])
+        if name == self.free:
+            return self.p
+        if name in self.params:
+            return self.params[name]
+        raise unknown_name(argument="name", got=name, allowed=[*self.states, *self.params])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SpecialPoint):
+            return NotImplemented
+        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return construct, (SpecialPoint, {f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+    def __copy__(self) -> SpecialPoint:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SpecialPoint:
+        return self
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value:.6g}" for name, value in zip(self.states[:4], self.x, strict=False))
+        more = ", ..." if len(self.states) > 4 else ""
+        omega = "" if self.omega is None else f"; omega={self.omega:.6g}"
+        evidence = f"residual {self.residual:.1e}" + ("" if self.converged else ", NOT converged")
+        return f"<{self.name}, {LABELS[self.label]}, at {self.free}={self.p:.10g}: {shown}{more}{omega}; {evidence}>"
+
+
+class SpecialPoints(Sequence[SpecialPoint]):
+    """The special points of a branch, in order of arclength.
+
+    ``points[0]`` and slices, ``points["H1"]`` by name, ``points("H")`` all of one label; aliases are read.
+
+    Parameters
+    ----------
+    points : iterable of SpecialPoint
+        Default none.
+    """
+
+    __slots__ = ("_points",)
+
+    def __init__(self, points: Iterable[SpecialPoint] = ()) -> None:
+        self._points = tuple(points)
+        for point in self._points:
+            if not isinstance(point, SpecialPoint):
+                msg = f"points: {type(point).__name__} was given; each must be a SpecialPoint"
+                raise InputError(msg)
+
+    @overload
+    def __getitem__(self, index: int | str) -> SpecialPoint: ...
+    @overload
+    def __getitem__(self, index: slice) -> SpecialPoints: ...
+    def __getitem__(self, index: int | str | slice) -> SpecialPoint | SpecialPoints:
+        if isinstance(index, slice):
+            return SpecialPoints(self._points[index])
+        if not isinstance(index, str):
+            return self._points[index]
+        found = [point for point in self._points if point.name == index]
+        found = found or [point for point in self._points if point.name == canonical_name(index)]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            choose = f"choose by number or by label, points({found[0].label!r})"
+            msg = f"special point: {len(found)} are called {index!r}; {choose}"
+            raise InputError(msg)
+        if not self._points:
+            msg = f"special point: {index!r} was asked for; this branch has none"
+            raise InputError(msg)
+        if index in LABELS or index in ALIASES:
+            label = canonical(index)
+            msg = f"special point: {index!r} is a label; all of them are points({label!r}), one is points['{label}1']"
+            raise InputError(msg)
+        raise unknown_name(argument="special point", got=index, allowed=self.names)
+
+    def __call__(self, label: str) -> SpecialPoints:
+        """Return the points of one label (aliases are read), possibly none."""
+        wanted = canonical(label)
+        return SpecialPoints(point for point in self._points if point.label == wanted)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __iter__(self) -> Iterator[SpecialPoint]:
+        return iter(self._points)
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, str):
+            return any(point.name in (item, canonical_name(item)) for point in self._points)
+        return item in self._points
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label of each point."""
+        return tuple(point.label for point in self._points)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each point."""
+        return tuple(point.name for point in self._points)
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame with one row per point (needs the extra ``io``)."""
+        from ntkcont.results.tables import special_points_dataframe
+
+        return special_points_dataframe(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SpecialPoints):
+            return NotImplemented
+        return self._points == other._points
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpecialPoints, (self._points,)
+
+    def __repr__(self) -> str:
+        from ntkcont.results.tables import special_points_text
+
+        return special_points_text(self)
+
+    def _repr_html_(self) -> str:
+        from ntkcont.results.tables import special_points_html
+
+        return special_points_html(self)
+
+
+def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
+    """Order points by arclength and number them anew per label: H1, H2, LP1, ...
+
+    A name that is not label and number (that of a user zero) is kept.
+    """
+    counts: dict[str, int] = {}
+    result = []
+    for point in sorted(points, key=lambda each: each.s):
+        counts[point.label] = counts.get(point.label, 0) + 1
+        stem = point.name.rstrip("0123456789")
+        name = f"{point.label}{counts[point.label]}" if stem == point.label else point.name
+        result.append(point if name == point.name else dataclasses.replace(point, name=name))
+    return SpecialPoints(result)
