@@ -1,0 +1,223 @@
+"""Reading the arguments of a rate network: each array checked, copied and made read-only, or one clear sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ntkcont.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+def frozen_array(value: Any, argument: str) -> Array:
+    """Return `value` as a new read-only C-contiguous float64 array of finite numbers."""
+    try:
+        array = np.array(value, dtype=float, order="C")
+    except (TypeError, ValueError):
+        msg = f"{argument}: {type(value).__name__} was given, which is not an array of numbers; give a float array"
+        raise InputError(msg) from None
+    if not np.all(np.isfinite(array)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        msg = f"{argument}: the entry at {where} is {array[where]}; give finite numbers"
+        raise InputError(msg)
+    array.setflags(write=False)
+    return array
+
+
+@dataclasses.dataclass(frozen=True, init=False, eq=False)
+class LowRank:
+    """Weights ``W = U @ V.T`` of low rank, kept as their factors; the factors are what is trained.
+
+    Parameters
+    ----------
+    U, V : array_like, shape (n, r)
+        ``W[i, j] = sum_k U[i, k] V[j, k]``; no factor 1/n is added.
+
+    Raises
+    ------
+    InputError
+        A factor is no matrix of finite numbers, or their shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ntkcont as nc
+    >>> W = nc.LowRank(np.ones((4, 1)), np.full((4, 1), 0.5))
+    >>> W.shape, W.rank
+    ((4, 4), 1)
+    """
+
+    U: Array
+    V: Array
+
+    def __init__(self, U: ArrayLike, V: ArrayLike) -> None:
+        u, v = frozen_array(U, "U"), frozen_array(V, "V")
+        if u.ndim != 2 or u.shape != v.shape or u.size == 0:
+            msg = f"LowRank: U has shape {u.shape} and V {v.shape}; both must be (n, r), with W = U @ V.T"
+            raise InputError(msg)
+        object.__setattr__(self, "U", u)
+        object.__setattr__(self, "V", v)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of W, (n, n)."""
+        return self.U.shape[0], self.U.shape[0]
+
+    @property
+    def rank(self) -> int:
+        """Number r of columns of U and V."""
+        return self.U.shape[1]
+
+    def dense(self) -> Array:
+        """Return W as an array, shape (n, n)."""
+        return self.U @ self.V.T
+
+    def __repr__(self) -> str:
+        return f"LowRank(n={self.U.shape[0]}, rank={self.rank})"
+
+
+def read_weights(W: Any) -> Any:
+    """Return W as a read-only array, a :class:`LowRank`, or a CSR array with read-only arrays."""
+    if isinstance(W, LowRank):
+        return W
+    if hasattr(W, "tocsr"):
+        from scipy import sparse
+
+        csr = sparse.csr_array(W, dtype=float, copy=True)
+        csr.sum_duplicates()
+        _square(tuple(csr.shape or ()))
+        csr.data = frozen_array(csr.data, "W")
+        csr.indices.setflags(write=False)
+        csr.indptr.setflags(write=False)
+        return csr
+    array = frozen_array(W, "W")
+    _square(array.shape)
+    return array
+
+
+def _square(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        msg = f"W: shape {shape} was given; it must be square, (n, n), with W[i, j] the weight from unit j to unit i"
+        raise InputError(msg)
+
+
+def read_mask(mask: Any, n: int) -> Array | None:
+    """Return the mask as a read-only float array, shape (n, n)."""
+    if mask is None:
+        return None
+    array = frozen_array(mask.toarray() if hasattr(mask, "toarray") else mask, "mask")
+    if array.shape != (n, n):
+        msg = f"mask: shape {array.shape} was given; W is ({n}, {n}), so the mask must be ({n}, {n})"
+        raise InputError(msg)
+    return array
+
+
+def read_sign(sign: Any, n: int) -> Array | None:
+    """Return the signs of the presynaptic units as a read-only float array, shape (n,)."""
+    if sign is None:
+        return None
+    array = frozen_array(sign, "sign")
+    if array.shape != (n,):
+        msg = f"sign: shape {array.shape} was given; give one sign per presynaptic unit (column of W), shape ({n},)"
+        raise InputError(msg)
+    if not np.all(np.abs(array) == 1.0):
+        i = int(np.flatnonzero(np.abs(array) != 1.0)[0])
+        msg = f"sign: the entry {i} is {array[i]:g}; each must be +1 (excitatory) or -1 (inhibitory)"
+        raise InputError(msg)
+    return array
+
+
+def per_unit(value: Any, n: int, argument: str, low: float, high: float = np.inf) -> Array:
+    """Return a scalar or per-unit quantity in (low, high] as a read-only array, shape (n,)."""
+    array = frozen_array(value, argument)
+    if array.shape not in ((), (n,)):
+        msg = f"{argument}: shape {array.shape} was given; give one number, or one per unit, shape ({n},)"
+        raise InputError(msg)
+    array = np.broadcast_to(array, (n,)).copy()
+    if not np.all((array > low) & (array <= high)):
+        i = int(np.flatnonzero(~((array > low) & (array <= high)))[0])
+        interval = f"in ({low:g}, {high:g}]" if np.isfinite(high) else f"larger than {low:g}"
+        msg = f"{argument}: the value {array[i]:g} (unit {i}) was given; it must be {interval}"
+        raise InputError(msg)
+    array.setflags(write=False)
+    return array
+
+
+def read_vector(value: Any, n: int, argument: str) -> Array:
+    """Return a vector with one entry per unit as a read-only array, zeros if None."""
+    array = frozen_array(np.zeros(n) if value is None else value, argument)
+    if array.shape != (n,):
+        msg = f"{argument}: shape {array.shape} was given; the network has {n} units, so give shape ({n},)"
+        raise InputError(msg)
+    return array
+
+
+def read_input_weights(W_in: Any, n: int) -> Array | None:
+    """Return W_in as a read-only array, shape (n, d)."""
+    if W_in is None:
+        return None
+    array = frozen_array(W_in, "W_in")
+    if array.ndim != 2 or array.shape[0] != n or array.size == 0:
+        hint = "; give its transpose, W_in.T" if array.ndim == 2 and array.shape[1] == n else ""
+        hint = f"; give W_in[:, None] for one input (shape ({n}, 1))" if array.shape == (n,) else hint
+        msg = (
+            f"W_in: shape {array.shape} was given; the network has {n} units, so it must be ({n}, d) for d inputs{hint}"
+        )
+        raise InputError(msg)
+    return array
+
+
+def read_readout(W_out: Any, n: int) -> Array | None:
+    """Return W_out as a read-only array, shape (m, n)."""
+    if W_out is None:
+        return None
+    array = frozen_array(W_out, "W_out")
+    if array.ndim != 2 or array.shape[1] != n or array.size == 0:
+        hint = "; give its transpose, W_out.T" if array.ndim == 2 and array.shape[0] == n else ""
+        msg = f"W_out: shape {array.shape} was given; with {n} units and m outputs it must be (m, {n}){hint}"
+        raise InputError(msg)
+    return array
+
+
+def read_inputs(inputs: Any, W_in: Array | None) -> dict[str, Array]:
+    """Return the named input vectors, each of shape (d,)."""
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping) or not all(isinstance(name, str) and name for name in inputs):
+        msg = f"inputs: {type(inputs).__name__} was given; give a mapping from names to vectors, {{'stim': [1.0, 0.0]}}"
+        raise InputError(msg)
+    if W_in is None:
+        if not inputs:
+            return {}
+        msg = "inputs: there is no W_in for them to act through; give W_in of shape (n, d), or np.eye(n)"
+        raise InputError(msg)
+    d = W_in.shape[1]
+    read = {}
+    for name, vector in inputs.items():
+        array = frozen_array(vector, f"inputs[{name!r}]")
+        if array.shape != (d,) and not (d == 1 and array.shape == ()):
+            msg = f"inputs[{name!r}]: shape {array.shape} was given; W_in has {d} columns, so give shape ({d},)"
+            raise InputError(msg)
+        read[name] = frozen_array(array.reshape(d), name)
+    if "gain" in read:
+        msg = "inputs: 'gain' is the parameter that multiplies W already; choose another name for this input"
+        raise InputError(msg)
+    return read
+
+
+def read_states(states: Sequence[str] | None, n: int, taken: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the units, z0, z1, ... if None."""
+    names = tuple(f"z{i}" for i in range(n)) if states is None else tuple(states)
+    if isinstance(states, str) or len(names) != n or len(set(names)) != n or not all(isinstance(s, str) for s in names):
+        msg = f"states: {states!r} was given; give {n} different names, one per unit"
+        raise InputError(msg)
+    for name in taken:
+        if name in names:
+            msg = f"inputs: {name!r} is the name of a unit already; rename the input, or the units with states="
+            raise InputError(msg)
+    return names
