@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ntkcont import ntk, plot
     from ntkcont.pathfollowing.driver import continuation, iterate
     from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
+    from ntkcont.pathfollowing.extend import extend
     from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
@@ -39,6 +40,7 @@ _LAZY = {
     "classics": "models.classics",
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",
+    "extend": "pathfollowing.extend",
     "ContinuationSettings": "pathfollowing.settings",
     "Fold": "pathfollowing.events",
     "Hopf": "pathfollowing.events",

@@ -8,6 +8,7 @@ import enum
 class Status(enum.StrEnum):
     """Outcome of a continuation in one direction; the value is the message for the user."""
 
+    START = "this end is the start of the continuation"
     BOUND = "reached the end of p_span"
     CLOSED = "the branch returned to its start (closed branch)"
     EVENT = "stopped at the requested special point"
@@ -21,4 +22,4 @@ class Status(enum.StrEnum):
     @property
     def ok(self) -> bool:
         """Whether the branch ended for a reason that needs no action."""
-        return self in {Status.BOUND, Status.CLOSED, Status.EVENT, Status.CALLBACK}
+        return self in {Status.START, Status.BOUND, Status.CLOSED, Status.EVENT, Status.CALLBACK}

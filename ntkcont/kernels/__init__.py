@@ -1,0 +1,1 @@
+"""Compiled kernels: numba only, arrays in and out."""

@@ -1,0 +1,1 @@
+"""Following branches: stepping, detection, location; the verbs are in ``driver``."""

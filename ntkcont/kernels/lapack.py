@@ -1,0 +1,103 @@
+"""LAPACK from inside numba, by function pointer.
+
+scipy exports the addresses of its LAPACK; calling them directly needs no copy and no compilation of
+``numpy.linalg``, returns real and imaginary parts without a complex cast, and keeps the kernels cacheable because the
+addresses arrive as an argument (the array :func:`addresses` returns).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import get_cython_function_address, intrinsic
+
+from ntkcont.kernels.cache import inner
+
+GETRF, GETRS, GEEV = 0, 1, 2
+
+
+@functools.cache
+def addresses() -> np.ndarray:
+    """Return the addresses of dgetrf, dgetrs and dgeev, int64, in the order of the constants of this module."""
+    names = ("dgetrf", "dgetrs", "dgeev")
+    found = [get_cython_function_address("scipy.linalg.cython_lapack", name) for name in names]
+    return np.array(found, dtype=np.int64)
+
+
+@intrinsic
+def _call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: ARG001
+    """Call the C function at `address` with a tuple of integer addresses as its pointer arguments."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count = signature.args[1].count
+        pointer = ir.IntType(8).as_pointer()
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [pointer] * count).as_pointer())
+        builder.call(function, [builder.inttoptr(builder.extract_value(args[1], i), pointer) for i in range(count)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, pointers), codegen
+
+
+@inner
+def lu_factor(lapack, a, piv):
+    """Factor the C-ordered square `a` in place; return the sign of its determinant (0: singular, nan: not finite).
+
+    LAPACK sees the transpose, which :func:`lu_solve` takes into account.
+    """
+    n = a.shape[0]
+    ints = np.empty(2, np.int32)
+    ints[0] = n
+    ints[1] = 0
+    b = ints.ctypes.data
+    _call(lapack[GETRF], (b, b, a.ctypes.data, b, piv.ctypes.data, b + 4))
+    sign = 1.0
+    for i in range(n):
+        if piv[i] != i + 1:
+            sign = -sign
+        if a[i, i] < 0.0:
+            sign = -sign
+        elif a[i, i] == 0.0:
+            return 0.0
+        elif np.isnan(a[i, i]):
+            return np.nan
+    return sign
+
+
+@inner
+def lu_solve(lapack, lu, piv, b):
+    """Overwrite `b`, shape (n,), with the solution of ``a x = b``."""
+    ints = np.empty(4, np.int32)
+    ints[0] = lu.shape[0]
+    ints[1] = 1
+    ints[2] = 0
+    ints[3] = 84  # 'T': the factors are those of the transpose
+    i = ints.ctypes.data
+    _call(lapack[GETRS], (i + 12, i, i + 4, lu.ctypes.data, i, piv.ctypes.data, b.ctypes.data, i, i + 8))
+    return ints[2]
+
+
+@inner
+def eigenvalues(lapack, a, wr, wi, work):
+    """Write the eigenvalues of `a` (destroyed) to `wr` + i `wi`; return LAPACK's info.  `work`: at least 4 n long."""
+    n = a.shape[0]
+    if n == 1:
+        wr[0] = a[0, 0]
+        wi[0] = 0.0
+        return 0
+    ints = np.empty(5, np.int32)
+    ints[0] = n
+    ints[1] = work.shape[0]
+    ints[2] = 0
+    ints[3] = 78  # 'N': no eigenvectors
+    ints[4] = 1
+    i = ints.ctypes.data
+    none, w = i + 12, work.ctypes.data
+    _call(
+        lapack[GEEV],
+        (none, none, i, a.ctypes.data, i, wr.ctypes.data, wi.ctypes.data, w, i + 16, w, i + 16, w, i + 4, i + 8),
+    )
+    return ints[2]

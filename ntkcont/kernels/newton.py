@@ -1,0 +1,125 @@
+"""Newton's method on ``F(x, q) = 0`` with one linear constraint, in scaled variables.
+
+Scaled variables are ``y = z / d`` with ``z = (x, q)`` and ``d = (sqrt(n) * state scale, parameter scale)``: the inner
+product ``<u, u>/n + p^2`` of scaled states is then Euclidean in y, and every column of the bordered matrix has the same
+meaning whatever the units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import float64, int64, types
+
+from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
+from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.lapack import lu_factor, lu_solve
+
+# outcomes of one correction
+CONVERGED, DIVERGED, NOT_FINITE = 0, 1, 2
+
+
+@inner
+def parameters(p0, direction, q, p):
+    """Fill `p`, shape (2 M,): the parameter values at q, then the direction."""
+    m = p0.shape[0]
+    for j in range(m):
+        p[j] = p0[j] + q * direction[j]
+        p[m + j] = direction[j]
+
+
+@inner
+def system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq):
+    """Evaluate F, its Jacobian `a` and its derivative `fq` at z = (x, q); maps subtract the identity."""
+    n = z.shape[0] - 1
+    parameters(p0, direction, z[n], p)
+    x = z[:n]
+    rhs(f, x, p, c)
+    jac(a, x, p, c)
+    dfdp(fq, x, p, c)
+    if is_map:
+        for i in range(n):
+            f[i] -= x[i]
+            a[i, i] -= 1.0
+
+
+@inner
+def bordered(a, fq, d, tau, big):
+    """Fill `big`, shape (n+1, n+1), with the Jacobian in scaled variables and `tau` as the last row."""
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(n):
+            big[i, j] = a[i, j] * d[j]
+        big[i, n] = fq[i] * d[n]
+    for j in range(n + 1):
+        big[n, j] = tau[j]
+
+
+@inner
+def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b):
+    """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` stay those of the last iterate.
+
+    Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix).
+    The second correction must not be larger than the first: a test against jumping to another branch.
+    """
+    n = z.shape[0] - 1
+    first = 0.0
+    last = 0.0
+    sign = 0.0
+    for it in range(max_iter):
+        system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+        bordered(a, fq, d, tau, big)
+        s = 0.0
+        for i in range(n):
+            b[i] = -f[i]
+            s += f[i]
+        t = 0.0
+        for j in range(n + 1):
+            t -= tau[j] * (z[j] - zref[j]) / d[j]
+        b[n] = t
+        if not np.isfinite(s):
+            return NOT_FINITE, it, first, sign
+        sign = lu_factor(lapack, big, piv)
+        if np.isnan(sign):
+            return NOT_FINITE, it, first, sign
+        if sign == 0.0:
+            return DIVERGED, it, first, sign
+        lu_solve(lapack, big, piv, b)
+        size = 0.0
+        for j in range(n + 1):
+            size += b[j] * b[j]
+        size = np.sqrt(size)
+        if not np.isfinite(size):
+            return NOT_FINITE, it, first, sign
+        for j in range(n + 1):
+            z[j] += b[j] * d[j]
+        if it == 0:
+            first = size
+        if size <= tol:
+            return CONVERGED, it + 1, first, sign
+        if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
+            return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign
+        last = size
+    return DIVERGED, max_iter, first, sign
+
+
+@entry(
+    types.Tuple((int64, int64, float64))(
+        RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, int64[::1],
+        VECTOR, VECTOR, VECTOR, VECTOR, float64, int64, VECTOR, MATRIX, VECTOR,
+    )
+)  # fmt: skip
+def correct_point(
+    rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, f, a, fq
+):  # fmt: skip
+    """Correct one point: `z` becomes the solution, `f`, `a`, `fq` are F, its Jacobian and dF/dq there."""
+    n = z.shape[0] - 1
+    p = np.empty(2 * p0.shape[0])
+    big = np.empty((n + 1, n + 1))
+    piv = np.empty(n + 1, np.int32)
+    b = np.empty(n + 1)
+    outcome, iterations, first, _ = correct(
+        rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b
+    )
+    if outcome == CONVERGED:
+        system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+    return outcome, iterations, first

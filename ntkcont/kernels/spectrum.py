@@ -1,0 +1,71 @@
+"""Eigenvalues at a point, and the integer counts that reveal what happened between two points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels.cache import inner
+from ntkcont.kernels.lapack import eigenvalues
+
+# columns of the counts
+N_UNSTABLE, REAL_PLUS, COMPLEX, AUX, TANGENT_SIGN, ORIENTATION = 0, 1, 2, 3, 4, 5
+N_COUNTS = 6
+
+
+@inner
+def count(wr, wi, is_map, counts):
+    """Fill the spectral columns of `counts` from the eigenvalues (multipliers for maps).
+
+    REAL_PLUS: real eigenvalues > 0 (multipliers > 1).  COMPLEX: non-real ones beyond the stability boundary.
+    AUX: maps, real multipliers < -1; flows, the parity of the number of pairs with a real negative sum, which changes
+    at a Hopf point (a complex pair) and at a neutral saddle (a real pair).
+    """
+    n = wr.shape[0]
+    real_plus = 0
+    cplx = 0
+    aux = 0
+    for i in range(n):
+        if is_map:
+            if wi[i] == 0.0:
+                if wr[i] > 1.0:
+                    real_plus += 1
+                elif wr[i] < -1.0:
+                    aux += 1
+            elif wr[i] * wr[i] + wi[i] * wi[i] > 1.0:
+                cplx += 1
+        elif wi[i] == 0.0:
+            if wr[i] > 0.0:
+                real_plus += 1
+            for j in range(i):
+                if wi[j] == 0.0 and wr[i] + wr[j] < 0.0:
+                    aux += 1
+        elif wr[i] > 0.0:
+            cplx += 1
+        elif wi[i] > 0.0 and wr[i] < 0.0:
+            aux += 1
+    counts[REAL_PLUS] = real_plus
+    counts[COMPLEX] = cplx
+    if is_map:
+        counts[N_UNSTABLE] = real_plus + cplx + aux
+        counts[AUX] = aux
+    else:
+        counts[N_UNSTABLE] = real_plus + cplx
+        counts[AUX] = aux % 2
+
+
+@inner
+def spectrum(lapack, a, is_map, copy, work, wr, wi, counts):
+    """Write the eigenvalues of `a` (for maps: of a + I) to `wr`, `wi` and their counts to `counts`."""
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(n):
+            copy[i, j] = a[i, j]
+        if is_map:
+            copy[i, i] += 1.0
+    info = eigenvalues(lapack, copy, wr, wi, work)
+    if info != 0:
+        for i in range(n):
+            wr[i] = np.nan
+            wi[i] = np.nan
+    count(wr, wi, is_map, counts)
+    return info

@@ -1,0 +1,241 @@
+"""Pseudo-arclength continuation: many steps in one call, arrays in and out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import float64, int64, types
+
+from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
+from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.lapack import lu_factor, lu_solve
+from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, parameters, system
+from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
+
+# why `advance` returned
+RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES = 0, 1, 2, 3, 4
+
+# layout of `control`: the numbers that steer a run and survive between calls
+DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT = range(9)
+N_CONTROL = 9
+
+
+@inner
+def unit_tangent(lapack, big, piv, tau):
+    """Unit tangent (scaled variables) from the factored bordered matrix; False if it is singular.
+
+    It is oriented along the last row of that matrix.  Putting the new tangent in that row would not change the sign of
+    the determinant (their product is positive), so this sign, of det [[F_x, F_q], [tau]], changes only at branch points.
+    """
+    n = tau.shape[0] - 1
+    for j in range(n):
+        tau[j] = 0.0
+    tau[n] = 1.0
+    lu_solve(lapack, big, piv, tau)
+    norm = 0.0
+    for j in range(n + 1):
+        norm += tau[j] * tau[j]
+    norm = np.sqrt(norm)
+    if not np.isfinite(norm) or norm == 0.0:
+        return False
+    for j in range(n + 1):
+        tau[j] /= norm
+    return True
+
+
+@inner
+def rescale(x, d, tau):
+    """Let the scales of the states grow with the states, keeping the direction of `tau`."""
+    n = x.shape[0]
+    root = np.sqrt(float(n))
+    norm = tau[n] * tau[n]
+    for i in range(n):
+        if abs(x[i]) * root > d[i]:
+            tau[i] *= d[i] / (abs(x[i]) * root)
+            d[i] = abs(x[i]) * root
+        norm += tau[i] * tau[i]
+    norm = np.sqrt(norm)
+    for j in range(n + 1):
+        tau[j] /= norm
+
+
+@inner
+def rescale_common(x, d, tau):
+    """Do the same with one scale for all states (units of a network)."""
+    n = x.shape[0]
+    root = np.sqrt(float(n))
+    largest = 0.0
+    for i in range(n):
+        largest = max(largest, abs(x[i]))
+    norm = tau[n] * tau[n]
+    for i in range(n):
+        if largest * root > d[i]:
+            tau[i] *= d[i] / (largest * root)
+            d[i] = largest * root
+        norm += tau[i] * tau[i]
+    norm = np.sqrt(norm)
+    for j in range(n + 1):
+        tau[j] /= norm
+
+
+@entry(
+    int64(
+        RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, types.boolean, int64[::1],
+        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
+        MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, int64[:, ::1], VECTOR, int64[::1],
+    )
+)  # fmt: skip
+def advance(
+    rhs, jac, dfdp, c, p0, direction, is_map, common, lapack,
+    z, tau, d, control, z_start, tau_start,
+    out_z, out_t, out_s, out_wr, out_wi, out_counts, out_residual, produced,
+):  # fmt: skip
+    """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
+
+    `z` (n+1,), `tau` (n+1,) unit tangent in scaled variables, `d` (n+1,) scales and `control` are updated, so that the
+    next call goes on.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
+    `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
+    The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
+    """
+    n = z.shape[0] - 1
+    p = np.empty(2 * p0.shape[0])
+    f = np.empty(n)
+    fq = np.empty(n)
+    a = np.empty((n, n))
+    copy = np.empty((n, n))
+    work = np.empty(34 * n + 16)
+    big = np.empty((n + 1, n + 1))
+    piv = np.empty(n + 1, np.int32)
+    b = np.empty(n + 1)
+    new = np.empty(n + 1)
+    pred = np.empty(n + 1)
+    tau_new = np.empty(n + 1)
+    natural = np.zeros(n + 1)
+    natural[n] = 1.0
+    produced[0] = 0
+    cos_limit = np.cos(control[ANGLE_LIMIT])
+
+    while produced[0] < out_s.shape[0]:
+        ds = control[DS]
+        if control[DS] > control[DS_MAX]:
+            ds = control[DS_MAX]
+        finite = True
+        while True:  # until a step is accepted
+            for j in range(n + 1):
+                pred[j] = z[j] + ds * tau[j] * d[j]
+                new[j] = pred[j]
+            outcome, iterations, first, sign = correct(
+                rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+                new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b,
+            )  # fmt: skip
+            finite = outcome != NOT_FINITE
+            good = outcome == CONVERGED and first <= 0.5 * ds
+            at_bound = good and (new[n] <= control[P_LOW] or new[n] >= control[P_HIGH])
+            if at_bound:  # land on it
+                bound = control[P_LOW] if new[n] <= control[P_LOW] else control[P_HIGH]
+                u = (bound - z[n]) / (new[n] - z[n])
+                for j in range(n + 1):
+                    new[j] = z[j] + u * (new[j] - z[j])
+                    pred[j] = new[j]
+                new[n] = bound
+                pred[n] = bound
+                outcome, iterations, first, _ = correct(
+                    rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+                    new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b,
+                )  # fmt: skip
+                good = outcome == CONVERGED and first <= 0.5 * ds
+                new[n] = bound
+                bordered(a, fq, d, tau, big)
+                sign = lu_factor(lapack, big, piv)
+            cos = 0.0
+            length = 0.0
+            # the factors of the last Newton iterate, at most tol away, serve for the tangent
+            if good and sign != 0.0 and unit_tangent(lapack, big, piv, tau_new):
+                for j in range(n + 1):
+                    cos += tau[j] * tau_new[j]
+                    length += ((new[j] - z[j]) / d[j]) ** 2
+                length = np.sqrt(length)
+                if cos >= cos_limit or ds <= 2.0 * control[DS_MIN]:
+                    break
+            produced[2] += 1
+            if ds <= control[DS_MIN]:
+                return MIN_STEP if finite else BAD_VALUES
+            # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
+            ds = max(0.47 * ds, control[DS_MIN])
+
+        # accepted
+        k = produced[0]
+        info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k])
+        if info != 0:
+            return BAD_VALUES
+        parameters(p0, direction, new[n], p)
+        x = new[:n]
+        rhs(f, x, p, c)
+        residual = 0.0
+        for i in range(n):
+            residual = max(residual, abs(f[i] - x[i]) if is_map else abs(f[i]))
+        out_residual[k] = residual
+
+        closed = False
+        if produced[1] >= 3:  # does the segment from z to new pass the start, in the same direction?
+            along = 0.0
+            for j in range(n + 1):
+                along += tau[j] * (z_start[j] - z[j]) / d[j]
+            if 0.0 < along <= 1.05 * length:
+                near = 0.0
+                dot = 0.0
+                norm = 0.0
+                for j in range(n + 1):
+                    near += ((z_start[j] - z[j]) / d[j] - along * tau[j]) ** 2
+                    dot += tau[j] * tau_start[j] / d[j]
+                    norm += (tau_start[j] / d[j]) ** 2
+                closed = np.sqrt(near) < 0.2 * length and dot > 0.8 * np.sqrt(norm)
+
+        angle = np.arccos(min(1.0, cos))
+        for j in range(n + 1):
+            z[j] = new[j]
+            tau[j] = tau_new[j]
+            out_z[k, j] = new[j]
+            out_t[k, j] = tau_new[j] * d[j]
+        out_counts[k, TANGENT_SIGN] = 1 if tau[n] > 0.0 else -1
+        out_counts[k, ORIENTATION] = 1 if sign > 0.0 else -1
+        control[S] += length
+        out_s[k] = control[S]
+        if common:
+            rescale_common(z[:n], d, tau)
+        else:
+            rescale(z[:n], d, tau)
+        produced[0] += 1
+        produced[1] += 1
+        if closed:
+            return CLOSED
+        if at_bound:
+            return AT_BOUND
+
+        grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
+        if angle * grow > control[ANGLE_TARGET]:
+            grow = max(0.4, control[ANGLE_TARGET] / angle)
+        control[DS] = min(max(ds * grow, control[DS_MIN]), control[DS_MAX])
+    return RUNNING
+
+
+@entry(
+    float64(
+        RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, int64[::1],
+        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, int64[::1], VECTOR, MATRIX, VECTOR,
+    )
+)  # fmt: skip
+def describe(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, tau, d, tau_new, wr, wi, counts, f, a, fq):
+    """Tangent, eigenvalues and counts at one point z that is on the branch; returns the orientation (0: singular)."""
+    n = z.shape[0] - 1
+    p = np.empty(2 * p0.shape[0])
+    big = np.empty((n + 1, n + 1))
+    piv = np.empty(n + 1, np.int32)
+    system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+    bordered(a, fq, d, tau, big)
+    sign = lu_factor(lapack, big, piv)
+    if sign != 0.0 and not unit_tangent(lapack, big, piv, tau_new):
+        sign = 0.0
+    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, counts)
+    counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
+    counts[ORIENTATION] = 1 if sign > 0.0 else -1
+    return sign

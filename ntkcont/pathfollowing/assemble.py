@@ -1,0 +1,155 @@
+"""From the computed directions to one branch: order, names, twins, the kernel at special points."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from ntkcont.kernels.spectrum import N_UNSTABLE
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.locate import end_point
+from ntkcont.pathfollowing.protocols import BoundEvaluator
+from ntkcont.pathfollowing.provenance import provenance
+from ntkcont.pathfollowing.run import Nodes, Task, concatenate
+from ntkcont.pathfollowing.start import Start
+from ntkcont.results.branch import Branch
+from ntkcont.results.signatures import Signatures
+from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+from ntkcont.status import Status
+
+
+@dataclasses.dataclass
+class Side:
+    """One direction of a branch, as it was computed (s increasing from 0)."""
+
+    chunks: list[Nodes]
+    special: list[SpecialPoint]
+    signatures: list[dict[str, np.ndarray]]
+    status: Status
+    error: str
+    d: Array
+
+
+def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np.ndarray] | None:
+    if bound is None or not len(nodes.s):
+        return None
+    return bound.evaluate(
+        x=nodes.z[:, :n].copy(), p=nodes.z[:, n].copy(), tangent=nodes.tangent, eigenvalues=nodes.eigenvalues
+    )
+
+
+def _numbered(points: list[SpecialPoint]) -> SpecialPoints:
+    """Name the points by label and number along the branch; user zeros keep their own name, numbered too."""
+    counts: dict[str, int] = {}
+    named = []
+    for point in points:
+        stem = point.name if point.label == "UZ" and point.name else point.label
+        counts[stem] = counts.get(stem, 0) + 1
+        named.append(dataclasses.replace(point, name=f"{stem}{counts[stem]}"))
+    return SpecialPoints(named)
+
+
+def _mirrored(point: SpecialPoint) -> SpecialPoint:
+    """Return a special point of the backward direction in the branch's own orientation."""
+    low, high = point.bracket
+    return dataclasses.replace(point, s=-point.s, bracket=(-high, -low), tangent=-point.tangent)
+
+
+def _without_twins(points: list[SpecialPoint]) -> list[SpecialPoint]:
+    """Drop the second report of a special point at the start, which both directions find."""
+    kept: list[SpecialPoint] = []
+    for point in points:
+        twin = any(
+            q.label == point.label
+            and q.bracket[0] <= 0.0 <= q.bracket[1]
+            and point.bracket[0] <= 0.0 <= point.bracket[1]
+            and np.allclose(q.x, point.x, rtol=1e-7, atol=1e-9)
+            and abs(q.p - point.p) <= 1e-9 * max(1.0, abs(q.p))
+            for q in kept
+        )
+        if not twin:
+            kept.append(point)
+    return kept
+
+
+def assemble(
+    task: Task, start: Start, sides: dict[float, Side], bound: BoundEvaluator | None, s0: float = 0.0
+) -> Branch:
+    """Join the directions at the start, where s is `s0`, into one branch with increasing s."""
+    curve, n = task.curve, task.curve.n
+    first = Nodes(
+        start.z[None], (start.tau * start.d)[None], np.zeros(1),
+        np.array([start.node.eigenvalues]), start.node.counts[None],
+    )  # fmt: skip
+    parts: list[Nodes] = []
+    signatures: list[dict[str, np.ndarray]] = []
+    special: list[SpecialPoint] = []
+    if -1.0 in sides:
+        back = concatenate(sides[-1.0].chunks, n)
+        parts.append(Nodes(back.z[::-1], -back.tangent[::-1], -back.s[::-1], back.eigenvalues[::-1], back.counts[::-1]))
+        special += [_mirrored(p) for p in sides[-1.0].special]
+        signatures += [{k: v[::-1] for k, v in chunk.items()} for chunk in reversed(sides[-1.0].signatures)]
+    parts.append(first)
+    at_start = evaluate(bound, first, n)
+    if at_start is not None:
+        signatures.append(at_start)
+    if 1.0 in sides:
+        parts += sides[1.0].chunks
+        special += sides[1.0].special
+        signatures += sides[1.0].signatures
+    nodes = concatenate(parts, n)
+    d = sides[max(sides)].d
+    special = _without_twins(sorted(special, key=lambda point: point.s))
+    last = len(nodes.s) - 1
+    # a special point at the very start may lie a rounding error before it
+    special = [dataclasses.replace(q, s=float(np.clip(q.s, nodes.s[0], nodes.s[last]))) for q in special]
+    special = [end_point(curve, nodes[0], d, task.params), *special, end_point(curve, nodes[last], d, task.params)]
+    if bound is not None:
+        special = [
+            dataclasses.replace(
+                q,
+                ntk=bound.at_special(label=q.label, x=np.array(q.x), p=q.p, tangent=np.array(q.tangent), omega=q.omega),
+            )
+            for q in special
+        ]
+    ends = tuple(sides[sign].status if sign in sides else Status.START for sign in (-1.0, 1.0))
+    if Status.CLOSED in ends:
+        ends = (Status.CLOSED, Status.CLOSED)
+    computed = [side.status for side in sides.values()]
+    status = next((value for value in computed if not value.ok), computed[-1])
+    n_unstable = nodes.counts[:, N_UNSTABLE].copy()
+    _warn_permanent_zero(nodes, curve)
+    special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
+    return Branch(
+        kind=curve.model.kind, free=curve.free, states=curve.model.states, params=task.params,
+        p=nodes.z[:, n], x=nodes.z[:, :n], s=nodes.s + s0, tangent=nodes.tangent,
+        eigenvalues=nodes.eigenvalues, stable=n_unstable == 0, n_unstable=n_unstable,
+        special_points=_numbered(special), ntk=_signatures(signatures, bound),
+        status=status, ends=ends,
+        provenance=provenance(task, start, sides, bound), model=curve.model,
+    )  # fmt: skip
+
+
+def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None) -> Signatures | None:
+    if bound is None:
+        return None
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Signatures(arrays=arrays, metadata=bound.metadata)
+
+
+def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
+    """Say so when an eigenvalue sits on the stability boundary all along: a conserved quantity or a symmetry."""
+    lam = nodes.eigenvalues
+    distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
+    size = np.maximum(np.abs(lam).max(axis=1), 1e-300)
+    if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size):
+        warnings.warn(
+            "an eigenvalue lies on the stability boundary at every point (a conserved quantity or a continuous "
+            "symmetry?): stability and bifurcations of this branch cannot be decided; remove the conserved quantity "
+            "from the equations",
+            RuntimeWarning,
+            stacklevel=4,
+        )

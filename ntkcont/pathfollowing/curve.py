@@ -1,0 +1,94 @@
+"""The curve F(x, q) = 0 of one model and one free parameter, as the arrays that kernels take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from ntkcont.kernels import newton, stepping
+from ntkcont.kernels.lapack import addresses
+from ntkcont.kernels.spectrum import N_COUNTS
+from ntkcont.models.model import Array, Model
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A point of the branch with what detection needs.
+
+    ``z = (x, q)`` and ``tangent`` have shape (n+1,), in original units; ``counts`` is explained in
+    ``kernels.spectrum``; ``orientation`` 0 means that the bordered matrix was singular.
+    """
+
+    z: Array
+    tangent: Array
+    s: float
+    eigenvalues: np.ndarray
+    counts: np.ndarray
+
+
+class Curve:
+    """F(x, q) = 0 along the free parameter q, with its derivatives, for one model."""
+
+    def __init__(self, model: Model, free: str, params: Mapping[str, float] | None) -> None:
+        self.model = model
+        self.free = free
+        self.p0, self.direction = model.line(free, params)
+        self.is_map = model.kind == "map"
+        self.n = model.n
+        self.lapack = addresses()
+
+    @property
+    def arguments(self) -> tuple:
+        """The leading arguments of every kernel."""
+        rhs, jac, dfdp = self.model.compiled
+        return rhs, jac, dfdp, self.model.constants, self.p0, self.direction, self.is_map
+
+    def system(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return F (n,), F_x (n, n) and F_q (n,) at z = (x, q); for maps F = G(x) - x."""
+        n = self.n
+        p = np.concatenate([self.p0 + z[n] * self.direction, self.direction])
+        f, a, fq = np.empty(n), np.empty((n, n)), np.empty(n)
+        rhs, jac, dfdp = self.model.compiled
+        x, c = np.ascontiguousarray(z[:n]), self.model.constants
+        rhs(f, x, p, c)
+        jac(a, x, p, c)
+        dfdp(fq, x, p, c)
+        if self.is_map:
+            f -= x
+            a[np.diag_indices(n)] -= 1.0
+        return f, a, fq
+
+    def correct(
+        self, z: Array, d: Array, tau: Array, tol: float = 1e-10, max_iter: int = 12
+    ) -> tuple[Array | None, float]:
+        """Newton from z within the hyperplane through z normal to `tau` (scaled variables); None if it fails."""
+        n = self.n
+        new = np.array(z, dtype=float)
+        f, a, fq = np.empty(n), np.empty((n, n)), np.empty(n)
+        outcome, _, first = newton.correct_point(
+            *self.arguments,
+            self.lapack,
+            new,
+            np.array(z, dtype=float),
+            d,
+            np.ascontiguousarray(tau),
+            tol,
+            max_iter,
+            f,
+            a,
+            fq,
+        )
+        return (new if outcome == newton.CONVERGED else None), first
+
+    def node(self, z: Array, d: Array, tau: Array, s: float) -> tuple[Node, float]:
+        """Describe the point z of the branch; the tangent is oriented along `tau` (scaled).  Also the orientation."""
+        n = self.n
+        tau_new, wr, wi = np.zeros(n + 1), np.empty(n), np.empty(n)
+        counts = np.zeros(N_COUNTS, dtype=np.int64)
+        f, a, fq = np.empty(n), np.empty((n, n)), np.empty(n)
+        sign = stepping.describe(
+            *self.arguments, self.lapack, z, np.ascontiguousarray(tau), d, tau_new, wr, wi, counts, f, a, fq
+        )
+        return Node(z, tau_new * d, s, wr + 1j * wi, counts), sign

@@ -1,0 +1,220 @@
+"""Defining systems of special points: F(z) = 0 with scalar conditions g(z) = 0 from bordered matrices.
+
+All quantities are in scaled variables ``y = z/d``: ``N = D^-1 [F_x D, F_q d_q]`` is the Jacobian there.  For a matrix A
+that is singular at the point, ``[[A, b], [c*, 0]] [v; g] = [0; 1]`` gives g = 0 exactly where A is singular, and
+``g' = -w* A' v`` with the left vector w (Govaerts 2000, section 4.1).  ``A' v`` along every direction at once is the
+derivative of N along v, because second derivatives are symmetric: two evaluations of the Jacobian, whatever n is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg as sla
+
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve
+
+
+class Scaled:
+    """F and its Jacobian N in scaled variables."""
+
+    def __init__(self, curve: Curve, d: Array) -> None:
+        self.curve, self.d, self.n = curve, d, curve.n
+
+    def residual_and_jacobian(self, y: Array) -> tuple[Array, Array]:
+        """Return F, shape (n,), and N, shape (n, n+1), in scaled variables."""
+        f, a, fq = self.curve.system(y * self.d)
+        rows = self.d[: self.n]
+        jacobian = np.concatenate([a, fq[:, None]], axis=1) * self.d[None, :] / rows[:, None]
+        return f / rows, jacobian
+
+    def along(self, y: Array, u: Array) -> Array:
+        """Return the derivative of N along the direction u, shape (n, n+1), by central differences."""
+        norm = np.linalg.norm(u)
+        if norm == 0.0:
+            return np.zeros((self.n, self.n + 1))
+        h = 6e-6 / norm  # eps^(1/3): Newton needs the derivative to a few digits only
+        plus = self.residual_and_jacobian(y + h * u)[1]
+        minus = self.residual_and_jacobian(y - h * u)[1]
+        return (plus - minus) / (2.0 * h)
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A - shift(extra) I is singular; `slope` is d shift / d extra (None: no extra unknown)."""
+
+    shift: Callable[[float], complex]
+    slope: Callable[[float], complex] | None = None
+
+
+# What makes each label special, as conditions on F_x (for maps F_x = DG - I).
+CONDITIONS: dict[tuple[str, bool], tuple[Condition, ...]] = {
+    ("LP", False): (Condition(lambda _: 0.0),),
+    ("LP", True): (Condition(lambda _: 0.0),),
+    ("PD", True): (Condition(lambda _: -2.0),),
+    ("H", False): (Condition(lambda w: 1j * w, lambda _: 1j),),
+    ("NS", True): (Condition(lambda t: np.exp(1j * t) - 1.0, lambda t: 1j * np.exp(1j * t)),),
+    ("NSad", False): (Condition(lambda k: k, lambda _: 1.0), Condition(lambda k: -k, lambda _: -1.0)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """A solution of a defining system; vectors are in original units, |v| = 1, w* v = 1."""
+
+    z: Array
+    extra: float | None
+    residual: float
+    test_value: float
+    v: np.ndarray
+    w: np.ndarray
+
+
+def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Right and left vectors of the smallest singular value, by inverse iteration on a* a."""
+    n = a.shape[0]
+    if n <= 60:
+        u, _, vh = np.linalg.svd(a)
+        return vh[-1].conj(), u[:, -1]
+    scale = np.abs(a).max() * 1e-14
+    lu = sla.lu_factor(a + scale * np.eye(n), check_finite=False)
+    v = rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.iscomplexobj(a) else 0.0)
+    w = v
+    for _ in range(4):
+        w = sla.lu_solve(lu, v, trans=2, check_finite=False)
+        w /= np.linalg.norm(w)
+        v = sla.lu_solve(lu, w, check_finite=False)
+        v /= np.linalg.norm(v)
+    return v, w
+
+
+def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test: float, v, w) -> Located | None:
+    """Return the result in original units."""
+    n, d = scaled.n, scaled.d
+    v = v * d[:n]
+    v = v / np.linalg.norm(v)
+    w = w / d[:n]
+    product = np.vdot(w, v)
+    if product != 0.0:
+        w = w / np.conj(product)
+    return Located(y * d, extra, residual, test, v, w)
+
+
+def solve_spectral(
+    curve: Curve, label: str, z: Array, extra: float | None, d: Array, tol: float = 1e-11, max_iter: int = 20
+) -> Located | None:
+    """Newton on F = 0 with the conditions of `label` from the guess (z, extra); None if it does not converge."""
+    scaled, n = Scaled(curve, d), curve.n
+    conditions = CONDITIONS[label, curve.is_map]
+    rng = np.random.default_rng(0)
+    y = z / d
+    e = 0.0 if extra is None else float(extra)
+    vectors: list[tuple[np.ndarray, np.ndarray]] = []
+    for it in range(max_iter):
+        f, jac = scaled.residual_and_jacobian(y)
+        if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
+            return None
+        rows, values = [], []
+        for i, condition in enumerate(conditions):
+            a = jac[:, :n] - condition.shift(e) * np.eye(n)
+            if it == 0:
+                vectors.append(_null_vectors(a, rng))
+            v0, w0 = vectors[i]
+            border = np.zeros((n + 1, n + 1), dtype=a.dtype)
+            border[:n, :n] = a
+            border[:n, n] = w0
+            border[n, :n] = v0.conj()
+            unit = np.zeros(n + 1)
+            unit[n] = 1.0
+            lu = sla.lu_factor(border, check_finite=False)
+            vg = sla.lu_solve(lu, unit, check_finite=False)
+            wg = sla.lu_solve(lu, unit, trans=2, check_finite=False)
+            v, g, w = vg[:n], vg[n], wg[:n]
+            if not (np.all(np.isfinite(v)) and np.all(np.isfinite(w))):
+                return None
+            change = scaled.along(y, np.append(v.real, 0.0)).astype(a.dtype)
+            if np.iscomplexobj(a):
+                change += 1j * scaled.along(y, np.append(v.imag, 0.0))
+            row = -(w.conj() @ change)
+            if condition.slope is not None:
+                row = np.append(row, condition.slope(e) * np.vdot(w, v))
+            parts = (np.real, np.imag) if np.iscomplexobj(a) else (np.real,)
+            rows += [part(row) for part in parts]
+            values += [float(part(g)) for part in parts]
+            vectors[i] = (v / np.linalg.norm(v), w / np.linalg.norm(w))
+        m = n + len(rows)
+        matrix = np.zeros((m, m))
+        matrix[:n, : n + 1] = jac
+        matrix[n:] = np.array(rows)
+        try:
+            step = np.linalg.solve(matrix, -np.concatenate([f, values]))
+        except np.linalg.LinAlgError:
+            return None
+        y = y + step[: n + 1]
+        if m > n + 1:
+            e += float(step[n + 1])
+        if not np.all(np.isfinite(step)):
+            return None
+        if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
+            residual = float(np.max(np.abs(scaled.residual_and_jacobian(y)[0])))
+            test = float(np.max(np.abs(values)))
+            return _finish(scaled, y, e if m > n + 1 else None, residual, test, *vectors[0])
+    return None
+
+
+def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max_iter: int = 20) -> Located | None:
+    """Newton on ``F + beta b = 0``, rank [F_x, F_q] = n - 1, from the guess z; None if it does not converge.
+
+    Minimally augmented form of ``F + beta psi = 0, F_x^T psi = 0, psi^T F_q = 0, |psi| = 1``: N bordered by b and by two
+    rows spanning its null space gives psi and two scalars that vanish exactly where the rank drops.
+    """
+    scaled, n = Scaled(curve, d), curve.n
+    y = z / d
+    beta = 0.0
+    b = c = None
+    for it in range(max_iter):
+        f, jac = scaled.residual_and_jacobian(y)
+        if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
+            return None
+        if b is None or c is None:
+            u, _, vh = np.linalg.svd(jac)
+            b, c = u[:, -1], vh[-2:]
+        border = np.zeros((n + 2, n + 2))
+        border[:n, : n + 1] = jac
+        border[:n, n + 1] = b
+        border[n:, : n + 1] = c
+        lu = sla.lu_factor(border, check_finite=False)
+        unit = np.zeros((n + 2, 2))
+        unit[n:, :] = np.eye(2)
+        null = sla.lu_solve(lu, unit, check_finite=False)[: n + 1]
+        left = np.zeros(n + 2)
+        left[n + 1] = 1.0
+        left = sla.lu_solve(lu, left, trans=1, check_finite=False)
+        psi, g = left[:n], left[n:]
+        if not (np.all(np.isfinite(null)) and np.all(np.isfinite(psi))):
+            return None
+        matrix = np.zeros((n + 2, n + 2))
+        matrix[:n, : n + 1] = jac
+        matrix[:n, n + 1] = b
+        for i in range(2):
+            matrix[n + i, : n + 1] = -(psi @ scaled.along(y, np.ascontiguousarray(null[:, i])))
+        try:
+            step = np.linalg.solve(matrix, -np.concatenate([f + beta * b, g]))
+        except np.linalg.LinAlgError:
+            return None
+        if not np.all(np.isfinite(step)):
+            return None
+        y = y + step[: n + 1]
+        beta += float(step[n + 1])
+        b = psi / np.linalg.norm(psi)
+        c = np.linalg.qr(null)[0].T
+        if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
+            f, jac = scaled.residual_and_jacobian(y)
+            # the state direction of the null space: (v, 0) within it
+            rotation = np.array([null[-1, 1], -null[-1, 0]])
+            v = (null @ rotation)[:n] if np.linalg.norm(rotation) > 1e-12 * np.linalg.norm(null) else null[:n, 0]
+            return _finish(scaled, y, None, float(np.max(np.abs(f))), float(np.max(np.abs(g))), v, b)
+    return None

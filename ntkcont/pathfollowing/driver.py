@@ -1,0 +1,283 @@
+"""The verb: ``continuation`` follows fixed points and returns a branch; ``iterate`` gives its points one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import threadpoolctl
+
+from ntkcont.errors import InputError
+from ntkcont.models.model import Model
+from ntkcont.pathfollowing.assemble import Side, assemble, evaluate
+from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.locate import as_point
+from ntkcont.pathfollowing.point import Point
+from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
+from ntkcont.pathfollowing.run import Chunk, Task, parse_stop, run
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
+from ntkcont.results.branch import Branch
+from ntkcont.status import Status
+
+Direction = Literal["both", "+", "-"]
+Monitor = Callable[[Point], Any]
+
+
+@functools.cache
+def _threads() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
+def _one_thread(n: int) -> contextlib.AbstractContextManager[Any]:
+    """Keep BLAS to one thread where more only cost (measured: 20 times slower at n = 100)."""
+    return _threads().limit(limits=1, user_api="blas") if n < 200 else contextlib.nullcontext()
+
+
+def _setup(
+    model: Model,
+    x0: Any,
+    free: str,
+    p_span: Any,
+    params: Mapping[str, float] | None,
+    settings: ContinuationSettings | None,
+    events: Sequence[object] | None,
+    stop: Any,
+) -> tuple[Task, Start]:
+    """Check the arguments and correct the start."""
+    if not isinstance(model, Model):
+        msg = (
+            f"model: got {type(model).__name__}; give a Model, such as nc.Model.from_equations(...) or nc.RateRNN(...)"
+        )
+        raise InputError(msg)
+    if settings is not None and not isinstance(settings, ContinuationSettings):
+        msg = f"settings: got {type(settings).__name__}; give nc.ContinuationSettings(...)"
+        raise InputError(msg)
+    settings = settings or ContinuationSettings()
+    span = check_span(p_span)
+    values = start_params(model, x0, free, params)
+    check_in_span(free, values[free], span)
+    chosen, users = resolve_events(events, model.kind)
+    stop_at, stop_function = parse_stop(stop, [*chosen, "UZ", *(u.name for u in users)])
+    curve = Curve(model, free, values)
+    start = prepare(curve, x0, values[free], span, settings.tol)
+    return Task(curve, values, span, settings, chosen, users, stop_function, stop_at), start
+
+
+def _check_direction(direction: str) -> None:
+    if direction not in ("both", "+", "-"):
+        msg = (
+            f"direction: got {direction!r}; it may be 'both', '+' or '-' (sign of the first step in the free parameter)"
+        )
+        raise InputError(msg)
+
+
+def iterate(
+    model: Model,
+    x0: Any,
+    *,
+    free: str,
+    p_span: tuple[float, float],
+    params: Mapping[str, float] | None = None,
+    direction: Literal["+", "-"] = "+",
+    settings: ContinuationSettings | None = None,
+) -> Iterator[Point]:
+    """Yield the points of a branch one by one: for live plots, early stops and loops of one's own.
+
+    Arguments are those of :func:`continuation`; the first point is the corrected start.
+
+    Yields
+    ------
+    Point
+        With ``s``, ``p``, ``x``, ``tangent``, ``eigenvalues``, ``n_unstable``, and columns by name.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> fold = nc.Model.from_equations({"x": "p + x**2"}, {"p": -1.0})
+    >>> for point in nc.iterate(fold, [-1.0], free="p", p_span=(-2, 1)):
+    ...     if not point.stable:
+    ...         break
+    >>> point["x"] > 0
+    True
+    """
+    if direction not in ("+", "-"):
+        msg = f"direction: got {direction!r}; it may be '+' or '-' here (one direction at a time)"
+        raise InputError(msg)
+    task, start = _setup(model, x0, free, p_span, params, settings, (), None)
+    task = dataclasses.replace(task, events={})
+    yield as_point(task.curve, start.node)
+    chunks = run(task, start, 1.0 if direction == "+" else -1.0)
+    while True:
+        with _one_thread(model.n):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        for i in range(len(chunk.nodes.s)):
+            yield as_point(task.curve, chunk.nodes[i])
+
+
+def continuation(
+    model: Model,
+    x0: Any,
+    *,
+    free: str,
+    p_span: tuple[float, float],
+    params: Mapping[str, float] | None = None,
+    direction: Direction = "both",
+    settings: ContinuationSettings | None = None,
+    events: Sequence[object] | None = None,
+    stop: tuple[str, int] | Callable[[Point], bool] | None = None,
+    ntk: KernelEvaluator | None = None,
+    monitors: Sequence[Monitor] = (),
+    progress: bool = False,
+) -> Branch:
+    """Follow a branch of fixed points in one parameter, find and locate its bifurcations.
+
+    Pseudo-arclength continuation with adaptive steps; every accepted point gets its eigenvalues, every special point is
+    bracketed by test functions and then located by Newton on its defining system (Govaerts 2000, chapters 3 and 4;
+    Kuznetsov 2004, chapter 10).
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    x0 : array_like, shape (n,), mapping by state name, or special point
+        A guess of the fixed point at the start, corrected first.  A special point also brings its parameter values.
+    free : str
+        Name of the free parameter.
+    p_span : (float, float)
+        Range of the free parameter.
+    params : mapping, optional
+        Values of parameters, default the model's.  The start is ``params[free]``, which must lie in `p_span`.
+    direction : {"both", "+", "-"}
+        Sign of the first step in the free parameter, default both.
+    settings : ContinuationSettings, optional
+        Step sizes and limits.
+    events : sequence, optional
+        What to look for.  Default for flows ``Fold, Hopf, BranchPoint`` (and neutral saddles, label NSad), for maps
+        ``Fold, BranchPoint, PeriodDoubling, NeimarkSacker``; ``UserZero(name, g)`` alone adds to the default.
+    stop : (str, int) or callable, optional
+        ``("H", 2)``: stop at the second Hopf point of each direction; or a function of the point that returns True.
+    ntk : evaluator, optional
+        Such as ``nc.ntk.StateNTK(...)``: kernel signatures at every accepted and special point.
+    monitors : sequence of callables
+        Each is called with every accepted :class:`Point`.
+    progress : bool
+        Show a progress bar on the standard error stream, default False.
+
+    Returns
+    -------
+    Branch
+        Ordered along the arclength s, which is 0 at the start.  Whatever happened is in ``branch.status``; points
+        computed before a failure are kept.
+
+    Raises
+    ------
+    InputError
+        If an argument is not what it may be.
+    ConvergenceError
+        If Newton does not converge from `x0`.
+
+    References
+    ----------
+    W. Govaerts, Numerical Methods for Bifurcations of Dynamical Equilibria, SIAM 2000.
+    Yu. A. Kuznetsov, Elements of Applied Bifurcation Theory, Springer 2004.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> fold = nc.Model.from_equations({"x": "p + x**2"}, {"p": -1.0})
+    >>> branch = nc.continuation(fold, [-1.0], free="p", p_span=(-2, 1))
+    >>> branch.special_points.labels
+    ('EP', 'LP', 'EP')
+    >>> abs(branch.special_points["LP1"].p) < 1e-12
+    True
+    """
+    _check_direction(direction)
+    if isinstance(x0, Branch):
+        msg = "x0: got a Branch; to go on from its ends use nc.extend(branch, p_span=...)"
+        raise InputError(msg)
+    task, start = _setup(model, x0, free, p_span, params, settings, events, stop)
+    bound = bind(ntk, task, start)
+    signs = {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]
+    sides: dict[float, Side] = {}
+    with _progress(progress, free) as show:
+        for sign in signs:
+            side = follow(task, start, sign, bound, monitors, show)
+            sides[sign] = side
+            if side.status in (Status.CLOSED, Status.INTERRUPTED):
+                break
+    return assemble(task, start, sides, bound)
+
+
+def follow(
+    task: Task,
+    start: Start,
+    sign: float,
+    bound: BoundEvaluator | None,
+    monitors: Sequence[Monitor],
+    show: Callable[[Chunk], None],
+) -> Side:
+    """Run one direction to its end, evaluating the kernel chunk by chunk."""
+    n = task.curve.n
+    side = Side([], [], [], Status.INTERRUPTED, "", start.d)
+    chunks = run(task, start, sign)
+    try:
+        while True:
+            with _one_thread(n):
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            nodes = chunk.nodes
+            signatures = evaluate(bound, nodes, n)
+            side.chunks.append(nodes)
+            side.special += chunk.special
+            if signatures is not None:
+                side.signatures.append(signatures)
+            side.d = chunk.d
+            for monitor in monitors:
+                for i in range(len(nodes.s)):
+                    monitor(as_point(task.curve, nodes[i]))
+            show(chunk)
+            if chunk.status is not None:
+                side.status, side.error = chunk.status, chunk.error
+    except KeyboardInterrupt:
+        side.status = Status.INTERRUPTED
+    return side
+
+
+def bind(ntk: KernelEvaluator | None, task: Task, start: Start) -> BoundEvaluator | None:
+    if ntk is None:
+        return None
+    if not hasattr(ntk, "bind"):
+        msg = f"ntk: got {type(ntk).__name__}; give a kernel evaluator such as nc.ntk.StateNTK(...)"
+        raise InputError(msg)
+    curve = task.curve
+    return ntk.bind(
+        curve.model, free=curve.free, params=task.params,
+        state_scale=start.d[:-1] / np.sqrt(curve.n), param_scale=float(start.d[-1]),
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _progress(wanted: bool, free: str) -> Iterator[Callable[[Chunk], None]]:
+    """Yield a function that shows the progress of a run, on the standard error stream only."""
+    if not wanted:
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=" points", leave=False) as bar:
+
+        def show(chunk: Chunk) -> None:
+            if len(chunk.nodes.s):
+                bar.set_postfix_str(f"{free} = {chunk.nodes.z[-1, -1]:.5g}", refresh=False)
+            bar.update(len(chunk.nodes.s))
+
+        yield show

@@ -1,0 +1,104 @@
+"""Going on from the ends of a finished branch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from ntkcont.errors import InputError
+from ntkcont.models.model import Model
+from ntkcont.pathfollowing.assemble import assemble
+from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.driver import bind, follow
+from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.protocols import KernelEvaluator
+from ntkcont.pathfollowing.run import Task
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.pathfollowing.start import Start, check_span
+from ntkcont.results.branch import Branch, join
+from ntkcont.status import Status
+
+
+def extend(
+    branch: Branch,
+    *,
+    p_span: tuple[float, float] | None = None,
+    direction: Literal["both", "low", "high"] = "both",
+    model: Model | None = None,
+    settings: ContinuationSettings | None = None,
+    events: Any = None,
+    ntk: KernelEvaluator | None = None,
+) -> Branch:
+    """Continue a finished branch beyond its ends.
+
+    Parameters
+    ----------
+    branch : Branch
+        From :func:`continuation` or :func:`load`.
+    p_span : (float, float), optional
+        New range of the free parameter; default the old one (to go on after ``max_steps``).
+    direction : {"both", "low", "high"}
+        Which end of the arclength to go on from, default both.
+    model : Model, optional
+        Needed for a branch read from a file.
+    settings, events, ntk
+        As in :func:`continuation`; a branch with a kernel needs the same kernel.
+
+    Returns
+    -------
+    Branch
+        A new branch with the old points in the middle.
+
+    Raises
+    ------
+    InputError
+        If the model is missing or not the branch's, or the branch lies outside `p_span`.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> fold = nc.Model.from_equations({"x": "p + x**2"}, {"p": -1.0})
+    >>> branch = nc.continuation(fold, [-1.0], free="p", p_span=(-1, -0.5))
+    >>> float(nc.extend(branch, p_span=(-2, -0.25)).p.min())
+    -2.0
+    """
+    model = model or branch.model
+    if model is None:
+        msg = "model: the branch was read from a file and holds no model; give model="
+        raise InputError(msg)
+    recorded = branch.provenance.get("model", {}).get("digest", model.digest)
+    if tuple(model.states) != tuple(branch.states) or recorded != model.digest:
+        msg = "model: it is not the model that this branch was computed with (states or digest differ)"
+        raise InputError(msg)
+    if (ntk is None) != (branch.ntk is None):
+        had = "has" if branch.ntk is not None else "has no"
+        msg = f"ntk: the branch {had} kernel signatures; extend it with the same kernel (or annotate afterwards)"
+        raise InputError(msg)
+    if direction not in ("both", "low", "high"):
+        msg = f"direction: got {direction!r}; it may be 'both', 'low' or 'high' (end of the arclength)"
+        raise InputError(msg)
+    span = check_span(p_span if p_span is not None else branch.provenance["p_span"])
+    chosen, users = resolve_events(events, model.kind)
+    curve = Curve(model, branch.free, branch.params)
+    task = Task(curve, dict(branch.params), span, settings or ContinuationSettings(), chosen, users)
+    result = branch
+    for end in ("low", "high") if direction == "both" else (direction,):
+        i, sign, side = (0, -1.0, 0) if end == "low" else (-1, 1.0, 1)
+        if branch.ends[side] is Status.CLOSED:
+            continue
+        z = np.append(branch.x[i], branch.p[i])
+        if not span[0] <= z[-1] <= span[1]:
+            msg = f"p_span: the end at {branch.free} = {z[-1]:g} lies outside ({span[0]:g}, {span[1]:g}); widen it"
+            raise InputError(msg)
+        d = np.array(branch.provenance["scales"][end], dtype=float)
+        d[-1] = span[1] - span[0]
+        tau = branch.tangent[i] / d
+        tau = tau / np.linalg.norm(tau)
+        node, _ = curve.node(z, d, tau, 0.0)
+        start = Start(z, tau, d, Node(z, tau * d, 0.0, node.eigenvalues, node.counts))
+        bound = bind(ntk, task, start)
+        part = follow(task, start, sign, bound, (), lambda _: None)
+        piece = assemble(task, start, {sign: part}, bound, s0=float(branch.s[i]))
+        result = join(piece, result) if end == "low" else join(result, piece)
+    return result

@@ -1,0 +1,227 @@
+"""From a bracketed crossing to a special point with its evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import scipy.optimize
+
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.defining import Located
+from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
+from ntkcont.pathfollowing.events import Event, UserZero
+from ntkcont.pathfollowing.point import Point
+from ntkcont.results.special_points import SpecialPoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Bracket:
+    """An interval of the branch known to hold the special point."""
+
+    left: Node
+    right: Node
+
+    def fraction(self, z: Array, d: Array) -> tuple[float, float]:
+        """Return where z lies along the chord (0 to 1) and how far off it, in units of the chord's length."""
+        chord = (self.right.z - self.left.z) / d
+        offset = (z - self.left.z) / d
+        length2 = float(chord @ chord)
+        u = float(chord @ offset) / length2
+        off = float(np.linalg.norm(offset - u * chord)) / np.sqrt(length2)
+        return u, off
+
+    def holds(self, z: Array, d: Array) -> bool:
+        """Whether z lies within the bracket, up to rounding."""
+        u, off = self.fraction(z, d)
+        slack = 0.01 + 1e-7 / float(np.linalg.norm((self.right.z - self.left.z) / d))
+        return -slack <= u <= 1.0 + slack and off <= 0.5 + slack
+
+    def s_of(self, z: Array, d: Array) -> float:
+        """Return the arclength of z, interpolated."""
+        u = min(1.0, max(0.0, self.fraction(z, d)[0]))
+        return self.left.s + u * (self.right.s - self.left.s)
+
+
+def _guess(curve: Curve, event: Event, bracket: Bracket, d: Array) -> tuple[Array, float | None, Node | None]:
+    """Interpolate the test function between the ends; return the point of the branch there and the extra unknown."""
+    left, extra_left = event.test(bracket.left, d)
+    right, extra_right = event.test(bracket.right, d)
+    total = abs(left) + abs(right)
+    u = min(0.95, max(0.05, abs(left) / total)) if total > 0.0 and left * right < 0.0 else 0.5
+    node = midpoint(curve, bracket.left, bracket.right, d, u)
+    if node is not None:
+        extra = event.test(node, d)[1]
+        if extra is not None:
+            return node.z, extra, node
+        z = node.z
+    else:
+        z = bracket.left.z + u * (bracket.right.z - bracket.left.z)
+    known = [e for e in (extra_left, extra_right) if e is not None]
+    return z, float(np.mean(known)) if known else None, node
+
+
+def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Located | None, Bracket]:
+    """Newton on the defining system from ever shorter brackets; (None, last bracket) if it never lands inside."""
+    bracket = Bracket(crossing.left, crossing.right)
+    needs_extra = crossing.label in ("H", "NS", "NSad")
+    for _ in range(40):
+        z, extra, node = _guess(curve, event, bracket, d)
+        if extra is not None or not needs_extra:
+            found = event.solve(curve, z, extra, d)
+            if (
+                found is not None
+                and found.residual < 1e-8
+                and bracket.holds(found.z, d)
+                and _plausible(found, crossing)
+            ):
+                return found, bracket
+        if node is None:
+            node = midpoint(curve, bracket.left, bracket.right, d)
+        if node is None:
+            break
+        if classify(bracket.left, node, curve.is_map) == crossing.label:
+            bracket = Bracket(bracket.left, node)
+        elif classify(node, bracket.right, curve.is_map) == crossing.label:
+            bracket = Bracket(node, bracket.right)
+        else:  # a compound: halve by position as long as it stays in one piece
+            break
+        if np.linalg.norm((bracket.right.z - bracket.left.z) / d) < 1e-11:
+            break
+    return None, bracket
+
+
+def _plausible(found: Located, crossing: Crossing) -> bool:
+    """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold."""
+    if found.extra is None:
+        return True
+    if crossing.label == "NS":
+        return 1e-7 < abs(np.angle(np.exp(1j * found.extra))) < np.pi - 1e-7
+    size = max(1e-300, float(np.max(np.abs(crossing.right.eigenvalues))))
+    return abs(found.extra) > 1e-9 * size
+
+
+def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[np.ndarray, np.ndarray]:
+    """Right and left eigenvectors for the eigenvalue of F_x nearest to `target` (for maps F_x = DG - I)."""
+    a = curve.system(z)[1]
+    lam, right = np.linalg.eig(a)
+    i = int(np.argmin(np.abs(lam - target)))
+    lam_l, left = np.linalg.eig(a.conj().T)
+    v = right[:, i]
+    w = left[:, int(np.argmin(np.abs(lam_l - np.conj(lam[i]))))]
+    product = np.vdot(w, v)
+    if product != 0.0:
+        w = w / np.conj(product)
+    return (v.real, w.real) if abs(target.imag) == 0.0 and abs(lam[i].imag) == 0.0 else (v, w)
+
+
+def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, params: dict[str, float]) -> SpecialPoint:
+    """Locate a crossing; the point is nameless until the branch is complete."""
+    found, bracket = refine(curve, event, crossing, d)
+    converged = found is not None and crossing.multiplicity == 1
+    omega: float | None = None
+    if found is not None:
+        z, residual, test_value, v, w = found.z, found.residual, found.test_value, found.v, found.w
+        if crossing.label == "H" and found.extra is not None:
+            omega = abs(found.extra)
+        elif crossing.label == "NS" and found.extra is not None:
+            omega = abs(float(np.angle(np.exp(1j * found.extra))))
+        if found.extra is not None and found.extra < 0.0 and np.iscomplexobj(v):
+            v, w = v.conj(), w.conj()
+    else:
+        z, extra, node = _guess(curve, event, bracket, d)
+        residual = float(np.max(np.abs(curve.system(z)[0])))
+        test_value = event.test(node if node is not None else bracket.left, d)[0]
+        target = {"H": 1j * (extra or 0.0), "NS": np.exp(1j * (extra or 0.0)) - 1.0, "PD": -2.0, "NSad": extra or 0.0}
+        v, w = _critical_pair(curve, z, complex(target.get(crossing.label, 0.0)))
+        omega = extra if crossing.label in ("H", "NS") else None
+    chord = (bracket.right.z - bracket.left.z) / d
+    tau = chord / np.linalg.norm(chord)
+    node, sign = curve.node(np.ascontiguousarray(z), d, tau, 0.0)
+    tangent = node.tangent if sign != 0.0 and np.all(np.isfinite(node.tangent)) and crossing.label != "BP" else tau * d
+    return _record(curve, crossing.label, "", z, d, tangent, node, bracket, params).replace(
+        omega=omega, residual=residual, test_value=test_value, converged=converged,
+        multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draft:
+    """Fields of a special point before the evidence is in."""
+
+    fields: dict
+
+    def replace(self, **more: object) -> SpecialPoint:
+        return SpecialPoint(**{**self.fields, **more})
+
+
+def _record(
+    curve: Curve, label: str, name: str, z: Array, d: Array, tangent: Array, node: Node, bracket: Bracket, params: dict
+) -> _Draft:
+    n = curve.n
+    return _Draft(
+        {
+            "label": label,
+            "name": name,
+            "p": float(z[n]),
+            "x": z[:n],
+            "s": bracket.s_of(z, d),
+            "tangent": tangent,
+            "eigenvalues": node.eigenvalues,
+            "bracket": (bracket.left.s, bracket.right.s),
+            "free": curve.free,
+            "params": {**params, curve.free: float(z[n])},
+            "states": curve.model.states,
+            "kind": curve.model.kind,
+        }
+    )
+
+
+def end_point(curve: Curve, node: Node, d: Array, params: dict[str, float]) -> SpecialPoint:
+    """Record the end of a branch."""
+    residual = float(np.max(np.abs(curve.system(node.z)[0])))
+    n = curve.n
+    return SpecialPoint(
+        label="EP", name="", p=float(node.z[n]), x=node.z[:n], s=node.s, tangent=node.tangent,
+        eigenvalues=node.eigenvalues, bracket=(node.s, node.s), residual=residual, test_value=0.0, converged=True,
+        free=curve.free, params={**params, curve.free: float(node.z[n])}, states=curve.model.states,
+        kind=curve.model.kind,
+    )  # fmt: skip
+
+
+def as_point(curve: Curve, node: Node) -> Point:
+    """Return a node as the user's functions see it."""
+    n = curve.n
+    return Point(
+        free=curve.free, states=curve.model.states, s=node.s, p=float(node.z[n]), x=node.z[:n],
+        tangent=node.tangent, eigenvalues=node.eigenvalues, n_unstable=int(node.counts[0]),
+    )  # fmt: skip
+
+
+def user_zero(
+    curve: Curve, event: UserZero, left: Node, right: Node, d: Array, params: dict[str, float]
+) -> SpecialPoint:
+    """Locate a zero of the user's function between two nodes whose values differ in sign."""
+    nodes: dict[float, Node] = {0.0: left, 1.0: right}
+
+    def value(u: float) -> float:
+        if u not in nodes:
+            node = midpoint(curve, left, right, d, u)
+            if node is None:
+                msg = "no point of the branch there"
+                raise ArithmeticError(msg)
+            nodes[u] = node
+        return float(event.g(as_point(curve, nodes[u])))
+
+    converged = True
+    try:
+        u = scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=1e-14)
+        test_value = value(u)
+    except ArithmeticError:
+        u, converged, test_value = 1.0, False, value(1.0)
+    node = nodes[u]
+    bracket = Bracket(left, right)
+    return _record(curve, "UZ", event.name, node.z, d, node.tangent, node, bracket, params).replace(
+        residual=float(np.max(np.abs(curve.system(node.z)[0]))), test_value=test_value, converged=converged
+    )

@@ -1,0 +1,42 @@
+"""Where a branch came from: enough to repeat it, small enough to keep with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ntkcont.pathfollowing.assemble import Side
+    from ntkcont.pathfollowing.protocols import BoundEvaluator
+    from ntkcont.pathfollowing.run import Task
+    from ntkcont.pathfollowing.start import Start
+
+
+def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundEvaluator | None) -> dict[str, Any]:
+    """Return the model, settings, versions, scales and kernel of a continuation."""
+    model = task.curve.model
+    versions = {"python": platform.python_version()}
+    for name in ("ntkcont", "numpy", "scipy", "numba", "jax"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "unknown"
+    return {
+        "model": {"digest": model.digest, "description": model.description, "kind": model.kind},
+        "free": task.curve.free,
+        "p_span": list(task.span),
+        "params": dict(task.params),
+        "settings": dataclasses.asdict(task.settings),
+        "events": [*task.events, *(user.name for user in task.users)],
+        # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span
+        "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
+        "errors": [side.error for side in sides.values() if side.error],
+        "kernel": bound.metadata if bound is not None else None,
+        "versions": versions,
+    }
+
+
+def _scales(sides: dict[float, Side], sign: float, start: Start) -> Any:
+    return sides[sign].d.copy() if sign in sides else start.d.copy()

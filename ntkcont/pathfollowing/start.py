@@ -1,0 +1,163 @@
+"""The start of a branch: checks of the input, correction of the guess, scales, first tangent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+
+from ntkcont.errors import ConvergenceError, InputError, unknown_name
+from ntkcont.models.model import Array, Model
+from ntkcont.pathfollowing.curve import Curve, Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A corrected start: z = (x, q), scaled tangent tau with non-negative parameter component, scales d."""
+
+    z: Array
+    tau: Array
+    d: Array
+    node: Node
+
+
+def check_span(p_span: Any) -> tuple[float, float]:
+    """Return p_span as two increasing numbers."""
+    try:
+        low, high = (float(v) for v in p_span)
+    except (TypeError, ValueError):
+        msg = f"p_span: got {p_span!r}; give two numbers, (lowest, highest)"
+        raise InputError(msg) from None
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        msg = f"p_span: got ({low:g}, {high:g}); give two finite numbers in increasing order"
+        raise InputError(msg)
+    return low, high
+
+
+def start_params(model: Model, x0: Any, free: str, params: Mapping[str, float] | None) -> dict[str, float]:
+    """Return all parameter values at the start: the model's, those of a special point given as x0, those in `params`."""
+    if free not in model.params:
+        raise unknown_name("free", free, model.params)
+    merged = dict(model.params)
+    merged.update({k: v for k, v in getattr(x0, "params", {}).items() if k in merged})
+    values = model.values({**merged, **(params or {})})
+    return dict(zip(model.params, (float(v) for v in values), strict=True))
+
+
+def check_in_span(free: str, q: float, span: tuple[float, float]) -> None:
+    """Raise if the start is outside the span."""
+    low, high = span
+    if not low <= q <= high:
+        msg = (
+            f"params[{free!r}]: the start {q:g} lies outside p_span ({low:g}, {high:g}); "
+            f"widen p_span or give params={{{free!r}: value}} inside it"
+        )
+        raise InputError(msg)
+
+
+def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
+    """Return the fixed point near z at the same parameter value."""
+    n = curve.n
+    try:
+        f, a, fq = curve.system(z)
+    except Exception as error:
+        msg = f"the right-hand side raised {type(error).__name__} at the start ({error}); evaluate model.rhs(x0) to see it"
+        raise InputError(msg) from error
+    if not (np.all(np.isfinite(f)) and np.all(np.isfinite(a)) and np.all(np.isfinite(fq))):
+        where = [s for s, v in zip(curve.model.states, f, strict=True) if not np.isfinite(v)]
+        what = f"equation of {where[0]!r}" if where else "Jacobian"
+        msg = (
+            f"x0: the {what} is not finite there (nan or inf); start from a state where the right-hand side is defined"
+        )
+        raise InputError(msg)
+    rows = d[:n]
+    if np.max(np.abs(f) / rows) <= 1e-14 * max(1.0, float(np.max(np.abs(a * rows[None, :] / rows[:, None])))):
+        return z  # exact already, possibly singular: a special point
+    natural = np.zeros(n + 1)
+    natural[n] = 1.0
+    new, _ = curve.correct(z, d, natural, tol=tol, max_iter=50)
+    if new is not None:
+        return new
+
+    def scaled(u: Array) -> tuple[Array, Array]:
+        f, a, _ = curve.system(np.append(u * rows, z[n]))
+        return f / rows, a * rows[None, :] / rows[:, None]
+
+    with np.errstate(all="ignore"):
+        result = scipy.optimize.root(scaled, z[:n] / rows, jac=True, method="hybr", options={"xtol": 1e-13})
+    best = np.append(result.x * rows, z[n])
+    polished, _ = curve.correct(best, d, natural, tol=tol, max_iter=50)
+    if polished is not None:
+        return polished
+    f_best = curve.system(best)[0]
+    if np.max(np.abs(f_best) / rows) < 1e-12:  # singular, but a solution
+        return best
+    size = float(np.max(np.abs(f_best)))
+    msg = (
+        f"x0: Newton did not converge from there (smallest residual max|f| = {size:.3g} at {curve.free} = {z[n]:g}); "
+        "start from a state that nc.simulate settles to, or from one of nc.find_fixed_points"
+    )
+    raise ConvergenceError(msg)
+
+
+def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
+    """Return d = (sqrt(n) * state scales, span): magnitudes of the states at the start, or of their change along q.
+
+    The stepping lets the scales of the states grow later; a scale too small only costs steps.
+    """
+    n = curve.n
+    width = span[1] - span[0]
+    size = np.abs(z[:n])
+    _, a, fq = curve.system(z)
+    with np.errstate(all="ignore"):
+        try:
+            slope = np.abs(np.linalg.solve(a, fq)) * width * 0.05
+        except np.linalg.LinAlgError:
+            slope = np.zeros(n)
+    slope[~np.isfinite(slope)] = 0.0
+    size = np.maximum(size, slope)
+    largest = float(size.max())
+    if curve.model.homogeneous:
+        size[:] = largest if largest > 1e-9 else 1.0
+    size[size <= 1e-9 * largest] = 1.0
+    size[size == 0.0] = 1.0
+    return np.append(size * np.sqrt(n), width)
+
+
+def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the unit tangent (scaled), with non-negative parameter component.
+
+    Where two branches cross at z it is the null vector along the parameter: the branch that exists on both sides.
+    """
+    n = curve.n
+    _, a, fq = curve.system(z)
+    rows = d[:n]
+    jacobian = np.concatenate([a, fq[:, None]], axis=1) * d[None, :] / rows[:, None]
+    _, singular, vh = np.linalg.svd(jacobian)
+    null = vh[n:]
+    if n == 1 and singular[0] < 1e-10:
+        null = vh
+    elif n > 1 and singular[-1] < 1e-10 * singular[0]:
+        null = vh[n - 1 :]
+    tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
+    tau = tau / np.linalg.norm(tau)
+    if tau[-1] < 0.0 or (abs(tau[-1]) < 1e-12 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
+        tau = -tau
+    return np.ascontiguousarray(tau)
+
+
+def prepare(curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: float) -> Start:
+    """Check and correct the start."""
+    z = np.append(curve.model.state_vector(x0), q0)
+    d = np.append(np.maximum(np.abs(z[:-1]), 1e-3 * max(1e-300, float(np.max(np.abs(z[:-1]))))), span[1] - span[0])
+    d[d == 0.0] = 1.0
+    d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
+    z = _corrected(curve, z, d, tol)
+    d = scales(curve, z, span)
+    tau = first_tangent(curve, z, d)
+    node, _ = curve.node(z, d, tau, 0.0)
+    node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)
+    return Start(z, tau, d, node)
