@@ -1,0 +1,250 @@
+"""Models from equations: validation, the cache of generated code, and the Model itself.
+
+The generated file is named by a hash of the equations as they were written, so a known model starts without sympy:
+neither parsing nor differentiation is repeated.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from ntkcont.errors import InputError
+from ntkcont.models.model import Compiled, Model
+from ntkcont.models.text import KEYWORDS
+
+
+def model_from_equations(
+    equations: Mapping[Any, Any],
+    params: Mapping[Any, float],
+    *,
+    aux: Mapping[Any, Any] | None = None,
+    functions: Mapping[str, tuple[Sequence[str], Any]] | None = None,
+    kind: Literal["flow", "map"] = "flow",
+) -> Model:
+    """Build the model of :meth:`ntkcont.Model.from_equations`."""
+    right = _by_name(equations, "equations")
+    if not right:
+        msg = "equations: empty; give one expression for each state"
+        raise InputError(msg)
+    values = {name: _value(name, v) for name, v in _by_name(params, "params").items()}
+    helpers = _by_name(aux or {}, "aux")
+    named = {name: _function(name, f) for name, f in _by_name(functions or {}, "functions").items()}
+    _check_clashes({"state": right, "parameter": values, "aux expression": helpers, "function": named})
+    raw = {
+        "equations": [[k, _canonical(v)] for k, v in right.items()],
+        "params": list(values),
+        "aux": [[k, _canonical(v)] for k, v in helpers.items()],
+        "functions": [[k, list(a), _canonical(b)] for k, (a, b) in named.items()],
+    }
+    code = _GeneratedCode(_digest(raw, _sources_digest()), lambda: _source(right, list(values), helpers, named))
+    code.ensure()
+    return Model(
+        kind=kind,
+        states=tuple(right),
+        params=values,
+        build=code.compiled,
+        jax_function=code.jax_function,
+        description=_describe(kind, raw, values),
+        digest=_digest(raw, kind, values)[:16],
+    )
+
+
+# ------------------------------------------------------------------ input
+
+
+def _by_name(mapping: Any, argument: str) -> dict[str, Any]:
+    if not isinstance(mapping, Mapping):
+        msg = f"{argument}: got {type(mapping).__name__}; it must be a mapping from names to values"
+        raise InputError(msg)
+    result = {}
+    for key, value in mapping.items():
+        name = getattr(key, "name", key)  # a sympy symbol may stand for its name
+        if not isinstance(name, str) or not name.isidentifier() or name in KEYWORDS:
+            msg = f"{argument}: {name!r} is not a name; use letters, digits and underscores (not {', '.join(KEYWORDS)})"
+            raise InputError(msg)
+        if name in result:
+            msg = f"{argument}: the name {name!r} appears twice"
+            raise InputError(msg)
+        result[name] = value
+    return result
+
+
+def _value(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        msg = f"params[{name!r}]: got {value!r}; it must be one finite number"
+        raise InputError(msg)
+    return number
+
+
+def _function(name: str, definition: Any) -> tuple[tuple[str, ...], Any]:
+    try:
+        arguments, body = definition
+        arguments = tuple(getattr(a, "name", a) for a in ((arguments,) if isinstance(arguments, str) else arguments))
+    except (TypeError, ValueError):
+        arguments, body = (), None
+    if body is None or not all(isinstance(a, str) and a.isidentifier() and a not in KEYWORDS for a in arguments):
+        msg = f"functions[{name!r}]: got {definition!r}; write (['x', 'y'], 'x**2 + y'): argument names, then the expression"
+        raise InputError(msg)
+    if len(set(arguments)) < len(arguments):
+        msg = f"functions[{name!r}]: two arguments have the same name in {arguments!r}"
+        raise InputError(msg)
+    return arguments, body
+
+
+def _check_clashes(groups: Mapping[str, Mapping[str, Any]]) -> None:
+    owner: dict[str, str] = {}
+    for what, names in groups.items():
+        for name in names:
+            if name in owner:
+                msg = f"the name {name!r} is both a {owner[name]} and a {what}; rename one"
+                raise InputError(msg)
+            owner[name] = what
+
+
+def _canonical(raw: Any) -> str:
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, int | float):
+        return f"number {raw!r}"
+    sympy = sys.modules.get("sympy")
+    if sympy is not None and isinstance(raw, sympy.Basic):
+        return f"sympy {sympy.srepr(raw)}"
+    return f"other {raw!r}"
+
+
+def _describe(kind: str, raw: Mapping[str, Any], values: Mapping[str, float]) -> str:
+    left = "{}' = {}" if kind == "flow" else "{} <- {}"
+    lines = [left.format(k, v) for k, v in raw["equations"]]
+    lines += [f"{k} = {v}" for k, v in raw["aux"]]
+    lines += [f"{k}({', '.join(a)}) = {v}" for k, a, v in raw["functions"]]
+    if values:
+        lines.append("parameters: " + ", ".join(f"{k} = {v!r}" for k, v in values.items()))
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------ generated code
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=False).encode()).hexdigest()
+
+
+@functools.cache
+def _sources_digest() -> str:
+    """Return a digest of what turns equations into code, so that a new version never meets old files."""
+    from ntkcont.kernels.cache import versions_tag
+
+    folder = Path(__file__).parent
+    names = ("codegen.py", "expressions.py", "rewrite.py", "symbolic.py", "sympy_input.py", "text.py")
+    digest = hashlib.sha256(versions_tag().encode())
+    for name in names:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _source(
+    equations: Mapping[str, Any],
+    params: Sequence[str],
+    aux: Mapping[str, Any],
+    functions: Mapping[str, tuple[Sequence[str], Any]],
+) -> str:
+    """Parse, differentiate and write the code; imports sympy."""
+    from ntkcont.models.codegen import model_source
+    from ntkcont.models.expressions import Reader
+
+    reader = Reader(tuple(equations), params, aux, functions)
+    try:
+        for name in aux:  # also those that no equation uses
+            reader.name(name, f"aux[{name!r}]", {})
+        for name, (arguments, _) in functions.items():
+            reader.call(name, [reader.dummy(a) for a in arguments], f"functions[{name!r}]")
+        rhs = [reader.read(f"equations[{name!r}]", raw) for name, raw in equations.items()]
+        return model_source(rhs, reader.x, reader.p)
+    except RecursionError:
+        msg = "equations: the expressions are nested too deeply to be differentiated; simplify them"
+        raise InputError(msg) from None
+    except OverflowError:
+        msg = "equations: a constant or exponent in the expressions is too large for a float"
+        raise InputError(msg) from None
+
+
+class _GeneratedCode:
+    """The generated file of one model: written if missing, loaded on first use."""
+
+    def __init__(self, digest: str, source: Callable[[], str]) -> None:
+        self.name = f"ntkcont_model_{digest[:24]}"
+        self.source = source
+
+    @functools.cached_property
+    def path(self) -> Path:
+        from ntkcont.kernels.cache import user_cache
+
+        folder = user_cache() / "models"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.name}.py"
+
+    def ensure(self) -> None:
+        """Write the file unless it exists; never touch an existing one, whose compiled code depends on its date."""
+        if self.path.exists():
+            return
+        text = self.source()
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        try:
+            os.link(temporary, self.path)  # fails if another process was faster
+        except FileExistsError:
+            pass
+        except OSError:  # file systems without hard links
+            os.replace(temporary, self.path)
+            return
+        os.unlink(temporary)
+
+    @functools.cached_property
+    def module(self) -> ModuleType:
+        """The generated module; numba compiles it, or reads its cache, while it is imported."""
+        import filelock
+
+        if self.name in sys.modules:
+            return sys.modules[self.name]
+        self.ensure()
+        with filelock.FileLock(str(self.path.with_suffix(".lock"))):
+            spec = importlib.util.spec_from_file_location(self.name, self.path)
+            if spec is None or spec.loader is None:  # pragma: no cover
+                msg = f"cannot load {self.path}"
+                raise ImportError(msg)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[self.name] = module  # numba looks the module up while it reads its cache
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[self.name]
+                raise
+        return module
+
+    def compiled(self) -> Compiled:
+        """Return the numba functions."""
+        return Compiled(self.module.rhs, self.module.jac, self.module.dfdp)
+
+    @functools.cached_property
+    def _twin(self) -> Callable[..., Any]:
+        return self.module.jax_builder()
+
+    def jax_function(self, x: Any, p: Any, theta: Any) -> Any:
+        """Evaluate the JAX twin."""
+        return self._twin(x, p, theta)
