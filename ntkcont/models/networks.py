@@ -17,7 +17,7 @@ from ntkcont.kernels import rate_rnn_layout as layout
 from ntkcont.models import network_input as read
 from ntkcont.models.activations import Phi, find_phi
 from ntkcont.models.model import Array, Compiled, Model
-from ntkcont.models.network_input import LowRank
+from ntkcont.models.network_weights import LowRank, jax_weights, read_weights, sparse_pattern
 
 if TYPE_CHECKING:
     from ntkcont.models.reproduces import Reproduction
@@ -133,7 +133,7 @@ class RateRNN(Model):
         gain: float = 1.0,
         states: Sequence[str] | None = None,
     ) -> None:
-        weights = read.read_weights(W)
+        weights = read_weights(W)
         n = weights.shape[0]
         if form not in layout.FORMS:
             error = unknown_name("form", form, layout.FORMS)
@@ -153,8 +153,9 @@ class RateRNN(Model):
         W_in = read.read_input_weights(W_in, n)
         named = read.read_inputs(inputs, W_in)
         drives = np.zeros((len(named), n))
-        for k, vector in enumerate(named.values()):
-            drives[k] = W_in @ vector
+        if W_in is not None:
+            for k, vector in enumerate(named.values()):
+                drives[k] = W_in @ vector
         drives.setflags(write=False)
         own = {
             "form": form,
@@ -251,7 +252,7 @@ class RateRNN(Model):
         elif isinstance(self.W, np.ndarray):
             storage, size, weights = layout.DENSE, 0, [self.effective_W()]
         else:
-            rows, columns, factor = _sparse_pattern(self.W, self.mask, self.sign)
+            rows, columns, factor = sparse_pattern(self.W, self.mask, self.sign)
             data = self.W.data if self.sign is None else np.maximum(self.W.data, 0.0)
             storage, size, weights = layout.SPARSE, rows.size, [data * factor, columns, self.W.indptr]
         return layout.pack(
@@ -270,7 +271,7 @@ class RateRNN(Model):
     def _jax_function(self, activation: Phi) -> Callable[[Any, Any, Any], Any]:
         """Return the twin of the compiled functions; it closes over plain arrays, never over the network."""
         n, form, alpha, tau, phi_gain, phi = self.b.size, self.form, self.alpha, self.tau, self.phi_gain, activation.jax
-        multiply = _jax_weights(self.W, self.mask, self.sign)
+        multiply = jax_weights(self.W, self.mask, self.sign)
         vectors = np.array(list(self.inputs.values())) if self.inputs else None
 
         def jax_function(x: Any, p: Any, theta: Any) -> Any:
@@ -374,38 +375,3 @@ def _build(activation: Phi) -> Compiled:
     if activation.number == layout.USER:
         return Compiled(*rate_rnn.functions_for(activation.numba, activation.derivative))
     return Compiled(rate_rnn.rhs, rate_rnn.jac, rate_rnn.dfdp)
-
-
-def _sparse_pattern(W: Any, mask: Array | None, sign: Array | None) -> tuple[Any, Any, Array]:
-    """Return rows, columns and the factors (signs and mask) of the nonzeros of W."""
-    rows = np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
-    columns = W.indices
-    factor = np.ones(rows.size)
-    if mask is not None:
-        factor = factor * mask[rows, columns]
-    if sign is not None:
-        factor = factor * sign[columns]
-    return rows, columns, factor
-
-
-def _jax_weights(W: Any, mask: Array | None, sign: Array | None) -> Callable[[Any, Any], Any]:
-    """Return ``f(theta, v) = W v`` with the effective weights, differentiable in theta and v."""
-    if isinstance(W, LowRank):
-        return lambda theta, v: theta["U"] @ (theta["V"].T @ v)
-    pattern = None if isinstance(W, np.ndarray) else _sparse_pattern(W, mask, sign)
-    n = W.shape[0]
-
-    def multiply(theta: Any, v: Any) -> Any:
-        import jax.numpy as jnp
-
-        weights = theta["W"]
-        if sign is not None:
-            weights = jnp.where(weights <= 0.0, 0.0, weights)
-        if pattern is not None:
-            rows, columns, factor = pattern
-            return jnp.zeros(n, v.dtype).at[rows].add(weights * factor * v[columns])
-        if sign is not None:
-            weights = weights * sign
-        return (weights if mask is None else weights * mask) @ v
-
-    return multiply

@@ -1,0 +1,125 @@
+"""The recurrent weights of a network: dense, sparse or of low rank."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ntkcont.errors import InputError
+from ntkcont.models.network_input import Array, frozen_array
+
+
+@dataclasses.dataclass(frozen=True, init=False, eq=False)
+class LowRank:
+    """Weights ``W = U @ V.T`` of low rank, kept as their factors; the factors are what is trained.
+
+    Parameters
+    ----------
+    U, V : array_like, shape (n, r)
+        ``W[i, j] = sum_k U[i, k] V[j, k]``; no factor 1/n is added.
+
+    Raises
+    ------
+    InputError
+        A factor is no matrix of finite numbers, or their shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ntkcont as nc
+    >>> W = nc.LowRank(np.ones((4, 1)), np.full((4, 1), 0.5))
+    >>> W.shape, W.rank
+    ((4, 4), 1)
+    """
+
+    U: Array
+    V: Array
+
+    def __init__(self, U: ArrayLike, V: ArrayLike) -> None:
+        u, v = frozen_array(U, "U"), frozen_array(V, "V")
+        if u.ndim != 2 or u.shape != v.shape or u.size == 0:
+            msg = f"LowRank: U has shape {u.shape} and V {v.shape}; both must be (n, r), with W = U @ V.T"
+            raise InputError(msg)
+        object.__setattr__(self, "U", u)
+        object.__setattr__(self, "V", v)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of W, (n, n)."""
+        return self.U.shape[0], self.U.shape[0]
+
+    @property
+    def rank(self) -> int:
+        """Number r of columns of U and V."""
+        return self.U.shape[1]
+
+    def dense(self) -> Array:
+        """Return W as an array, shape (n, n)."""
+        return self.U @ self.V.T
+
+    def __repr__(self) -> str:
+        return f"LowRank(n={self.U.shape[0]}, rank={self.rank})"
+
+
+def read_weights(W: Any) -> Any:
+    """Return W as a read-only array, a :class:`LowRank`, or a CSR array with read-only arrays."""
+    if isinstance(W, LowRank):
+        return W
+    if hasattr(W, "tocsr"):
+        from scipy import sparse
+
+        csr = sparse.csr_array(W, dtype=float, copy=True)
+        csr.sum_duplicates()
+        _square(tuple(csr.shape or ()))
+        csr.data = frozen_array(csr.data, "W")
+        csr.indices.setflags(write=False)
+        csr.indptr.setflags(write=False)
+        return csr
+    array = frozen_array(W, "W")
+    _square(array.shape)
+    return array
+
+
+def _square(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        msg = f"W: shape {shape} was given; it must be square, (n, n), with W[i, j] the weight from unit j to unit i"
+        raise InputError(msg)
+
+
+def sparse_pattern(W: Any, mask: Array | None, sign: Array | None) -> tuple[Any, Any, Array]:
+    """Return rows, columns and the factors (signs and mask) of the nonzeros of W."""
+    rows = np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
+    columns = W.indices
+    factor = np.ones(rows.size)
+    if mask is not None:
+        factor = factor * mask[rows, columns]
+    if sign is not None:
+        factor = factor * sign[columns]
+    return rows, columns, factor
+
+
+def jax_weights(W: Any, mask: Array | None, sign: Array | None) -> Callable[[Any, Any], Any]:
+    """Return ``f(theta, v) = W v`` with the effective weights, differentiable in theta and v."""
+    if isinstance(W, LowRank):
+        return lambda theta, v: theta["U"] @ (theta["V"].T @ v)
+    pattern = None if isinstance(W, np.ndarray) else sparse_pattern(W, mask, sign)
+    n = W.shape[0]
+
+    def multiply(theta: Any, v: Any) -> Any:
+        import jax.numpy as jnp
+
+        weights = theta["W"]
+        if sign is not None:
+            weights = jnp.where(weights <= 0.0, 0.0, weights)
+        if pattern is not None:
+            rows, columns, factor = pattern
+            return jnp.zeros(n, v.dtype).at[rows].add(weights * factor * v[columns])
+        if sign is not None:
+            weights = weights * sign
+        return (weights if mask is None else weights * mask) @ v
+
+    return multiply
