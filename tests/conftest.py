@@ -1,0 +1,15 @@
+"""What all tests share: one BLAS thread, a fixed hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+
+# before numpy loads its BLAS: several test processes share few cores
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+from hypothesis import HealthCheck, settings
+
+# the first example compiles, so that no deadline means anything; the same examples in every run
+settings.register_profile("ntkcont", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ntkcont")

@@ -1,0 +1,328 @@
+"""What every branch must satisfy, recomputed from the model alone; used by every test that makes a branch.
+
+``check_branch`` shares no code with the continuation: residuals, Jacobians and the derivative in the free parameter come
+from ``model.rhs``, ``model.jac`` and ``model.dfdp``, everything else from numpy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+import ntkcont as nc
+
+# what the number of unstable eigenvalues may do across one special point, in units of the multiplicity
+CHANGES = {
+    "LP": (-1, 1),
+    "BP": (-1, 1),
+    "PD": (-1, 1),
+    "H": (-2, 2),
+    "NS": (-2, 2),
+    "NSad": (0,),
+    "EP": (0,),
+    "UZ": (0,),
+}
+KINDS = {
+    "LP": ("flow", "map"),
+    "BP": ("flow", "map"),
+    "H": ("flow",),
+    "NSad": ("flow", "map"),
+    "PD": ("map",),
+    "NS": ("map",),
+}
+COLUMNS = ("p", "x", "s", "tangent", "eigenvalues", "stable", "n_unstable")
+
+
+class _Local:
+    """F, its derivatives and the eigenvalues at one point of the curve, in original and in scaled variables."""
+
+    def __init__(self, frame: _Frame, x: np.ndarray, p: float) -> None:
+        branch, model, scale = frame.branch, frame.model, frame.scale
+        params = {**branch.params, branch.free: float(p)}
+        n = len(x)
+        image, jac = model.rhs(x, params), model.jac(x, params)
+        is_map = model.kind == "map"
+        self.f = image - x if is_map else image
+        self.a = jac - np.eye(n) if is_map else jac
+        self.eigenvalues = np.linalg.eigvals(jac)
+        self.norm = max(float(np.linalg.norm(jac, 2)), 1e-300)
+        full = np.column_stack([self.a, model.dfdp(x, branch.free, params)])
+        # rounding in F: what one ulp in every variable amounts to
+        self.floor = np.abs(full) @ np.maximum(np.abs(np.append(x, p)), scale * 1e-3)
+        self.scaled = full * scale
+        _, self.sigma, vt = np.linalg.svd(self.scaled)
+        self.kernel = vt[-1]
+        self.boundary = np.abs(self.eigenvalues) - 1.0 if is_map else self.eigenvalues.real
+        # all derivatives may vanish at a branch point: then the rest of the branch says what is small
+        self.size = max(self.sigma[0], 1e-3 * frame.size)
+        self.residual = float(np.max(np.abs(self.f) / np.maximum(self.floor, 1e-3 * frame.floor)))
+
+
+class _Frame:
+    """The branch, its model and the magnitudes along it."""
+
+    def __init__(self, branch: nc.Branch, model: nc.Model) -> None:
+        self.branch, self.model, self.scale = branch, model, _scale(branch)
+        self.size, self.floor = 1e-300, np.full(len(branch.states), 1e-300)
+        rows = np.unique(np.linspace(0, len(branch) - 1, 9).astype(int))
+        sample = [_Local(self, branch.x[i], branch.p[i]) for i in rows]
+        self.size = float(np.median([local.sigma[0] for local in sample]))
+        self.floor = np.maximum(np.median([local.floor for local in sample], axis=0), 1e-300)
+
+
+def _scale(branch: nc.Branch) -> np.ndarray:
+    """Magnitudes of the states and of the parameter; units of a network share one."""
+    x = np.max(np.abs(branch.x), axis=0)
+    x = np.where(x > 1e-9 * max(np.max(x), 1e-300), x, max(np.max(x), 1.0))
+    return np.append(x, max(np.ptp(branch.p), 1e-12))
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the largest distance between two sets of eigenvalues, best paired."""
+    cost = np.abs(a[:, None] - b[None, :])
+    rows, columns = linear_sum_assignment(cost)
+    return float(np.max(cost[rows, columns]))
+
+
+def check_branch(
+    branch: nc.Branch,
+    model: nc.Model,
+    *,
+    p_span: tuple[float, float] | None = None,
+    rows: Any = None,
+    tol: float = 1e-8,
+) -> None:
+    """Assert everything that holds for every branch.
+
+    `rows` limits the checks that cost one evaluation per point (default: all up to 50 states, else about 200 rows).
+    `tol` is the largest relative residual.
+    """
+    k, n = branch.x.shape
+    assert k >= 2, "a branch has at least two points"
+    _check_columns(branch, model, p_span)
+    if rows is None:
+        rows = range(k) if n <= 50 else np.unique(np.linspace(0, k - 1, 200).astype(int))
+    frame = _Frame(branch, model)
+    for i in rows:
+        _check_point(frame, int(i), tol)
+    _check_orientation(branch, frame.scale)
+    for point in branch.special_points:
+        _check_special(frame, point, tol)
+    _check_order(branch)
+    _check_counts(branch)
+
+
+# ------------------------------------------------------------------------------------------------ columns
+
+
+def _check_columns(branch: nc.Branch, model: nc.Model, p_span: tuple[float, float] | None) -> None:
+    k, n = branch.x.shape
+    assert branch.states == model.states, f"the states are {branch.states}, those of the model {model.states}"
+    assert branch.kind == model.kind, f"the branch is that of a {branch.kind}, the model a {model.kind}"
+    for name in COLUMNS:
+        column = getattr(branch, name)
+        assert len(column) == k, f"{name}: {len(column)} rows for {k} points"
+        if name != "eigenvalues":
+            assert np.all(np.isfinite(column)), f"{name} is not finite"
+    assert branch.tangent.shape == (k, n + 1)
+    assert branch.eigenvalues.shape == (k, n)
+    for a, b in itertools.combinations(COLUMNS, 2):
+        assert not np.shares_memory(getattr(branch, a), getattr(branch, b)), f"{a} and {b} share memory"
+    assert np.all(np.diff(branch.s) > 0), "s does not increase"
+    assert np.array_equal(branch.stable, branch.n_unstable == 0), "stable disagrees with n_unstable"
+    if p_span is not None:
+        room = 1e-12 * (p_span[1] - p_span[0])
+        assert np.min(branch.p) >= p_span[0] - room, "p leaves p_span"
+        assert np.max(branch.p) <= p_span[1] + room, "p leaves p_span"
+
+
+def _check_point(frame: _Frame, i: int, tol: float) -> None:
+    branch = frame.branch
+    here = _Local(frame, branch.x[i], branch.p[i])
+    where = f"point {i} at {branch.free} = {branch.p[i]:.10g}"
+    assert here.residual <= tol, f"{where}: residual {here.residual:.1e}"
+    if np.all(np.isfinite(branch.eigenvalues[i])):
+        distance = _distance(branch.eigenvalues[i], here.eigenvalues)
+        assert distance <= 1e-6 * here.norm, f"{where}: eigenvalues off by {distance:.1e}"
+    margin = 1e-7 * here.norm
+    low, high = np.sum(here.boundary > margin), np.sum(here.boundary > -margin)
+    assert low <= branch.n_unstable[i] <= high, f"{where}: n_unstable is {branch.n_unstable[i]}, eigenvalues say {low}"
+    _check_tangent(branch.tangent[i] / frame.scale, here, where)
+
+
+def _check_tangent(tau: np.ndarray, here: _Local, where: str) -> None:
+    length = np.linalg.norm(tau)
+    assert length > 0, f"{where}: the tangent is zero"
+    off = np.linalg.norm(here.scaled @ tau) / (length * here.size)
+    assert off <= 1e-6, f"{where}: the tangent is not in the kernel of [F_x, F_p] ({off:.1e})"
+
+
+def _check_orientation(branch: nc.Branch, scale: np.ndarray) -> None:
+    """Tangents point along increasing s and have the length of (dx/ds, dp/ds)."""
+    step = np.diff(np.column_stack([branch.x, branch.p]), axis=0) / scale
+    tau = branch.tangent / scale
+    for i, chord in enumerate(step):
+        ds = branch.s[i + 1] - branch.s[i]
+        for tangent in (tau[i], tau[i + 1]):
+            cos = chord @ tangent / (np.linalg.norm(chord) * np.linalg.norm(tangent))
+            assert cos > 0, f"the tangent between points {i} and {i + 1} points against s"
+        ratio = np.linalg.norm(chord) / (0.5 * ds * (np.linalg.norm(tau[i]) + np.linalg.norm(tau[i + 1])))
+        assert 0.3 < ratio < 3.0, f"between points {i} and {i + 1} the tangent is not d(x, p)/ds (ratio {ratio:.2g})"
+
+
+# ------------------------------------------------------------------------------------------------ special points
+
+
+def _check_special(frame: _Frame, point: Any, tol: float) -> None:
+    branch, scale = frame.branch, frame.scale
+    where = f"{point.name} at {branch.free} = {point.p:.10g}"
+    assert point.kind == branch.kind, where
+    assert point.free == branch.free, where
+    assert point.states == branch.states, where
+    assert point.params[branch.free] == point.p, f"{where}: params has another {branch.free}"
+    assert np.isfinite(point.residual), f"{where}: no residual"
+    assert np.isfinite(point.test_value), f"{where}: no test value"
+    low, high = point.bracket
+    assert low <= point.s <= high, f"{where}: s = {point.s} is outside its bracket {point.bracket}"
+    room = 1e-9 * max(1.0, branch.s[-1] - branch.s[0])
+    assert branch.s[0] - room <= low, f"{where}: the bracket leaves the branch"
+    assert high <= branch.s[-1] + room, f"{where}: the bracket leaves the branch"
+    _check_place(branch, point, scale, where)
+    here = _Local(frame, point.x, point.p)
+    assert here.residual <= tol, f"{where}: residual {here.residual:.1e}"
+    distance = _distance(point.eigenvalues, here.eigenvalues)
+    assert distance <= 1e-6 * here.norm, f"{where}: eigenvalues off by {distance:.1e}"
+    _check_tangent(point.tangent / scale, here, where)
+    if point.label in KINDS:
+        assert branch.kind in KINDS[point.label], f"{where}: {point.label} does not exist for a {branch.kind}"
+        check = {"LP": _check_fold, "BP": _check_branch_point}.get(point.label, _check_critical_pair)
+        check(point, here, where, branch.kind)
+        _check_vectors(point, here, where, branch.kind)
+
+
+def _check_place(branch: nc.Branch, point: Any, scale: np.ndarray, where: str) -> None:
+    """The point lies between its neighbours: its distance from the chord is a fraction of the chord."""
+    i = int(np.clip(np.searchsorted(branch.s, point.s, side="right") - 1, 0, len(branch) - 2))
+    a = np.append(branch.x[i], branch.p[i])
+    b = np.append(branch.x[i + 1], branch.p[i + 1])
+    u = (point.s - branch.s[i]) / (branch.s[i + 1] - branch.s[i])
+    off = np.linalg.norm((np.append(point.x, point.p) - a - u * (b - a)) / scale)
+    chord = np.linalg.norm((b - a) / scale)
+    assert off <= 0.5 * chord + 1e-9, f"{where}: {off:.1e} away from the branch at its s"
+
+
+def _check_fold(point: Any, here: _Local, where: str, kind: str) -> None:
+    a = here.scaled[:, :-1]
+    smallest = np.linalg.svd(a, compute_uv=False)[-1] / here.size
+    assert smallest <= 1e-6, f"{where}: F_x is not singular ({smallest:.1e})"
+    assert abs(here.kernel[-1]) <= 1e-6, f"{where}: the tangent's parameter component is {here.kernel[-1]:.1e}"
+    rank = here.sigma[-1] / here.size
+    assert rank > 1e-9, f"{where}: [F_x, F_p] is singular, so this is a branch point"
+    assert point.omega is None, where
+
+
+def _check_branch_point(point: Any, here: _Local, where: str, kind: str) -> None:
+    m = point.multiplicity
+    assert here.sigma[-m] <= 1e-6 * here.size, f"{where}: [F_x, F_p] has full rank ({here.sigma[-m]:.1e})"
+    if m < len(here.sigma):
+        rest = here.sigma[-m - 1] / here.size
+        assert rest > 1e-9, f"{where}: [F_x, F_p] has a larger kernel than multiplicity {m} says"
+    assert point.omega is None, where
+
+
+def _check_critical_pair(point: Any, here: _Local, where: str, kind: str) -> None:
+    """H, PD, NS, NSad: what the eigenvalues do there."""
+    margin = 1e-6 * max(here.norm, 1.0 if kind == "map" else 0.0)
+    values = here.eigenvalues
+    if point.label == "NSad":
+        real = values[np.abs(values.imag) <= margin].real
+        pairs = itertools.combinations(real, 2)
+        gap = min((abs(a * b - 1 if kind == "map" else a + b) for a, b in pairs), default=np.inf)
+        assert gap <= margin, f"{where}: no real pair is neutral ({gap:.1e})"
+        assert point.omega is None, where
+        return
+    if point.label == "PD":
+        critical = -1.0
+        assert point.omega is None, where
+    elif point.label == "NS":
+        assert 0 < point.omega < np.pi, where
+        critical = np.exp(1j * point.omega)
+    else:
+        assert point.omega > 0, where
+        critical = 1j * point.omega
+    gap = np.sort(np.abs(values - critical))[point.multiplicity - 1]
+    assert gap <= margin, f"{where}: the critical eigenvalue {critical:.6g} is missed by {gap:.1e}"
+
+
+def _check_vectors(point: Any, here: _Local, where: str, kind: str) -> None:
+    """The critical vectors, where given: A v = lambda v and w* A = lambda w*."""
+    if point.label == "NSad":
+        return
+    shift = 1.0 if kind == "map" else 0.0
+    critical = {"LP": shift, "BP": shift, "PD": -1.0}.get(point.label)
+    if critical is None:
+        critical = np.exp(1j * point.omega) if point.label == "NS" else 1j * point.omega
+    a = here.a + shift * np.eye(len(here.a))
+    for name, matrix, value in (("v", a, critical), ("w", a.T, np.conj(critical))):
+        if name in point.vectors:
+            vector = point.vectors[name]
+            assert np.linalg.norm(vector) > 0, f"{where}: {name} is zero"
+            off = np.linalg.norm(matrix @ vector - value * vector)
+            assert off <= 1e-5 * max(here.norm, shift) * np.linalg.norm(vector), (
+                f"{where}: {name} is not critical ({off:.1e})"
+            )
+
+
+# ------------------------------------------------------------------------------------------------ between points
+
+
+def _check_order(branch: nc.Branch) -> None:
+    s = np.array([point.s for point in branch.special_points])
+    assert np.all(np.diff(s) >= 0), "the special points are not in the order of s"
+    names = [point.name for point in branch.special_points]
+    assert len(set(names)) == len(names), f"two special points share a name: {names}"
+
+
+def _changes(branch: nc.Branch, point: Any) -> tuple[int, ...]:
+    changes = tuple(point.multiplicity * change for change in CHANGES[point.label])
+    if point.label == "BP":
+        before, after = _sides(branch, point.s)
+        turns = before is not None and after is not None and branch.tangent[before, -1] * branch.tangent[after, -1] < 0
+        if turns:  # a branch that touches another one and turns back in p: the eigenvalue touches zero
+            return (*changes, 0)
+        # several eigenvalues at once may cross in both directions
+        return tuple(range(-point.multiplicity, point.multiplicity + 1, 2))
+    return changes
+
+
+def _sides(branch: nc.Branch, s: float) -> tuple[int | None, int | None]:
+    """Return the accepted points before and after `s`, leaving out one that lies on it."""
+    room = 1e-9 * max(1.0, branch.s[-1] - branch.s[0])
+    before, after = np.flatnonzero(branch.s < s - room), np.flatnonzero(branch.s > s + room)
+    return (int(before[-1]) if len(before) else None), (int(after[0]) if len(after) else None)
+
+
+def _check_counts(branch: nc.Branch) -> None:
+    """n_unstable changes across special points, by what their labels allow, and nowhere else.
+
+    An accepted point on a special point has an eigenvalue on the boundary: its own count means nothing, and the
+    comparison is made between its neighbours.
+    """
+    room = 1e-9 * max(1.0, branch.s[-1] - branch.s[0])
+    critical = [point for point in branch.special_points if point.label in CHANGES and any(_changes(branch, point))]
+    at = np.array([point.s for point in critical])
+    if len(at):
+        clear = np.flatnonzero(np.min(np.abs(branch.s[:, None] - at[None, :]), axis=1) > room)
+    else:
+        clear = np.arange(len(branch))
+    for i, j in itertools.pairwise(clear):
+        inside = [point for point in critical if branch.s[i] < point.s < branch.s[j]]
+        change = int(branch.n_unstable[j] - branch.n_unstable[i])
+        possible = {sum(choice) for choice in itertools.product(*(_changes(branch, point) for point in inside))}
+        names = [point.name for point in inside]
+        assert change in possible, (
+            f"n_unstable changes by {change} between s = {branch.s[i]:.6g} and {branch.s[j]:.6g}, across {names}"
+        )
