@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkcont.errors import InputError, unknown_name
+from ntkcont.errors import InputError
 from ntkcont.problem_files.model_table import MODEL_KEYS, read_arrays, read_model
-from ntkcont.problem_files.table import Table, is_numbers, is_texts
+from ntkcont.problem_files.table import Table, is_number, is_numbers, is_texts
 
 if TYPE_CHECKING:
     from ntkcont.models.model import Model
@@ -157,7 +157,6 @@ def _problem(data: dict[str, Any], path: Path) -> Problem:
 # -------------------------------------------------------------------- [continuation]
 
 CONTINUATION_KEYS = ("x0", "free", "p_span", "params", "direction", "stop", "events", "settings")
-EVENTS = {"LP": "Fold", "H": "Hopf", "BP": "BranchPoint", "PD": "PeriodDoubling", "NS": "NeimarkSacker"}
 
 
 def _arguments(table: Table, model: Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +178,7 @@ def _arguments(table: Table, model: Model, arrays: Mapping[str, Any]) -> dict[st
             )
         )
     if "events" in table:
-        arguments["events"] = _events(table)
+        arguments["events"] = _events(table, model)
     return arguments
 
 
@@ -193,25 +192,28 @@ def _start(table: Table, model: Model, arrays: Mapping[str, Any]) -> Any:
     return np.full(model.n, x0) if np.ndim(x0) == 0 else x0
 
 
-def _events(table: Table) -> tuple[Any, ...]:
-    from ntkcont.pathfollowing import events
+def _events(table: Table, model: Model) -> tuple[Any, ...]:
+    from ntkcont.pathfollowing.events import DEFAULT_EVENTS
     from ntkcont.results.labels import canonical
 
+    by_label = {event.label: event for event in DEFAULT_EVENTS[model.kind]}
     labels = table.get("events", is_texts, 'a list of labels, such as ["LP", "H"]')
-    chosen = []
     for label in labels:
-        name = EVENTS.get(canonical(label))
-        if name is None:
-            raise unknown_name(table.where("events"), label, EVENTS)
-        chosen.append(getattr(events, name)())
-    return tuple(chosen)
+        if canonical(label) not in by_label:
+            msg = f"[continuation] events: {label!r} is no event of a {model.kind}; it may be {', '.join(by_label)}"
+            raise InputError(msg)
+    return tuple(by_label[canonical(label)]() for label in labels)
 
 
 def _settings(table: Table) -> ContinuationSettings:
     from ntkcont.pathfollowing.settings import ContinuationSettings
 
-    names = [field.name for field in dataclasses.fields(ContinuationSettings)]
-    return ContinuationSettings(**table.table("settings", names).data)
+    fields = dataclasses.fields(ContinuationSettings)
+    settings = table.table("settings", [field.name for field in fields])
+    is_text = {field.name for field in fields if isinstance(field.default, str)}
+    return ContinuationSettings(
+        **{key: settings.text(key) if key in is_text else settings.get(key, is_number, "a number") for key in settings}
+    )
 
 
 # -------------------------------------------------------------------- [kernel], [outputs]

@@ -133,7 +133,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
         There is no such file, or it holds something else than plain arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         msg = f"[model] weights: there is no file {path}; the path is relative to the problem file"

@@ -1,0 +1,186 @@
+"""``ntkcont demo``: a neuron model and a network, from equations to pictures, with the kernel's scaling checked."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ntkcont.cli.output import folder, headless, notices, progress_wanted, save_figure
+
+if TYPE_CHECKING:
+    from ntkcont.models.networks import RateRNN
+    from ntkcont.results.branch import Branch
+    from ntkcont.results.special_points import SpecialPoint
+
+MORRIS_LECAR_START = {"v": -60.0, "w": 0.01}
+
+
+class Scaling(NamedTuple):
+    """One line of the demo's last table."""
+
+    what: str
+    side: str
+    measured: float
+    predicted: float
+
+
+def demo(out: str) -> int:
+    """Run the demo, write pictures and branch files to the folder `out`, and return 0."""
+    started = time.perf_counter()
+    target = folder(out)
+    with notices():
+        neuron = follow_neuron()
+        print("Morris-Lecar neuron, equilibria in the input current I")
+        print(neuron, end="\n\n")
+        trivial, bifurcated = follow_network()
+        print("Rate network of 64 units, fixed points in the gain: the resting state")
+        print(trivial, end="\n\n")
+        print("... and the branch that bifurcates from it")
+        print(bifurcated, end="\n\n")
+        print("Growth of the kernel's largest eigenvalue, top ~ distance^exponent, next to the bifurcations")
+        print_scalings([*fold_scalings(neuron), *pitchfork_scalings(trivial, bifurcated)])
+        pictures = draw(neuron, trivial, bifurcated, target)
+    for name, branch in (("neuron", neuron), ("network-rest", trivial), ("network-bifurcated", bifurcated)):
+        branch.save(target / f"{name}.npz")
+    print(
+        f"\nPictures, after {time.perf_counter() - started:.1f} s, beside the branch files (*.npz; ntkcont info FILE):"
+    )
+    for path in pictures:
+        print(f"  {path}")
+    return 0
+
+
+# -------------------------------------------------------------------- the two systems
+
+
+def follow_neuron() -> Branch:
+    """Follow the equilibria of the Morris-Lecar neuron in its input current, with the kernel of all its constants."""
+    import ntkcont as nc
+
+    return nc.continuation(
+        nc.classics.morris_lecar(),
+        MORRIS_LECAR_START,
+        free="I",
+        p_span=(-30.0, 160.0),
+        params={"I": 0.0},
+        settings=nc.ContinuationSettings(ds_max=0.005),
+        ntk=nc.ntk.StateNTK(theta="all", theta_scale="relative", state_scale="relative"),
+        progress=progress_wanted(),
+    )
+
+
+def pitchfork_network(n: int = 64, seed: int = 0) -> tuple[RateRNN, np.ndarray]:
+    """Return a random network whose one outlying eigenvalue is 1, and its eigenvector.
+
+    ``z' = -z + gain W tanh(z) + b``: the resting state loses its stability in a pitchfork at ``gain = 1``.
+    """
+    import ntkcont as nc
+
+    rng = np.random.default_rng(seed)
+    random = 0.5 * rng.standard_normal((n, n)) / np.sqrt(n)
+    m = rng.standard_normal(n)
+    m /= np.linalg.norm(m)
+    k = rng.standard_normal(n)
+    k -= (k @ m) * m
+    k /= np.linalg.norm(k)
+    weights = random + 1.5 * np.outer(m, 0.6 * m + 0.8 * k)
+    values, right = np.linalg.eig(weights)
+    lead = int(np.argmax(values.real))
+    left_values, left = np.linalg.eig(weights.T)
+    v = right[:, lead].real
+    w = left[:, int(np.argmax(left_values.real))].real
+    weights += (1.0 - values[lead].real) * np.outer(v, w) / (w @ v)
+    return nc.RateRNN(weights), v
+
+
+def follow_network() -> tuple[Branch, Branch]:
+    """Follow the network's resting state and the branch that bifurcates from it, with the kernel of its biases."""
+    import ntkcont as nc
+
+    network, v = pitchfork_network()
+    kernel = nc.ntk.StateNTK(theta=["b"])
+    settings = nc.ContinuationSettings(ds_max=0.01)
+    common = {"free": "gain", "p_span": (0.7, 1.5), "settings": settings, "ntk": kernel, "progress": progress_wanted()}
+    trivial = nc.continuation(network, np.zeros(network.n), params={"gain": 0.9}, **common)
+    start = nc.find_fixed_points(network, starts=(v / np.abs(v).max())[None, :], params={"gain": 1.4})
+    bifurcated = nc.continuation(network, start.x[0], params={"gain": 1.4}, **common)
+    return trivial, bifurcated
+
+
+# -------------------------------------------------------------------- scaling exponents
+
+
+def exponent(branch: Branch, point: SpecialPoint, after: bool, within: float) -> float:
+    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the nearest points of the branch.
+
+    Parameters
+    ----------
+    branch : Branch
+        With a kernel.
+    point : SpecialPoint
+        Where the distance is zero.
+    after : bool
+        Whether the side of larger arclength is meant.
+    within : float
+        Largest distance that enters, as a fraction of the span of the parameter.
+    """
+    distance = np.abs(branch.p - point.p) / np.ptp(branch.p)
+    side = branch.s > point.s if after else branch.s < point.s
+    near = np.flatnonzero(side & (distance > 1e-9) & (distance < within))
+    near = near[np.argsort(np.abs(branch.s[near] - point.s))][:12]
+    slope, _ = np.polyfit(np.log(distance[near]), np.log(branch["top"][near]), 1)
+    return float(slope)
+
+
+def fold_scalings(neuron: Branch) -> list[Scaling]:
+    """Return the exponents on both sides of each fold; -1 is predicted."""
+    rows = []
+    for point in neuron.special_points("LP"):
+        for after in (False, True):
+            unstable = neuron.stability_change(point)
+            side = "" if unstable is None else f"{unstable[after]} unstable"
+            rows.append(Scaling(f"fold {point.name}", side, exponent(neuron, point, after, 1e-3), -1.0))
+    return rows
+
+
+def pitchfork_scalings(trivial: Branch, bifurcated: Branch) -> list[Scaling]:
+    """Return the exponents on both sides along the resting state, and on both bifurcating halves; -2 is predicted."""
+    rows = []
+    for name, branch in (("resting state", trivial), ("bifurcated", bifurcated)):
+        for point in branch.special_points("BP"):
+            for after in (False, True):
+                side = ("gain < 1", "gain > 1") if branch is trivial else ("one half", "other half")
+                measured = exponent(branch, point, after, 0.02)
+                rows.append(Scaling(f"pitchfork, {name}", side[after], measured, -2.0))
+    return rows
+
+
+def print_scalings(rows: list[Scaling]) -> None:
+    """Print measured beside predicted exponents."""
+    print(f"{'':28}{'side':14}{'measured':>9}{'predicted':>11}")
+    for row in rows:
+        print(f"{row.what:28}{row.side:14}{row.measured:9.3f}{row.predicted:11.0f}")
+    sys.stdout.flush()
+
+
+# -------------------------------------------------------------------- pictures
+
+
+def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, target: Path) -> list[Path]:
+    """Draw the diagrams and the kernel panels, and return the files."""
+    headless()
+    from ntkcont import plot
+
+    diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True)
+    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=_along_first_state, color="participation_ratio")
+    figures = {
+        "neuron.png": diagram.figure,
+        "neuron-kernel.png": plot.ntk_panels(neuron),
+        "network.png": pitchfork.figure,
+        "network-kernel.png": plot.ntk_panels(trivial),
+    }
+    return [save_figure(figure, target / name) for name, figure in figures.items()]
