@@ -8,7 +8,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 # the first example compiles, so that no deadline means anything; the same examples in every run
 settings.register_profile("ntkcont", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -1,7 +1,7 @@
 """What every branch must satisfy, recomputed from the model alone; used by every test that makes a branch.
 
-``check_branch`` shares no code with the continuation: residuals, Jacobians and the derivative in the free parameter come
-from ``model.rhs``, ``model.jac`` and ``model.dfdp``, everything else from numpy.
+``check_branch`` shares no code with the continuation: residuals, Jacobians and the derivative in the free parameter
+come from ``model.rhs``, ``model.jac`` and ``model.dfdp``, everything else from numpy.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def check_branch(
     for point in branch.special_points:
         _check_special(frame, point, tol)
     _check_order(branch)
-    _check_counts(branch)
+    _check_counts(branch, frame.scale)
 
 
 # ------------------------------------------------------------------------------------------------ columns
@@ -305,19 +305,18 @@ def _sides(branch: nc.Branch, s: float) -> tuple[int | None, int | None]:
     return (int(before[-1]) if len(before) else None), (int(after[0]) if len(after) else None)
 
 
-def _check_counts(branch: nc.Branch) -> None:
+def _check_counts(branch: nc.Branch, scale: np.ndarray) -> None:
     """n_unstable changes across special points, by what their labels allow, and nowhere else.
 
     An accepted point on a special point has an eigenvalue on the boundary: its own count means nothing, and the
     comparison is made between its neighbours.
     """
-    room = 1e-9 * max(1.0, branch.s[-1] - branch.s[0])
     critical = [point for point in branch.special_points if point.label in CHANGES and any(_changes(branch, point))]
-    at = np.array([point.s for point in critical])
-    if len(at):
-        clear = np.flatnonzero(np.min(np.abs(branch.s[:, None] - at[None, :]), axis=1) > room)
-    else:
-        clear = np.arange(len(branch))
+    z = np.column_stack([branch.x, branch.p]) / scale
+    apart = np.full(len(branch), np.inf)
+    for point in critical:  # by place: the s of a special point is interpolated
+        apart = np.minimum(apart, np.linalg.norm(z - np.append(point.x, point.p) / scale, axis=1))
+    clear = np.flatnonzero(apart > 1e-7)
     for i, j in itertools.pairwise(clear):
         inside = [point for point in critical if branch.s[i] < point.s < branch.s[j]]
         change = int(branch.n_unstable[j] - branch.n_unstable[i])

@@ -143,7 +143,7 @@ def test_point_on_a_special_point_passes(flow_model):
 
 
 FLOW = {
-    "residual": (lambda b: dataclasses.replace(b, x=edited(b.x, 20, lambda r: r + [1e-5, 0, 0])), "residual"),
+    "residual": (lambda b: dataclasses.replace(b, x=edited(b.x, 20, lambda r: r + 1e-5)), "residual"),
     "eigenvalues": (
         lambda b: dataclasses.replace(b, eigenvalues=edited(b.eigenvalues, 50, lambda r: r + 1e-3)),
         "eigenvalues off",
@@ -154,7 +154,7 @@ FLOW = {
     ),
     "stability": (lambda b: dataclasses.replace(b, stable=edited(b.stable, 3, np.logical_not)), "stable disagrees"),
     "tangent direction": (
-        lambda b: dataclasses.replace(b, tangent=edited(b.tangent, 10, lambda t: t + [0, 1e-3, 0, 0])),
+        lambda b: dataclasses.replace(b, tangent=edited(b.tangent, 10, lambda t: t + 1e-3)),
         "kernel",
     ),
     "tangent reversed": (lambda b: dataclasses.replace(b, tangent=edited(b.tangent, 10, np.negative)), "against s"),
