@@ -120,6 +120,45 @@ class Model:
         theta: Any = None,
         kind: Literal["flow", "map"] = "flow",
     ) -> Model:
+        """Build a model from a JAX function and any pytree of weights.
+
+        Compiled code calls the function back through Python (some 40 us a call), so a RateRNN or equations are faster
+        where they fit.
+
+        Parameters
+        ----------
+        f : callable
+            ``f(x, p, theta) -> (n,)``, traceable by JAX: x of shape (n,), p a mapping from parameter names to scalars.
+        states : int or sequence of str
+            How many states there are (named x0, x1, ... and taken for one quantity), or their names.
+        params : mapping
+            Names and default values of the parameters.
+        theta : pytree, optional
+            Trainable weights; floating leaves are kept in float64.
+        kind : {"flow", "map"}
+            ``x' = f`` or ``x <- f``.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        InputError
+            f cannot be traced, or returns anything but one float64 array of shape (n,); a leaf of theta is no array.
+
+        Examples
+        --------
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import ntkcont as nc
+        >>> def f(x, p, theta):
+        ...     return -x + p["g"] * theta["W"] @ jnp.tanh(x)
+        >>> model = nc.Model.from_jax(f, states=2, params={"g": 2.0}, theta={"W": np.eye(2)})
+        >>> model.jac([0.0, 0.0])
+        array([[1., 0.],
+               [0., 1.]])
+        """
         from ntkcont.models.jax_model import model_from_jax
 
         return model_from_jax(f, states, params, theta=theta, kind=kind)
