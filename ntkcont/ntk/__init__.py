@@ -1,0 +1,2 @@
+"""ntk."""
+from ntkcont.ntk.evaluator import StateNTK

@@ -1,0 +1,175 @@
+"""A kernel bound to a model: what the continuation calls at accepted and at special points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ntkcont.errors import InputError, unknown_name
+from ntkcont.jax_tools import device
+from ntkcont.models.model import Model
+from ntkcont.ntk import network, sources
+from ntkcont.ntk.chunks import evaluate_points, linearised
+from ntkcont.ntk.conditions import ConditionSolver, overridden
+from ntkcont.ntk.special import special_signatures
+from ntkcont.ntk.theta import resolve_state_scale, resolve_theta
+
+if TYPE_CHECKING:
+    from ntkcont.ntk.evaluator import StateNTK
+
+Array = NDArray[np.float64]
+
+
+class BoundNTK:
+    """A :class:`~ntkcont.ntk.StateNTK` for one model, one free parameter and fixed scales; made by its ``bind``.
+
+    With conditions it remembers their last equilibria, from which the next point starts; evaluate points in order.
+    """
+
+    def __init__(
+        self,
+        settings: StateNTK,
+        model: Model,
+        free: str | None,
+        params: Mapping[str, float],
+        state_scale: ArrayLike | None,
+        param_scale: float,
+        sizes: Mapping[str, float] | None = None,
+    ) -> None:
+        if free is not None and free not in model.params:
+            raise unknown_name("free", free, model.params)
+        self.settings, self.model, self.free = settings, model, free
+        self.values = model.values(params)
+        self.readout = None if settings.readout is None else np.asarray(settings.readout)
+        if self.readout is not None and self.readout.shape[1] != model.n:
+            msg = f"readout: shape {self.readout.shape} was given; the model has {model.n} states, so give (q, {model.n})"
+            raise InputError(msg)
+        reference = np.ones(model.n) if state_scale is None else np.abs(np.asarray(state_scale, dtype=float))
+        self.state_scale, own_span = resolve_state_scale(settings.state_scale, model, reference)
+        self.param_scale = float(param_scale) if own_span else 1.0
+        names = list(model.params)
+        self.index = None if free is None else names.index(free)
+        if sizes is None:
+            sizes = dict(zip(names, np.abs(self.values), strict=True))
+            if free is not None:
+                sizes[free] = float(param_scale)
+        set_by_conditions = overridden(settings.conditions, model)
+        self.theta = resolve_theta(
+            settings.theta, settings.theta_scale, model, free=free, overridden=set_by_conditions, magnitude=sizes
+        )
+        self.solver = None if settings.conditions is None else ConditionSolver(model, settings.conditions)
+        stacked = 1 if settings.conditions is None else len(settings.conditions)
+        if network.has_structure(model):
+            self.source = network.network_source(model, self.theta)
+        else:
+            self.source = sources.generic_source(model, self.theta, stacked)
+        self.direction = np.zeros(len(names))
+        if self.index is not None:
+            self.direction[self.index] = 1.0
+        self.device = device(settings.device)
+
+    # ---------------------------------------------------------------- the protocol of the continuation
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the numbers depend on: kernel, theta, scales, conditions; goes to the provenance."""
+        relative = not np.all(self.state_scale == 1.0)
+        return {
+            "kernel": self.settings.kernel,
+            "theta": list(self.theta.names),
+            "theta_size": self.theta.size,
+            "theta_scale": self.theta.described,
+            "theta_param_scale": dict(zip(self.theta.param_names, self.theta.param_scale.tolist(), strict=True)),
+            "state_scale": self.state_scale if relative else "none",
+            "param_scale": self.param_scale,
+            "free": self.free,
+            "free_in_theta": self.free in self.theta.names,
+            "initial_state_in_theta": False,
+            "conditions": [dict(c) for c in self.settings.conditions or ()],
+            "readout": self.readout is not None,
+            "arclength_metric": "sum of squares of scaled states and of the scaled free parameter",
+            "k": int(self.settings.k),
+        }
+
+    def evaluate(
+        self, x: ArrayLike, p: ArrayLike, tangent: ArrayLike | None = None, eigenvalues: ArrayLike | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the signatures at K points of a branch.
+
+        Parameters
+        ----------
+        x, p : array_like, shapes (K, n) and (K,)
+            States and values of the free parameter.
+        tangent : array_like, shape (K, n+1), optional
+            Direction of the branch in original units.
+        eigenvalues : array_like of complex, shape (K, n), optional
+            Of the Jacobian; rows with nan are computed.
+        """
+        states = np.atleast_2d(np.asarray(x, dtype=float))
+        values = np.repeat(self.values[None], len(states), axis=0)
+        if self.index is not None:
+            values[:, self.index] = p
+        return self.evaluate_values(
+            states,
+            values,
+            None if tangent is None else np.asarray(tangent, dtype=float),
+            None if eigenvalues is None else np.asarray(eigenvalues, dtype=complex),
+        )
+
+    def evaluate_values(
+        self, x: Array, values: Array, tangent: Array | None, eigenvalues: NDArray[np.complex128] | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the signatures at states (K, n) with all parameter values (K, m)."""
+        if self.solver is None:
+            states, rows = x[:, None, :], values[:, None, :]
+        else:
+            tangent = eigenvalues = None  # those of the branch, not of the conditions
+            found = [self.solver.solve(z, v) for z, v in zip(x, values, strict=True)]
+            states, rows = np.array([f[0] for f in found]), np.array([f[1] for f in found])
+        return evaluate_points(
+            self.source,
+            x=states,
+            values=rows,
+            direction=self.direction,
+            tangent=tangent,
+            eigenvalues=eigenvalues,
+            state_scale=self.state_scale,
+            param_scale=self.param_scale,
+            readout=self.readout,
+            kernel=self.settings.kernel,
+            k=int(self.settings.k),
+            is_map=self.model.kind == "map",
+            device=self.device,
+        )
+
+    def at_special(
+        self,
+        label: str,
+        x: ArrayLike,
+        p: float,
+        tangent: ArrayLike | None = None,
+        omega: float | None = None,
+    ) -> dict[str, Any]:
+        """Return the signatures at a special point, with the regular factors ``XF``, ``wF``, ``g``, ``v`` there."""
+        x = np.asarray(x, dtype=float)
+        arrays = self.evaluate(x[None], np.array([p]), None if tangent is None else np.atleast_2d(tangent))
+        row = {name: a[0] for name, a in arrays.items()}
+        values = self.values.copy()
+        if self.index is not None:
+            values[self.index] = p
+        # at one point the source has its own columns, whatever the conditions
+        A, F, _ = linearised(self.source, x[None], values[None], self.direction, self.state_scale, self.param_scale)
+        return special_signatures(
+            row,
+            label=label,
+            A=A[0],
+            F=F[0],
+            omega=omega,
+            is_map=self.model.kind == "map",
+            readout=None if self.readout is None else self.readout * self.state_scale,
+            kernel=self.settings.kernel,
+            stacked=self.solver is not None,
+        )

@@ -1,0 +1,201 @@
+"""The kernel as an object: what is differentiated, on what scale, under which conditions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ntkcont.errors import InputError, unknown_name
+from ntkcont.models.model import Model
+from ntkcont.ntk.bound import BoundNTK
+from ntkcont.ntk.conditions import read_conditions
+from ntkcont.ntk.kernels import KERNELS
+from ntkcont.ntk.theta import ThetaChoice
+from ntkcont.results.signatures import Signatures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StateNTK:
+    r"""State-space neural tangent kernel of an equilibrium, and its signatures.
+
+    With ``S = D_theta z*`` the sensitivity of the equilibrium to the trainable parameters, the kernel is ``K = S S^T``;
+    for flows ``S = -A^{-1} F``, for maps ``S = (I - A)^{-1} F``, with ``A = D_z f`` and ``F = D_theta f``.
+
+    Parameters
+    ----------
+    kernel : {"equilibrium", "resolvent", "arclength"}, default "equilibrium"
+        Whose spectrum is reported.  "resolvent": the response to parameters modulated at the critical frequency, which
+        diverges at Hopf, period-doubling and Neimark-Sacker points; "arclength": the equilibrium moves at fixed
+        arclength, bounded at folds.  The largest eigenvalues of both come with every kernel as well.
+    theta : "all", str, sequence of str, or callable, default "all"
+        What is trained.  Models without weights: "all" is every parameter but the free one and those that `conditions`
+        set; or names of parameters.  Models with weights: "all" is the whole pytree; or paths of leaves such as "W" or
+        "cell.kernel", also mixed with names of parameters; or a function that returns some leaves of the pytree, such
+        as ``lambda theta: [theta["W"], theta["b"]]``.
+    theta_scale : None, "relative", "none", array_like, or mapping, default None
+        Unit of each trained parameter.  "relative": its magnitude (root mean square of a leaf); "none": 1; an array,
+        shape (P,), for parameters in the order of the model; a mapping from names to numbers, or to arrays of a leaf's
+        shape.  Models without weights need it; for the others None is "none".
+    state_scale : None, "relative", "none", or array_like, shape (n,), default None
+        Unit of each state; "relative": its magnitude along the branch (in :meth:`evaluate`: over the points given).
+        Models without weights need it.  The free parameter enters ``top_arc`` in units of its span (in
+        :meth:`evaluate`: of its magnitude), or in its own with "none".
+    conditions : sequence of mapping, optional
+        Parameter settings such as ``[{"stim": 0}, {"stim": 1}]`` whose equilibria are stacked: S is (B n, P).
+    readout : array_like, shape (q, n), optional
+        Matrix C: the kernel of ``C z*`` instead of ``z*``.
+    k : int, default 8
+        How many eigenvalues are reported.
+    device : None, "cpu", "gpu", or jax.Device
+        None: the GPU if JAX has one.  The numbers are the same.
+
+    Raises
+    ------
+    InputError
+        At construction or when bound to a model: a name is unknown, a scale is missing, a shape does not fit.
+
+    References
+    ----------
+    J. Hazelden, E. Shea-Brown, arXiv:2605.12763, for the kernel; W. Govaerts, *Numerical Methods for Bifurcations of
+    Dynamical Equilibria* (2000), for bordered systems.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ntkcont as nc
+    >>> net = nc.RateRNN(np.array([[0.5, 0.0], [0.0, 0.2]]))
+    >>> sig = nc.ntk.StateNTK(theta="b").evaluate(net, np.zeros(2), {})
+    >>> np.round(sig.top, 6)
+    array([4.])
+    """
+
+    kernel: str = "equilibrium"
+    theta: ThetaChoice = "all"
+    theta_scale: Any = None
+    state_scale: Any = None
+    conditions: Sequence[Mapping[str, float]] | None = None
+    readout: ArrayLike | None = None
+    k: int = 8
+    device: Any = None
+
+    def __post_init__(self) -> None:
+        if self.kernel not in KERNELS:
+            raise unknown_name("kernel", self.kernel, KERNELS)
+        if not callable(self.theta):
+            names = [self.theta] if isinstance(self.theta, str) else self.theta
+            if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+                msg = f"theta: {self.theta!r} was given; it may be 'all', names, or a function that picks leaves of the weights"
+                raise InputError(msg)
+        if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)) or self.k < 1:
+            msg = f"k: {self.k!r} was given; it must be a positive whole number"
+            raise InputError(msg)
+        object.__setattr__(self, "conditions", read_conditions(self.conditions))
+        if self.readout is not None:
+            try:
+                C = np.array(self.readout, dtype=float)
+            except (TypeError, ValueError):
+                C = np.zeros(0)
+            if C.ndim != 2 or not C.size or not np.all(np.isfinite(C)):
+                msg = "readout: it must be a matrix of finite numbers, shape (q, n), that maps states to outputs"
+                raise InputError(msg)
+            C.flags.writeable = False
+            object.__setattr__(self, "readout", C)
+
+    def bind(
+        self,
+        model: Model,
+        free: str | None = None,
+        params: Mapping[str, float] | None = None,
+        state_scale: ArrayLike | None = None,
+        param_scale: float = 1.0,
+    ) -> BoundNTK:
+        """Return the evaluator for one model and one free parameter, as the continuation uses it.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        free : str, optional
+            Free parameter.
+        params : mapping, optional
+            Values of the parameters, default the model's; that of `free` is ignored.
+        state_scale : array_like, shape (n,), optional
+            Magnitudes of the states that "relative" divides by, default 1.
+        param_scale : float, default 1
+            Magnitude of the free parameter (its span).
+        """
+        return BoundNTK(self, model, free, dict(params or {}), state_scale, param_scale)
+
+    def evaluate(
+        self,
+        model: Model,
+        x: Any,
+        params: Mapping[str, Any] | None = None,
+        *,
+        free: str | None = None,
+        tangent: ArrayLike | None = None,
+        eigenvalues: ArrayLike | None = None,
+    ) -> Signatures:
+        """Return the signatures at one point or at several, without a branch.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        x : array_like, shape (n,) or (K, n), or mapping by state name
+            Fixed points; they are taken as they are.
+        params : mapping, optional
+            Values that differ from the model's, each a number or an array of shape (K,).
+        free : str, optional
+            Parameter that a continuation would move: not part of theta "all", and needed for ``top_arc``.
+        tangent : array_like, shape (K, n+1), optional
+            Direction of the branch, computed if not given.
+        eigenvalues : array_like of complex, shape (K, n), optional
+            Of the Jacobian, computed if not given.
+
+        Returns
+        -------
+        Signatures
+            Arrays with first axis K (1 for one point).
+        """
+        states = _points(model, x)
+        given = dict(params or {})
+        values = np.repeat(model.values({k: np.ravel(v)[0] for k, v in given.items()})[None], len(states), axis=0)
+        for name, value in given.items():
+            column = np.asarray(value, dtype=float)
+            if column.ndim and column.shape not in ((1,), (len(states),)):
+                msg = f"params[{name!r}]: shape {column.shape} was given for {len(states)} points; give one number or one per point"
+                raise InputError(msg)
+            values[:, list(model.params).index(name)] = column
+        magnitude = np.max(np.abs(values), axis=0)
+        sizes = dict(zip(model.params, magnitude, strict=True))
+        if free is not None and free not in sizes:
+            raise unknown_name("free", free, sizes)
+        span = sizes[free] if free is not None and sizes[free] > 0 else 1.0
+        first = dict(zip(model.params, values[0], strict=True))
+        bound = BoundNTK(self, model, free, first, np.max(np.abs(states), axis=0), span, sizes=sizes)
+        arrays = bound.evaluate_values(
+            states,
+            values,
+            None if tangent is None else np.atleast_2d(np.asarray(tangent, dtype=float)),
+            None if eigenvalues is None else np.atleast_2d(np.asarray(eigenvalues, dtype=complex)),
+        )
+        return Signatures(arrays=arrays, metadata=bound.metadata)
+
+
+def _points(model: Model, x: Any) -> NDArray[np.float64]:
+    if isinstance(x, Mapping) or hasattr(x, "x") or np.ndim(x) == 1:
+        return model.state_vector(x, "x")[None]
+    try:
+        states = np.array(x, dtype=float)
+    except (TypeError, ValueError):
+        msg = f"x: {type(x).__name__} was given; give shape ({model.n},) or (K, {model.n})"
+        raise InputError(msg) from None
+    if states.ndim != 2 or states.shape[1] != model.n or not len(states):
+        msg = f"x: shape {states.shape} was given; the model has {model.n} states, so give ({model.n},) or (K, {model.n})"
+        raise InputError(msg)
+    return states

@@ -1,0 +1,111 @@
+"""Jacobian and source term of any model with a JAX twin: A = D_z f and a factor F with the Gram matrix of D_theta f.
+
+Every kernel of this package needs D_theta f only through inner products over theta, so the P columns are replaced by
+at most B n of them with the same Gram matrix (B conditions, n states): exactly, by a QR factorisation.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from ntkcont.jax_tools import configured_jax
+from ntkcont.models.model import Model
+from ntkcont.ntk.theta import Theta
+
+# a dense D_theta f beyond this is replaced by products with it
+DENSE_BYTES = 64 * 1024 * 1024
+
+
+class Linear(NamedTuple):
+    """The system linearised at one point, under B conditions, in scaled variables.
+
+    ``A`` (B, n, n) is the Jacobian of the right-hand side or of the map, ``F`` (B, n, m) a factor of the source term
+    whose columns are shared by the conditions, ``fp`` (B, n) the derivative in the free parameter.
+    """
+
+    A: Any
+    F: Any
+    fp: Any
+
+
+def generic_source(model: Model, theta: Theta, conditions: int) -> tuple[Any, Any]:
+    """Return ``(function, arguments)``: the linearisation of a model by automatic differentiation.
+
+    ``function(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the
+    direction (m,) of the free parameter, and returns a :class:`Linear` before any scaling of the states.
+    """
+    jax = configured_jax()
+    leaves, structure = jax.tree_util.tree_flatten(model.theta)
+    dense = theta.size * model.n * conditions * 8 <= DENSE_BYTES
+    function = _generic(model.jax_function, structure, theta.leaves, theta.params, dense)
+    arguments = {
+        "leaves": tuple(leaves),
+        "offset": model.offset,
+        "matrix": model.matrix,
+        "param_scale": theta.param_scale,
+        "leaf_scale": theta.leaf_scale,
+    }
+    return function, arguments
+
+
+@functools.lru_cache(maxsize=64)
+def _generic(rhs: Any, structure: Any, leaf_index: tuple[int, ...], param_index: tuple[int, ...], dense: bool) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    def linearise(x: Any, values: Any, direction: Any, arguments: dict[str, Any]) -> Linear:
+        n_cond, n = x.shape
+        offset, matrix = arguments["offset"], arguments["matrix"]
+
+        def compiled(v: Any) -> Any:
+            return v if matrix is None else (0.0 if offset is None else offset) + matrix @ v
+
+        def f(z: Any, v: Any, chosen: Any) -> Any:
+            leaves = list(arguments["leaves"])
+            for i, leaf in zip(leaf_index, chosen, strict=True):
+                leaves[i] = leaf
+            return rhs(z, compiled(v), jax.tree_util.tree_unflatten(structure, leaves))
+
+        chosen = [jnp.asarray(arguments["leaves"][i]) for i in leaf_index]
+        jacobian = jax.vmap(lambda z, v: jax.jacfwd(f)(z, v, chosen))(x, values)
+        fp = jax.vmap(lambda z, v: jax.jvp(lambda q: f(z, q, chosen), (v,), (direction,))[1])(x, values)
+        columns = []
+        if param_index:
+            units = jnp.zeros((len(param_index), values.shape[1]))
+            units = units.at[jnp.arange(len(param_index)), jnp.asarray(param_index)].set(arguments["param_scale"])
+
+            def in_params(z: Any, v: Any) -> Any:
+                return jax.vmap(lambda u: jax.jvp(lambda q: f(z, q, chosen), (v,), (u,))[1], out_axes=1)(units)
+
+            columns.append(jax.vmap(in_params)(x, values))
+        if leaf_index:
+
+            def scaled(moved: Any) -> Any:  # theta in units of its scale, all conditions at once
+                actual = [c + s * m for c, s, m in zip(chosen, arguments["leaf_scale"], moved, strict=True)]
+                return jax.vmap(lambda z, v: f(z, v, actual))(x, values)
+
+            zero = [jnp.zeros_like(c) for c in chosen]
+            if dense:
+                blocks = jax.jacrev(scaled)(zero)
+                columns += [block.reshape(n_cond, n, -1) for block in blocks]
+            else:
+                _, pull = jax.vjp(scaled, zero)
+                unit = jnp.eye(n_cond * n).reshape(-1, n_cond, n)
+                gram = jax.lax.map(lambda e: jax.jvp(scaled, (zero,), pull(e))[1].reshape(-1), unit)
+                e, q = jnp.linalg.eigh((gram + gram.T) / 2)
+                columns.append((q * jnp.sqrt(jnp.maximum(e, 0.0))).reshape(n_cond, n, -1))
+        return Linear(jacobian, thin(jnp.concatenate(columns, axis=2)), fp)
+
+    return linearise
+
+
+def thin(F: Any) -> Any:
+    """Return a factor (B, n, m) with the same Gram matrix and m at most B n."""
+    import jax.numpy as jnp
+
+    n_cond, n, m = F.shape
+    if m <= n_cond * n:
+        return F
+    r = jnp.linalg.qr(F.reshape(n_cond * n, m).T, mode="r")
+    return r.T.reshape(n_cond, n, n_cond * n)
