@@ -1,0 +1,8 @@
+"""Pictures of branches. Functions take the axes to draw on, compute nothing, and leave rcParams alone."""
+
+from ntkcont.plot.complex_plane import spectrum
+from ntkcont.plot.diagram import bifurcation_diagram
+from ntkcont.plot.panels import ntk_panels
+from ntkcont.plot.states import state_space
+
+__all__ = ["bifurcation_diagram", "ntk_panels", "spectrum", "state_space"]

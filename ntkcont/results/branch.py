@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Real = NDArray[np.float64]
 
+#: How many eigenvalues cross the stability boundary at a simple special point; 0 where not listed.
+_CROSSINGS = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Branch:
@@ -181,13 +184,24 @@ class Branch:
         return [(slice(a, b), flag) for a, b, flag in zip(starts, stops, flags, strict=True)]
 
     def stability_change(self, point: SpecialPoint) -> tuple[int, int] | None:
-        """Return the numbers of unstable eigenvalues before and after a special point; None at an end."""
+        """Return the numbers of unstable eigenvalues before and after a special point.
+
+        None at an end of the branch, and where several special points of opposite effect lie between two points.
+        """
         tiny = 1e-9 * max(1.0, abs(point.s))
         before = int(np.searchsorted(self.s, point.s - tiny)) - 1
         after = int(np.searchsorted(self.s, point.s + tiny, side="right"))
         if before < 0 or after >= len(self):
             return None
-        return int(self.n_unstable[before]), int(self.n_unstable[after])
+        first, last = int(self.n_unstable[before]), int(self.n_unstable[after])
+        low, high = self.s[before], self.s[after]
+        sizes = [(p, p.multiplicity * _CROSSINGS.get(p.label, 0)) for p in self.special_points if low < p.s < high]
+        total = sum(size for _, size in sizes)
+        if abs(last - first) != total:
+            return (first, last) if len(sizes) <= 1 else None
+        sign = 1 if last > first else -1
+        start = first + sign * sum(size for p, size in sizes if p.s < point.s)
+        return start, start + sign * next((size for p, size in sizes if p is point), 0)
 
     # ---------------------------------------------------------------- derived branches
 
@@ -281,9 +295,10 @@ class Branch:
         return branch_html(self)
 
 
-def overall(ends: tuple[Status, Status], default: Status | None = None) -> Status:
-    """Return the one status of a branch: that of an end which asks for action, else `default` or the high end's."""
-    return next((end for end in (ends[1], ends[0]) if not end.ok), default or ends[1])
+def overall(ends: tuple[Status, Status]) -> Status:
+    """Return the one status of a branch: that of an end which asks for action, else that of the end reached last."""
+    high_first = [end for end in (ends[1], ends[0]) if end is not Status.START]
+    return next((end for end in high_first if not end.ok), high_first[0] if high_first else Status.START)
 
 
 def join(left: Branch, right: Branch) -> Branch:

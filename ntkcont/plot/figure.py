@@ -1,0 +1,108 @@
+"""Axes and figures: made where none was given, in print sizes, without touching rcParams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ntkcont.errors import InputError
+from ntkcont.plot.curves import STABLE_WIDTH, UNSTABLE_WIDTH
+from ntkcont.plot.markers import legend_text, marker_of
+
+FONT = 9.0  # points: readable in print at the sizes below
+SMALL = 8.0
+
+
+def new_figure(width: float, height: float, rows: int = 1, **kwargs: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `width` times `height` inches with one column of axes, in print style."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, 1, figsize=(width, height), layout="constrained", squeeze=False, **kwargs)
+    column = list(axes[:, 0])
+    for ax in column:
+        print_style(ax)
+    return figure, column
+
+
+def print_style(ax: Axes) -> None:
+    """Thin open frame, small outward ticks."""
+    ax.spines[["top", "right"]].set_visible(False)
+    for spine in ax.spines.values():
+        spine.set_linewidth(0.8)
+    ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
+    ax.tick_params(which="minor", width=0.5, length=1.8)
+
+
+def check_axes(ax: Any) -> Axes:
+    """Return `ax` if it is an Axes, else raise InputError."""
+    if not isinstance(ax, Axes):
+        msg = f"ax: got {type(ax).__name__}; give one matplotlib Axes, or None for a new figure"
+        raise InputError(msg)
+    return ax
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the top figure of the axes."""
+    figure = ax.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def line_handles(stable: bool, unstable: bool, color: Any = "black") -> list[Line2D]:
+    """Return legend entries for the line styles that were drawn."""
+    handles = []
+    if stable:
+        handles.append(Line2D([], [], color=color, linestyle="-", linewidth=STABLE_WIDTH, label="stable"))
+    if unstable:
+        handles.append(Line2D([], [], color=color, linestyle="--", linewidth=UNSTABLE_WIDTH, label="unstable"))
+    return handles
+
+
+def marker_handles(labels: list[str]) -> list[Line2D]:
+    """Return legend entries for the kinds of special points that were drawn, each once."""
+    return [
+        Line2D([], [], linestyle="none", label=legend_text(label), **marker_style(label))
+        for label in dict.fromkeys(labels)
+    ]
+
+
+def marker_style(label: str) -> dict[str, Any]:
+    """Return the keywords of ``Axes.plot`` for one special point."""
+    marker = marker_of(label)
+    line_like = marker.shape in "|x+"
+    return {
+        "marker": marker.shape,
+        "markersize": marker.size,
+        "markerfacecolor": marker.color,
+        "markeredgecolor": marker.color if line_like else "black",
+        "markeredgewidth": 1.2 if line_like else 0.7,
+    }
+
+
+def add_legend(ax: Axes, handles: list[Line2D], where: str, fontsize: float | None) -> None:
+    """Put a legend above the axes (in as many columns as fit), to their right, or where matplotlib finds room.
+
+    Never an empty one.
+    """
+    if not handles:
+        return
+    if where == "best":
+        ax.legend(handles=handles, fontsize=fontsize, framealpha=0.9)
+        return
+    options: dict[str, Any] = {"frameon": False, "fontsize": fontsize, "borderaxespad": 0.0, "handletextpad": 0.5}
+    if where == "right":
+        options |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "labelspacing": 0.35}
+        ax.legend(handles=handles, **options)
+        return
+    options |= {"loc": "lower left", "bbox_to_anchor": (0.0, 1.02), "columnspacing": 1.2, "labelspacing": 0.3}
+    figure = figure_of(ax)
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()  # the width that a colour bar and the tick labels leave
+    room = ax.get_window_extent().width
+    for columns in range(len(handles), 0, -1):
+        legend = ax.legend(handles=handles, ncols=columns, **options)
+        if columns == 1 or legend.get_window_extent().width <= room:
+            return

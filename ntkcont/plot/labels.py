@@ -1,0 +1,186 @@
+"""Names beside markers that never cover each other: positions are chosen in pixels each time the figure is drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation, Text
+from numpy.typing import NDArray
+
+Real = NDArray[np.float64]
+
+_DIRECTIONS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)], dtype=float)
+_GAPS = (2.0, 5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points between marker and text
+_LEADER_FROM = 9.0  # from this gap on a thin line joins the two
+_PAD = 1.0
+
+
+class NameTags(Artist):
+    """Keeps the names of special points clear of each other, of markers, of the curves and of the frame.
+
+    One for each axes; it draws nothing itself. Where there is no free place left a name is hidden (its marker stays).
+    """
+
+    def __init__(self, ax: Axes) -> None:
+        super().__init__()
+        self.set_zorder(-1000)  # before everything that it moves
+        self.set_in_layout(False)
+        self.host = ax
+        self.tags: list[Annotation] = []
+        self.markers: list[tuple[float, float, float]] = []  # data x, data y, size in points
+        self.curves: list[tuple[Real, Real]] = []
+        self.dots: list[tuple[Real, Real]] = []
+        ax.add_artist(self)
+
+    @classmethod
+    def of(cls, ax: Axes) -> NameTags:
+        """Return the one of these axes, made on first use."""
+        found = [artist for artist in ax.get_children() if isinstance(artist, cls)]
+        return found[0] if found else cls(ax)
+
+    def add(self, text: str, x: float, y: float, size: float, **kwargs: Any) -> Annotation:
+        """Add a name for the marker of `size` points at (x, y) in data coordinates."""
+        tag = self.host.annotate(
+            text,
+            (x, y),
+            xytext=(0.0, 12.0),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.35", "shrinkA": 0.0, "shrinkB": 0.5 * size},
+            annotation_clip=True,
+            zorder=6,
+            **kwargs,
+        )
+        tag.set_in_layout(False)
+        self.tags.append(tag)
+        return tag
+
+    def draw(self, renderer: Any) -> None:
+        """Choose the positions; called by matplotlib before the names are drawn."""
+        self.place(renderer)
+        self.stale = False
+
+    def place(self, renderer: Any) -> None:
+        """Choose the position of every name for the current size and limits of the axes."""
+        ax = self.host
+        if not self.tags:
+            return
+        scale = renderer.points_to_pixels(1.0)
+        to_pixels = ax.transData.transform
+        frame = ax.get_window_extent(renderer).padded(-1.0)
+        crowd = self._curve_pixels(frame, 2.0 * scale)
+        taken, centers = [], []
+        for x, y, size in self.markers:
+            (u, v), r = to_pixels((x, y)), 0.5 * (size + 1.0) * scale
+            if np.isfinite([u, v]).all():
+                taken.append((u - r, v - r, u + r, v + r))
+                centers.append((u, v))
+        sizes = {(x, y): size for x, y, size in self.markers}
+        for tag in self.tags:
+            tag.set_visible(True)
+            u, v = to_pixels(tag.xy)
+            if not (np.isfinite([u, v]).all() and frame.padded(2.0).contains(u, v)):
+                tag.set_visible(False)
+                continue
+            box = Text.get_window_extent(tag, renderer)
+            half = np.array([0.5 * box.width, 0.5 * box.height]) + _PAD * scale
+            radius = 0.5 * sizes.get((tag.xy[0], tag.xy[1]), 5.0)
+            self._place_one(tag, np.array([u, v]), half, radius, (scale, frame, crowd, np.array(centers), taken))
+
+    def _place_one(self, tag: Annotation, at: Real, half: Real, radius: float, world: Any) -> None:
+        scale, frame, crowd, centers, taken = world
+        others = centers[np.linalg.norm(centers - at, axis=1) > 0.5]
+        best: tuple[float, Real, Any, bool] | None = None
+        for gap in _GAPS:
+            for rank, direction in enumerate(_DIRECTIONS):
+                diagonal = 0.72 if direction.all() else 1.0
+                shift = direction * (half + (radius + gap) * diagonal * scale)
+                center = at + shift
+                a, b = center - half, center + half
+                if a[0] < frame.x0 or a[1] < frame.y0 or b[0] > frame.x1 or b[1] > frame.y1:
+                    continue
+                if any(a[0] < r and b[0] > l and a[1] < t and b[1] > o for l, o, r, t in taken):  # noqa: E741
+                    continue
+                covered = np.sum(np.all((crowd > a) & (crowd < b), axis=1)) if len(crowd) else 0
+                doubtful = bool(np.any(_distances(others, a, b) < 1.4 * _distances(at[None], a, b)[0]))
+                cost = 3.0 * covered + 0.6 * gap + 0.1 * rank + 12.0 * doubtful
+                if best is None or cost < best[0]:
+                    leader = doubtful or gap >= _LEADER_FROM
+                    best = (float(cost), shift / scale, (a[0], a[1], b[0], b[1]), leader)
+        if best is None:
+            tag.set_visible(False)
+            return
+        _, offset, box, leader = best
+        tag.set_position((float(offset[0]), float(offset[1])))
+        taken.append(box)
+        if tag.arrow_patch is not None:
+            tag.arrow_patch.set_visible(leader)
+
+    def _curve_pixels(self, frame: Any, step: float) -> Real:
+        """Points every `step` pixels along the curves inside the frame."""
+        pieces = [self.host.transData.transform(np.column_stack(each)) for each in self.dots]
+        for x, y in self.curves:
+            pixels = self.host.transData.transform(np.column_stack([x, y]))
+            pixels = pixels[np.isfinite(pixels).all(axis=1)]
+            if len(pixels) > 1:
+                pixels = np.clip(pixels, (frame.x0 - 50, frame.y0 - 50), (frame.x1 + 50, frame.y1 + 50))
+                path = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(pixels, axis=0), axis=1))])
+                t = np.arange(0.0, path[-1] + step, step)
+                pixels = np.column_stack([np.interp(t, path, pixels[:, 0]), np.interp(t, path, pixels[:, 1])])
+            pieces.append(pixels)
+        return np.concatenate(pieces) if pieces else np.zeros((0, 2))
+
+
+def _distances(points: Real, low: Real, high: Real) -> Real:
+    """Distances from points, shape (m, 2), to a rectangle; 0 inside."""
+    return np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0.0), axis=1)
+
+
+class TopLabels(Artist):
+    """Names of vertical lines above the axes, stacked in rows where they would touch."""
+
+    def __init__(self, ax: Axes, names: list[str], positions: Real, **kwargs: Any) -> None:
+        super().__init__()
+        self.set_zorder(-1000)
+        self.set_in_layout(False)
+        self.host = ax
+        self.tags: list[Annotation] = []
+        for name, position in sorted(zip(names, positions, strict=True), key=lambda pair: pair[1]):
+            self.tags.append(
+                ax.annotate(
+                    name,
+                    (position, 1.0),
+                    xycoords=ax.get_xaxis_transform(),
+                    xytext=(0.0, 3.0),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    annotation_clip=False,
+                    arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.6", "shrinkA": 0.0, "shrinkB": 0.0},
+                    **kwargs,
+                )
+            )
+        ax.add_artist(self)
+
+    def draw(self, renderer: Any) -> None:
+        """Stack the names; called by matplotlib before they are drawn."""
+        self.place(renderer)
+        self.stale = False
+
+    def place(self, renderer: Any) -> None:
+        """Put each name in the lowest row in which it touches no other."""
+        scale = renderer.points_to_pixels(1.0)
+        filled: list[float] = []  # right end of each row, in pixels
+        for tag in self.tags:
+            u = self.host.transData.transform((tag.xy[0], 0.0))[0]
+            box = Text.get_window_extent(tag, renderer)
+            left, right = u - 0.5 * box.width, u + 0.5 * box.width
+            row = next((i for i, end in enumerate(filled) if end + 2.0 * scale < left), len(filled))
+            filled[row : row + 1] = [right]
+            tag.set_position((0.0, 3.0 + row * (box.height / scale + 1.0)))
+            if tag.arrow_patch is not None:
+                tag.arrow_patch.set_visible(row > 0)

@@ -1,0 +1,141 @@
+"""What a plot draws: columns of a branch by name, the norm of the state, or the user's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.errors import InputError, nearest
+from ntkcont.results.branch import Branch
+
+Real = NDArray[np.float64]
+Quantity = str | Callable[[Branch], Any]
+
+_FEW_STATES = 8
+
+_TITLES = {
+    "norm": "‖x‖",
+    "s": "arclength s",
+    "n_unstable": "unstable eigenvalues",
+    "top": "largest NTK eigenvalue",
+    "top_arc": "largest NTK eigenvalue (arclength gauge)",
+    "top_resolvent": "largest resolvent NTK eigenvalue",
+    "trace": "trace of the NTK",
+    "lambda_0": "λ₀",
+    "lambda_c": "Re λ_c",
+    "omega_c": "ω_c",
+    "kappa": "eigenvalue condition κ",
+    "lr_crit": "critical learning rate",
+}
+
+
+class Values(NamedTuple):
+    """A quantity along a branch: at the k points, at its special points (nan: unknown there), and its axis label."""
+
+    points: Real
+    special: Real
+    title: str
+
+
+def plain(text: str) -> str:
+    """Return text in which matplotlib sees no mathematics."""
+    return text.replace("$", r"\$")
+
+
+def default_y(branch: Branch) -> str:
+    """Return the first state, or the norm where all states are alike (networks)."""
+    alike = branch.model.homogeneous if branch.model is not None else branch.n > _FEW_STATES
+    return "norm" if alike and branch.n > 1 else branch.states[0]
+
+
+def values_of(branch: Branch, quantity: Quantity, argument: str) -> Values:
+    """Evaluate a quantity along a branch.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or a function returns something other than one number per point.
+    """
+    points = branch.special_points
+    s_special = np.array([point.s for point in points])
+    if callable(quantity):
+        values = np.asarray(quantity(branch))
+        if values.shape != (len(branch),) or values.dtype.kind not in "fbiu":
+            wanted = f"it must return one number for each of the {len(branch)} points"
+            msg = f"{argument}: the function returned shape {values.shape}; {wanted}"
+            raise InputError(msg)
+        values = values.astype(float)
+        name = getattr(quantity, "__name__", "")
+        return Values(values, _between(branch, values, s_special), "" if name == "<lambda>" else plain(name))
+    if quantity == "norm" and "norm" not in branch.columns:
+        special = np.array([np.linalg.norm(point.x) for point in points], dtype=np.float64)
+        return Values(np.linalg.norm(branch.x, axis=1), special, _TITLES["norm"])
+    if quantity in branch.states:
+        special = np.array([point[quantity] for point in points])
+        return Values(branch[quantity], special, plain(quantity))
+    column = _column(branch, quantity, argument)
+    title = plain(quantity) if quantity == branch.free or quantity in branch.params else _title(quantity, column)
+    values = np.real(column).astype(float)
+    special = _between(branch, values, s_special)
+    if quantity == branch.free:
+        special = np.array([point.p for point in points])
+    return Values(values, special, title)
+
+
+def _title(name: str, column: NDArray[Any]) -> str:
+    if name in _TITLES:
+        return _TITLES[name]
+    return ("Re " if np.iscomplexobj(column) else "") + plain(name.replace("_", " "))
+
+
+def _column(branch: Branch, name: str, argument: str) -> NDArray[Any]:
+    if name in branch.columns:
+        return branch[name]
+    if branch.ntk is None:
+        msg = (
+            f"{argument}: {name!r} is no column of this branch, and no kernel is attached to it; attach one with "
+            f"nc.annotate(branch, nc.ntk.StateNTK(...)) or continuation(..., ntk=...), or choose from the columns: "
+            f"{nearest(name, ['norm', *branch.columns])}"
+        )
+        raise InputError(msg)
+    if name in branch.ntk:
+        msg = f"{argument}: {name!r} has several numbers per point; choose one of {', '.join(branch.ntk.scalars)}"
+        raise InputError(msg)
+    msg = f"{argument}: {name!r} is no column of this branch; {nearest(name, ['norm', *branch.columns])}"
+    raise InputError(msg)
+
+
+def _between(branch: Branch, values: Real, s: Real) -> Real:
+    """Interpolate in arclength: a singular signature has no value at the special point itself."""
+    finite = np.isfinite(values)
+    if not finite.any() or not len(s):
+        return np.full(len(s), np.nan)
+    return np.interp(s, branch.s[finite], values[finite])
+
+
+def as_branches(branch: Any) -> list[Branch]:
+    """Return a list from one branch, a sequence of branches, or anything with ``.branches``.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or there is nothing to draw.
+    """
+    items: Any = [branch] if isinstance(branch, Branch) else getattr(branch, "branches", branch)
+    branches: list[Any] = list(items) if isinstance(items, Iterable) else [items]
+    for item in branches:
+        if not isinstance(item, Branch):
+            msg = f"branch: got {type(item).__name__}; give a Branch or a list of them"
+            raise InputError(msg)
+    if not any(len(item) for item in branches):
+        msg = "branch: it has no points; there is nothing to draw"
+        raise InputError(msg)
+    first = branches[0]
+    for item in branches[1:]:
+        if item.free != first.free:
+            msg = f"branch: one is in {first.free!r} and another in {item.free!r}; draw branches of one free parameter"
+            raise InputError(msg)
+    return branches
