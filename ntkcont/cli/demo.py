@@ -36,14 +36,15 @@ def demo(out: str) -> int:
         neuron = follow_neuron()
         print("Morris-Lecar neuron, equilibria in the input current I")
         print(neuron, end="\n\n")
-        trivial, bifurcated = follow_network()
+        network, v = pitchfork_network()
+        trivial, bifurcated = follow_network(network, v)
         print("Rate network of 64 units, fixed points in the gain: the resting state")
         print(trivial, end="\n\n")
         print("... and the branch that bifurcates from it")
         print(bifurcated, end="\n\n")
         print("Growth of the kernel's largest eigenvalue, top ~ distance^exponent, next to the bifurcations")
         print_scalings([*fold_scalings(neuron), *pitchfork_scalings(trivial, bifurcated)])
-        pictures = draw(neuron, trivial, bifurcated, target)
+        pictures = draw(neuron, trivial, bifurcated, v, target)
     for name, branch in (("neuron", neuron), ("network-rest", trivial), ("network-bifurcated", bifurcated)):
         branch.save(target / f"{name}.npz")
     print(
@@ -97,11 +98,10 @@ def pitchfork_network(n: int = 64, seed: int = 0) -> tuple[RateRNN, np.ndarray]:
     return nc.RateRNN(weights), v
 
 
-def follow_network() -> tuple[Branch, Branch]:
-    """Follow the network's resting state and the branch that bifurcates from it, with the kernel of its biases."""
+def follow_network(network: RateRNN, v: np.ndarray) -> tuple[Branch, Branch]:
+    """Follow the network's resting state and the branch that bifurcates along v, with the kernel of its biases."""
     import ntkcont as nc
 
-    network, v = pitchfork_network()
     kernel = nc.ntk.StateNTK(theta=["b"])
     settings = nc.ContinuationSettings(ds_max=0.01)
     common = {"free": "gain", "p_span": (0.7, 1.5), "settings": settings, "ntk": kernel, "progress": progress_wanted()}
@@ -170,13 +170,16 @@ def print_scalings(rows: list[Scaling]) -> None:
 # -------------------------------------------------------------------- pictures
 
 
-def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, target: Path) -> list[Path]:
+def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, v: np.ndarray, target: Path) -> list[Path]:
     """Draw the diagrams and the kernel panels, and return the files."""
     headless()
     from ntkcont import plot
 
+    def overlap(branch: Branch) -> np.ndarray:
+        return branch.x @ v
+
     diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True)
-    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=_along_first_state, color="participation_ratio")
+    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=overlap, color="participation_ratio")
     figures = {
         "neuron.png": diagram.figure,
         "neuron-kernel.png": plot.ntk_panels(neuron),
