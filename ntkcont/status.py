@@ -15,6 +15,7 @@ class Status(enum.StrEnum):
     CALLBACK = "stopped by the stop function"
     MAX_STEPS = "stopped after max_steps; raise ContinuationSettings.max_steps to go on"
     MIN_STEP = "the corrector failed at ds_min; check the derivatives with model.check(x), or lower ds_min"
+    UNBOUNDED = "the states grew a million times beyond their scale: the branch goes to infinity there"
     NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"
     RHS_ERROR = "the right-hand side raised an exception; the branch up to there is kept"
     INTERRUPTED = "interrupted by the user; the branch up to there is kept"

@@ -21,6 +21,9 @@ from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 from ntkcont.status import Status
 
 
+AT_SPECIAL = ("label", "x", "p", "tangent", "omega")
+
+
 @dataclasses.dataclass
 class Side:
     """One direction of a branch, as it was computed (s increasing from 0)."""
@@ -34,6 +37,7 @@ class Side:
 
 
 def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np.ndarray] | None:
+    """Return the kernel's signatures at some points; None without a kernel or without points."""
     if bound is None or not len(nodes.s):
         return None
     return bound.evaluate(
@@ -101,12 +105,11 @@ def assemble(
         special += sides[1.0].special
         signatures += sides[1.0].signatures
     nodes = concatenate(parts, n)
-    d = sides[max(sides)].d
     special = _without_twins(sorted(special, key=lambda point: point.s))
     last = len(nodes.s) - 1
     # a special point at the very start may lie a rounding error before it
     special = [dataclasses.replace(q, s=float(np.clip(q.s, nodes.s[0], nodes.s[last]))) for q in special]
-    special = [end_point(curve, nodes[0], d, task.params), *special, end_point(curve, nodes[last], d, task.params)]
+    special = [end_point(curve, nodes[0], task.params), *special, end_point(curve, nodes[last], task.params)]
     if bound is not None:
         special = [
             dataclasses.replace(

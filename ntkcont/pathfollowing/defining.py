@@ -12,10 +12,23 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg as sla
+from scipy.linalg import get_lapack_funcs
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
+
+
+class LU:
+    """LU factors of a matrix that may be singular (then solutions hold inf or nan, without a warning)."""
+
+    def __init__(self, a: np.ndarray) -> None:
+        factor, self._solve = get_lapack_funcs(("getrf", "getrs"), (a,))
+        self._lu, self._piv, _ = factor(a)
+
+    def solve(self, b: np.ndarray, trans: int = 0) -> np.ndarray:
+        """Solve ``a x = b`` (trans 0), ``a^T x = b`` (1) or ``a^* x = b`` (2)."""
+        with np.errstate(all="ignore"):
+            return self._solve(self._lu, self._piv, b, trans=trans)[0]
 
 
 class Scaled:
@@ -80,13 +93,13 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
         u, _, vh = np.linalg.svd(a)
         return vh[-1].conj(), u[:, -1]
     scale = np.abs(a).max() * 1e-14
-    lu = sla.lu_factor(a + scale * np.eye(n), check_finite=False)
+    lu = LU(a + scale * np.eye(n))
     v = rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.iscomplexobj(a) else 0.0)
     w = v
     for _ in range(4):
-        w = sla.lu_solve(lu, v, trans=2, check_finite=False)
+        w = lu.solve(v, trans=2)
         w /= np.linalg.norm(w)
-        v = sla.lu_solve(lu, w, check_finite=False)
+        v = lu.solve(w)
         v /= np.linalg.norm(v)
     return v, w
 
@@ -129,9 +142,9 @@ def solve_spectral(
             border[n, :n] = v0.conj()
             unit = np.zeros(n + 1)
             unit[n] = 1.0
-            lu = sla.lu_factor(border, check_finite=False)
-            vg = sla.lu_solve(lu, unit, check_finite=False)
-            wg = sla.lu_solve(lu, unit, trans=2, check_finite=False)
+            lu = LU(border)
+            vg = lu.solve(unit.astype(a.dtype))
+            wg = lu.solve(unit.astype(a.dtype), trans=2)
             v, g, w = vg[:n], vg[n], wg[:n]
             if not (np.all(np.isfinite(v)) and np.all(np.isfinite(w))):
                 return None
@@ -168,8 +181,8 @@ def solve_spectral(
 def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max_iter: int = 20) -> Located | None:
     """Newton on ``F + beta b = 0``, rank [F_x, F_q] = n - 1, from the guess z; None if it does not converge.
 
-    Minimally augmented form of ``F + beta psi = 0, F_x^T psi = 0, psi^T F_q = 0, |psi| = 1``: N bordered by b and by two
-    rows spanning its null space gives psi and two scalars that vanish exactly where the rank drops.
+    Minimally augmented form of ``F + beta psi = 0, F_x^T psi = 0, psi^T F_q = 0, |psi| = 1``: N bordered by b and by
+    two rows spanning its null space gives psi and two scalars that vanish exactly where the rank drops.
     """
     scaled, n = Scaled(curve, d), curve.n
     y = z / d
@@ -186,13 +199,13 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
         border[:n, : n + 1] = jac
         border[:n, n + 1] = b
         border[n:, : n + 1] = c
-        lu = sla.lu_factor(border, check_finite=False)
+        lu = LU(border)
         unit = np.zeros((n + 2, 2))
         unit[n:, :] = np.eye(2)
-        null = sla.lu_solve(lu, unit, check_finite=False)[: n + 1]
+        null = lu.solve(unit)[: n + 1]
         left = np.zeros(n + 2)
         left[n + 1] = 1.0
-        left = sla.lu_solve(lu, left, trans=1, check_finite=False)
+        left = lu.solve(left, trans=1)
         psi, g = left[:n], left[n:]
         if not (np.all(np.isfinite(null)) and np.all(np.isfinite(psi))):
             return None

@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from ntkcont.kernels.spectrum import AUX, COMPLEX, N_UNSTABLE, ORIENTATION, REAL_PLUS, TANGENT_SIGN
+from ntkcont.kernels.spectrum import AUX, COMPLEX, ORIENTATION, REAL_PLUS, TANGENT_SIGN
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 
@@ -31,7 +31,7 @@ class Crossing:
 
 
 def classify(left: Node, right: Node, is_map: bool) -> str | None:
-    """Return the label of the single event between two nodes, None for nothing, ``SEVERAL`` if it takes more than one."""
+    """Return the label of the one event between two nodes, None for nothing, ``SEVERAL`` for more than one."""
     change = right.counts - left.counts
     plus, cplx, aux = int(change[REAL_PLUS]), int(change[COMPLEX]), int(change[AUX])
     fold = left.counts[TANGENT_SIGN] != right.counts[TANGENT_SIGN]
@@ -109,22 +109,19 @@ def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 
     return [Crossing(name, left, right, count) for name, count in inseparable(left, right, curve.is_map)]
 
 
-def degenerate(node: Node, d: Array, is_map: bool, tol: float = 1e-8) -> bool:
-    """Whether `node` itself is (nearly) a special point, so that its signs and counts mean nothing."""
+def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-8) -> bool:
+    """Whether `node` itself is (nearly) a special point, so that its signs and counts mean nothing.
+
+    `size` is the magnitude of eigenvalues along the branch, against which those at the node are small.
+    """
     tau = node.tangent / d
     if abs(tau[-1]) < tol * np.linalg.norm(tau):
         return True
     lam = node.eigenvalues
     if is_map:
         return bool(np.min(np.abs(np.abs(lam) - 1.0)) < tol)
-    size = np.max(np.abs(lam))
     if size == 0.0 or np.min(np.abs(lam.real)) < tol * size:
         return True
     real = np.sort(lam.real[lam.imag == 0.0])
     sums = np.abs(real[:, None] + real[None, :])[np.triu_indices(len(real), 1)]
     return bool(len(sums) and np.min(sums) < tol * size)
-
-
-def unstable_change(left: Node, right: Node) -> int:
-    """Return the change of the number of unstable eigenvalues across an interval."""
-    return int(right.counts[N_UNSTABLE] - left.counts[N_UNSTABLE])

@@ -253,6 +253,7 @@ def follow(
 
 
 def bind(ntk: KernelEvaluator | None, task: Task, start: Start) -> BoundEvaluator | None:
+    """Prepare the kernel evaluator for this model, free parameter and scales."""
     if ntk is None:
         return None
     if not hasattr(ntk, "bind"):

@@ -51,7 +51,7 @@ class _Spectral:
 
     label: ClassVar[str]
 
-    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:
+    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:  # noqa: D102
         return solve_spectral(curve, self.label, z, extra, d)
 
 
@@ -61,7 +61,7 @@ class Fold(_Spectral):
 
     label: ClassVar[str] = "LP"
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: D102
         tau = node.tangent / d
         return float(tau[-1] / np.linalg.norm(tau)), None
 
@@ -72,7 +72,7 @@ class Hopf(_Spectral):
 
     label: ClassVar[str] = "H"
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002, D102
         pairs = _upper(node)
         if not len(pairs):
             return 1.0, None
@@ -86,7 +86,7 @@ class NeutralSaddle(_Spectral):
 
     label: ClassVar[str] = "NSad"
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002, D102
         real = _real(node)
         if len(real) < 2:
             return 1.0, None
@@ -102,7 +102,7 @@ class PeriodDoubling(_Spectral):
 
     label: ClassVar[str] = "PD"
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002, D102
         return _smallest(_real(node) + 1.0), None
 
 
@@ -112,7 +112,7 @@ class NeimarkSacker(_Spectral):
 
     label: ClassVar[str] = "NS"
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002, D102
         pairs = _upper(node)
         if not len(pairs):
             return 1.0, None
@@ -127,10 +127,10 @@ class BranchPoint:
     label: ClassVar[str] = "BP"
     is_map: bool = False
 
-    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002
+    def test(self, node: Node, d: Array) -> tuple[float, float | None]:  # noqa: ARG002, D102
         return _smallest(_real(node) - (1.0 if self.is_map else 0.0)), None
 
-    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:  # noqa: ARG002
+    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:  # noqa: ARG002, D102
         return solve_branch_point(curve, z, d)
 
 

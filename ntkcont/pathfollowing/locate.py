@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 import scipy.optimize
@@ -35,7 +36,7 @@ class Bracket:
     def holds(self, z: Array, d: Array) -> bool:
         """Whether z lies within the bracket, up to rounding."""
         u, off = self.fraction(z, d)
-        slack = 0.01 + 1e-7 / float(np.linalg.norm((self.right.z - self.left.z) / d))
+        slack = 1e-8 + 1e-9 / float(np.linalg.norm((self.right.z - self.left.z) / d))
         return -slack <= u <= 1.0 + slack and off <= 0.5 + slack
 
     def s_of(self, z: Array, d: Array) -> float:
@@ -70,12 +71,7 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
-            if (
-                found is not None
-                and found.residual < 1e-8
-                and bracket.holds(found.z, d)
-                and _plausible(found, crossing)
-            ):
+            if found is not None and bracket.holds(found.z, d) and _plausible(found, crossing):
                 return found, bracket
         if node is None:
             node = midpoint(curve, bracket.left, bracket.right, d)
@@ -94,12 +90,22 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
 
 def _plausible(found: Located, crossing: Crossing) -> bool:
     """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold."""
+    if found.residual > 1e-8:
+        return False
     if found.extra is None:
         return True
     if crossing.label == "NS":
         return 1e-7 < abs(np.angle(np.exp(1j * found.extra))) < np.pi - 1e-7
     size = max(1e-300, float(np.max(np.abs(crossing.right.eigenvalues))))
     return abs(found.extra) > 1e-9 * size
+
+
+def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
+    """Whether as many eigenvalues as crossed together sit on the boundary at z (a symmetric system)."""
+    lam = np.linalg.eigvals(curve.system(z)[1])
+    distance = np.abs(np.abs(lam + 1.0) - 1.0) if curve.is_map else np.abs(lam.real)
+    count = crossing.multiplicity * (2 if crossing.label in ("H", "NS") else 1)
+    return bool(np.sort(distance)[count - 1] < 1e-9 * max(1.0, float(np.max(np.abs(lam)))))
 
 
 def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +137,7 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             v, w = v.conj(), w.conj()
     else:
         z, extra, node = _guess(curve, event, bracket, d)
+        converged = crossing.multiplicity > 1 and _all_critical(curve, crossing, z)
         residual = float(np.max(np.abs(curve.system(z)[0])))
         test_value = event.test(node if node is not None else bracket.left, d)[0]
         target = {"H": 1j * (extra or 0.0), "NS": np.exp(1j * (extra or 0.0)) - 1.0, "PD": -2.0, "NSad": extra or 0.0}
@@ -178,7 +185,7 @@ def _record(
     )
 
 
-def end_point(curve: Curve, node: Node, d: Array, params: dict[str, float]) -> SpecialPoint:
+def end_point(curve: Curve, node: Node, params: dict[str, float]) -> SpecialPoint:
     """Record the end of a branch."""
     residual = float(np.max(np.abs(curve.system(node.z)[0])))
     n = curve.n
@@ -216,7 +223,7 @@ def user_zero(
 
     converged = True
     try:
-        u = scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=1e-14)
+        u = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=1e-14))
         test_value = value(u)
     except ArithmeticError:
         u, converged, test_value = 1.0, False, value(1.0)

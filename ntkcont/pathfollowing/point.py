@@ -44,5 +44,5 @@ class Point:
         if name == self.free:
             return self.p
         if name not in self.states:
-            raise unknown_name("point", name, [self.free, *self.states])
+            raise unknown_name(argument="point", got=name, allowed=[self.free, *self.states])
         return float(self.x[self.states.index(name)])

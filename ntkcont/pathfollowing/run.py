@@ -75,8 +75,12 @@ class Task:
     stop_at: tuple[str, int] | None = None
 
 
+#: Growth of the states' scales since the start at which a branch counts as going to infinity.
+UNBOUNDED = 1e6
+
+
 def chunk_size(n: int) -> int:
-    """Steps per call of the kernel: enough to hide the cost of a call, few enough to report progress."""
+    """Return the steps per call of the kernel: enough to hide its cost, few enough to report progress."""
     return int(np.clip(20000 // (n * n + 50), 8, 200))
 
 
@@ -85,7 +89,9 @@ class Detector:
 
     def __init__(self, task: Task, first: Node | None) -> None:
         self.task = task
+        self.size = 0.0  # largest eigenvalue seen
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
+        self.fresh = True  # that node is the start, which may be a special point
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def chunk(self, nodes: Nodes, d: Array, final: bool) -> list[SpecialPoint]:
@@ -94,6 +100,10 @@ class Detector:
         found: list[SpecialPoint] = []
         if k == 0:
             return found
+        self.size = max(self.size, float(np.max(np.abs(nodes.eigenvalues))))
+        if self.last is not None and self.fresh and self.special(self.last, d):
+            self.last = probe(task.curve, self.last, d, -min(1e-3, task.settings.ds_max))
+        at_start, self.fresh = self.fresh, False
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
         queue = [0, *changed.tolist()]
         while queue:
@@ -102,11 +112,11 @@ class Detector:
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
-            if self.open is None and i > 0 and degenerate(left, d, task.curve.is_map):
+            if self.open is None and i > 0 and self.special(left, d):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
             if classify(left, right, task.curve.is_map) is None and self.open is None:
                 continue
-            if degenerate(right, d, task.curve.is_map) and not (final and i == k - 1):
+            if self.special(right, d) and not (final and i == k - 1):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
                 if i + 1 < k and i + 1 not in queue:
                     queue.insert(0, i + 1)
@@ -119,17 +129,23 @@ class Detector:
         before = self.last
         self.last = nodes[k - 1]
         for event in task.users:
-            found += self._user_zeros(event, before, nodes, d)
+            found += self._user_zeros(event, before, nodes, d, at_start)
         return sorted(found, key=lambda point: point.s)
 
-    def _user_zeros(self, event: UserZero, before: Node | None, nodes: Nodes, d: Array) -> list[SpecialPoint]:
+    def special(self, node: Node, d: Array) -> bool:
+        """Whether the node is itself a special point."""
+        return degenerate(node, d, self.task.curve.is_map, self.size)
+
+    def _user_zeros(
+        self, event: UserZero, before: Node | None, nodes: Nodes, d: Array, at_start: bool
+    ) -> list[SpecialPoint]:
         chain = ([before] if before is not None else []) + [nodes[i] for i in range(len(nodes.s))]
         values = [float(event.g(as_point(self.task.curve, node))) for node in chain]
         pairs = zip(itertools.pairwise(chain), itertools.pairwise(values), strict=True)
         return [
             user_zero(self.task.curve, event, a, b, d, self.task.params)
             for (a, b), (ga, gb) in pairs
-            if ga < 0.0 <= gb or ga > 0.0 >= gb
+            if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
 
 
@@ -156,10 +172,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     if (z[n] >= high and tau[n] > 0.0) or (z[n] <= low and tau[n] < 0.0):
         yield Chunk(empty_nodes(n), [], d, Status.BOUND)
         return
-    known: Node | None = first
-    if degenerate(first, d, curve.is_map):
-        known = probe(curve, first, d, -min(1e-3, settings.ds_max))
-    detector = Detector(task, known)
+    detector = Detector(task, first)
     control = np.zeros(stepping.N_CONTROL)
     control[stepping.DS], control[stepping.DS_MIN], control[stepping.DS_MAX] = (
         settings.ds,
@@ -193,7 +206,13 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             out_z[k - 1], out_t[k - 1], counts[k - 1] = z_start, tau_start, first.counts
             wr[k - 1], wi[k - 1] = first.eigenvalues.real, first.eigenvalues.imag
         nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k])
+        if status is Status.MIN_STEP and min(z[n] - low, high - z[n]) <= 1e-6 * (high - low):
+            status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
+        if status is None and np.max(d[:n] / start.d[:n]) > UNBOUNDED:
+            status = Status.UNBOUNDED
         special = detector.chunk(nodes, d, final=status is not None)
+        if status is Status.BOUND and detector.last is not None:
+            special += at_bound(detector, d)
         chunk = Chunk(nodes, special, d.copy(), status, error)
         if task.stop_at is not None:
             label, number = task.stop_at
@@ -212,6 +231,23 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
                     break
         status = chunk.status
         yield chunk
+
+
+def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
+    """Return a special point on the very end of the branch, found by looking a little beyond it."""
+    task, last = detector.task, detector.last
+    if last is None or not degenerate(last, d, task.curve.is_map, detector.size, tol=1e-4):
+        return []
+    beyond = probe(task.curve, last, d, 1e-3)
+    if beyond is None:
+        return []
+    low, high = task.span
+    slack = 1e-9 * (high - low)
+    nodes = Nodes(
+        beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
+    )
+    detector.task = dataclasses.replace(task, users=())
+    return [point for point in detector.chunk(nodes, d, final=True) if low - slack <= point.p <= high + slack]
 
 
 def empty_nodes(n: int) -> Nodes:
@@ -240,7 +276,7 @@ def parse_stop(stop: Any, labels: list[str]) -> tuple[tuple[str, int] | None, Ca
         raise InputError(msg) from None
     label = ALIASES.get(label, label)
     if label not in labels:
-        raise unknown_name("stop", label, labels)
+        raise unknown_name(argument="stop", got=label, allowed=labels)
     if number < 1:
         msg = f"stop: got {stop!r}; the count must be at least 1"
         raise InputError(msg)

@@ -38,9 +38,9 @@ def check_span(p_span: Any) -> tuple[float, float]:
 
 
 def start_params(model: Model, x0: Any, free: str, params: Mapping[str, float] | None) -> dict[str, float]:
-    """Return all parameter values at the start: the model's, those of a special point given as x0, those in `params`."""
+    """Return the values at the start: the model's, then those of a special point as x0, then those in `params`."""
     if free not in model.params:
-        raise unknown_name("free", free, model.params)
+        raise unknown_name(argument="free", got=free, allowed=model.params)
     merged = dict(model.params)
     merged.update({k: v for k, v in getattr(x0, "params", {}).items() if k in merged})
     values = model.values({**merged, **(params or {})})
@@ -64,7 +64,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     try:
         f, a, fq = curve.system(z)
     except Exception as error:
-        msg = f"the right-hand side raised {type(error).__name__} at the start ({error}); evaluate model.rhs(x0) to see it"
+        msg = f"the right-hand side raised {type(error).__name__} at the start ({error}); call model.rhs(x0)"
         raise InputError(msg) from error
     if not (np.all(np.isfinite(f)) and np.all(np.isfinite(a)) and np.all(np.isfinite(fq))):
         where = [s for s, v in zip(curve.model.states, f, strict=True) if not np.isfinite(v)]
