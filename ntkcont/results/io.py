@@ -229,11 +229,9 @@ def load(path: str | os.PathLike[str]) -> Branch:
         msg = f"{path}: this is a folder; give a file that branch.save wrote"
         raise FileFormatError(msg)
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise _not_ours(path)
-        with archive:
-            if "header" not in archive.files:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
                 raise _not_ours(path)
             header = _header(path, archive["header"])
             arrays = {key: archive[key] for key in archive.files if key != "header"}
