@@ -73,17 +73,18 @@ def _weights_times(out: Any, v: Any, c: Any) -> None:
 
 
 @inner
-def _linear(out: Any, v: Any, p: Any, first: int, c: Any) -> None:
-    """Write ``p[first] W v + sum_k p[first + k] drives_k`` into `out`."""
+def _linear(out: Any, v: Any, q: Any, c: Any) -> None:
+    """Write ``q[0] W v + sum_k q[1 + k] drives_k`` into `out`."""
     n, inputs = int(c[N]), int(c[INPUTS])
-    if p[first] == 0.0:  # a direction that leaves the gain alone needs no product
-        out[:] = 0.0
+    if q[0] == 0.0:  # a direction that leaves the gain alone needs no product
+        for i in range(n):
+            out[i] = 0.0
     else:
         _weights_times(out, v, c)
         for i in range(n):
-            out[i] *= p[first]
+            out[i] *= q[0]
     for k in range(inputs):
-        weight, drive = p[first + 1 + k], HEADER + (3 + k) * n
+        weight, drive = q[1 + k], HEADER + (3 + k) * n
         if weight != 0.0:
             for i in range(n):
                 out[i] += weight * c[drive + i]
@@ -101,7 +102,7 @@ def _scale(out: Any, v: Any, c: Any) -> None:
 def _argument(out: Any, v: Any, p: Any, c: Any) -> None:
     """Write ``h(v)`` into `out`."""
     n = int(c[N])
-    _linear(out, v, p, 0, c)
+    _linear(out, v, p[: p.size // 2], c)
     for i in range(n):
         out[i] += c[HEADER + 2 * n + i]
 
@@ -124,7 +125,8 @@ def _rhs_after(out: Any, rates: Any, x: Any, p: Any, c: Any) -> None:
     if c[FORM] == SYNAPTIC:
         _argument(out, rates, p, c)
     else:
-        out[:] = rates
+        for i in range(n):  # a slice assignment would triple the time of compilation
+            out[i] = rates[i]
     if c[MAP] == 0.0:
         for i in range(n):
             out[i] = (out[i] - x[i]) * c[HEADER + i]
@@ -153,7 +155,9 @@ def _fill(out: Any, gain: float, rows: Any, columns: Any, c: Any) -> None:
                 right[k, j] = c[middle + k * n + j] * columns[j]
         np.dot(left, right, out)
     else:
-        out[:, :] = 0.0
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = 0.0
         column_of, pointers = start + size, start + 2 * size
         for i in range(n):
             for k in range(int(c[pointers + i]), int(c[pointers + i + 1])):
@@ -176,13 +180,13 @@ def _jac_after(out: Any, slopes: Any, p: Any, c: Any) -> None:
 
 @inner
 def _dfdp_after(out: Any, work: Any, x: Any, p: Any, c: Any) -> None:
-    n, first = int(c[N]), 1 + int(c[INPUTS])
+    n = int(c[N])
     if c[FORM] == SYNAPTIC:
-        _linear(out, work, p, first, c)
+        _linear(out, work, p[p.size // 2 :], c)
         for i in range(n):
             out[i] *= c[HEADER + i]
     else:
-        _linear(out, x, p, first, c)
+        _linear(out, x, p[p.size // 2 :], c)
         for i in range(n):
             out[i] *= work[i] * c[HEADER + n + i] * c[HEADER + i]
 
