@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 
@@ -44,10 +45,12 @@ def write(tmp_path):
     return writer
 
 
-@pytest.fixture
-def solved(write, tmp_path):
-    assert main(["run", write(FOLD + OUTPUTS), "--out", str(tmp_path)]) == 0
-    return tmp_path
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("solved")
+    (folder / "fold.toml").write_text(FOLD + OUTPUTS)
+    assert main(["run", str(folder / "fold.toml"), "--out", str(folder)]) == 0
+    return folder
 
 
 def one_line(capsys):
@@ -122,16 +125,16 @@ def test_info_of_a_problem_file(write, capsys):
 
 
 @pytest.mark.parametrize("options", [[], ["--y", "x", "--color", "top"], ["--panels"]])
-def test_plot_of_a_branch(options, solved, capsys):
-    (solved / "fold.png").unlink()
-    assert main(["plot", str(solved / "fold.npz"), *options]) == 0
-    assert (solved / "fold.png").read_bytes().startswith(b"\x89PNG")
-    assert str(solved / "fold.png") in capsys.readouterr().out
+def test_plot_of_a_branch(options, solved, tmp_path, capsys):
+    shutil.copy(solved / "fold.npz", tmp_path)
+    assert main(["plot", str(tmp_path / "fold.npz"), *options]) == 0
+    assert (tmp_path / "fold.png").read_bytes().startswith(b"\x89PNG")
+    assert str(tmp_path / "fold.png") in capsys.readouterr().out
 
 
-def test_plot_writes_where_it_is_told(solved):
-    assert main(["plot", str(solved / "fold.npz"), "-o", str(solved / "new.svg")]) == 0
-    assert "<svg" in (solved / "new.svg").read_text()
+def test_plot_writes_where_it_is_told(solved, tmp_path):
+    assert main(["plot", str(solved / "fold.npz"), "-o", str(tmp_path / "new.svg")]) == 0
+    assert "<svg" in (tmp_path / "new.svg").read_text()
 
 
 # ---------------------------------------------------------------- bad input

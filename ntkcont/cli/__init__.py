@@ -105,7 +105,9 @@ def build_parser() -> argparse.ArgumentParser:
         )
     added["demo"].add_argument("--out", default="ntkcont-demo", metavar="DIR", help="folder for pictures and branches")
     added["run"].add_argument("file", metavar="FILE.toml", help="the problem file")
-    added["run"].add_argument("--out", default=".", metavar="DIR", help="folder for the outputs (default: this one)")
+    added["run"].add_argument(
+        "--out", default=".", metavar="DIR", help="folder for the outputs; default: the current one"
+    )
     added["info"].add_argument("file", metavar="FILE", help="a branch file (.npz) or a problem file (.toml)")
     plot = added["plot"]
     plot.add_argument("file", metavar="FILE", help="a branch file (.npz)")

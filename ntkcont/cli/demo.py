@@ -114,8 +114,8 @@ def follow_network(network: RateRNN, v: np.ndarray) -> tuple[Branch, Branch]:
 # -------------------------------------------------------------------- scaling exponents
 
 
-def exponent(branch: Branch, point: SpecialPoint, after: bool, within: float) -> float:
-    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the nearest points of the branch.
+def exponent(branch: Branch, point: SpecialPoint, after: bool) -> float:
+    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the six nearest points.
 
     Parameters
     ----------
@@ -125,14 +125,11 @@ def exponent(branch: Branch, point: SpecialPoint, after: bool, within: float) ->
         Where the distance is zero.
     after : bool
         Whether the side of larger arclength is meant.
-    within : float
-        Largest distance that enters, as a fraction of the span of the parameter.
     """
-    distance = np.abs(branch.p - point.p) / np.ptp(branch.p)
-    side = branch.s > point.s if after else branch.s < point.s
-    near = np.flatnonzero(side & (distance > 1e-9) & (distance < within))
-    near = near[np.argsort(np.abs(branch.s[near] - point.s))][:12]
-    slope, _ = np.polyfit(np.log(distance[near]), np.log(branch["top"][near]), 1)
+    away = branch.s - point.s if after else point.s - branch.s
+    near = np.flatnonzero((away > 1e-6) & np.isfinite(branch["top"]))
+    near = near[np.argsort(away[near])][:6]
+    slope, _ = np.polyfit(np.log(np.abs(branch.p[near] - point.p)), np.log(branch["top"][near]), 1)
     return float(slope)
 
 
@@ -143,7 +140,7 @@ def fold_scalings(neuron: Branch) -> list[Scaling]:
         for after in (False, True):
             unstable = neuron.stability_change(point)
             side = "" if unstable is None else f"{unstable[after]} unstable"
-            rows.append(Scaling(f"fold {point.name}", side, exponent(neuron, point, after, 1e-3), -1.0))
+            rows.append(Scaling(f"fold {point.name}", side, exponent(neuron, point, after), -1.0))
     return rows
 
 
@@ -154,7 +151,7 @@ def pitchfork_scalings(trivial: Branch, bifurcated: Branch) -> list[Scaling]:
         for point in branch.special_points("BP"):
             for after in (False, True):
                 side = ("gain < 1", "gain > 1") if branch is trivial else ("one half", "other half")
-                measured = exponent(branch, point, after, 0.02)
+                measured = exponent(branch, point, after)
                 rows.append(Scaling(f"pitchfork, {name}", side[after], measured, -2.0))
     return rows
 
@@ -179,7 +176,7 @@ def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, v: np.ndarray, tar
         return branch.x @ v
 
     diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True)
-    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=overlap, color="participation_ratio")
+    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=overlap, color="participation_ratio", labels=False)
     figures = {
         "neuron.png": diagram.figure,
         "neuron-kernel.png": plot.ntk_panels(neuron),

@@ -24,7 +24,8 @@ def info(file: str) -> int:
     print(branch)
     print(f"low end:  {branch.ends[0]}")
     print(f"high end: {branch.ends[1]}")
-    print("parameters: " + ", ".join(f"{name}={value:g}" for name, value in branch.params.items()))
+    held = [f"{name}={value:g}" for name, value in branch.params.items() if name != branch.free]
+    print("parameters held: " + (", ".join(held) or "none"))
     if branch.ntk is not None:
         print("signatures: " + ", ".join(branch.ntk.names))
     print("provenance:")
