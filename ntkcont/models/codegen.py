@@ -21,7 +21,7 @@ from ntkcont.kernels.abi import JAC_SIGNATURE, RHS_SIGNATURE
 
 # functions of the generated file; numba's cache does not see edits in other files, so they are in the same one
 _HELPERS = {
-    "_exprel": '''
+    "_exprel": """
 @numba.njit(error_model="numpy")
 def _exprel(k, x):
     if k == 0 and x != 0.0:
@@ -45,39 +45,39 @@ def _exprel(k, x):
     for j in range(1, k + 1):
         value = (grown - j * value) / x
     return value
-''',
-    "_sigmoid": '''
+""",
+    "_sigmoid": """
 @numba.njit(error_model="numpy")
 def _sigmoid(x):
     if x >= 0.0:
         return 1.0 / (1.0 + math.exp(-x))
     e = math.exp(x)
     return e / (1.0 + e)
-''',
-    "_softplus": '''
+""",
+    "_softplus": """
 @numba.njit(error_model="numpy")
 def _softplus(x):
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-''',
-    "_step": '''
+""",
+    "_step": """
 @numba.njit(error_model="numpy")
 def _step(x, at_zero):
     if x > 0.0:
         return 1.0
     return 0.0 if x < 0.0 else at_zero
-''',
-    "_power_base": '''
+""",
+    "_power_base": """
 @numba.njit(error_model="numpy")
 def _power_base(x, e):
     return 0.0 if e == 0.0 else e * x ** (e - 1.0)
-''',
-    "_power_exponent": '''
+""",
+    "_power_exponent": """
 @numba.njit(error_model="numpy")
 def _power_exponent(x, e):
     if x == 0.0 and e > 0.0:
         return 0.0
     return x**e * math.log(x)
-''',
+""",
 }
 
 _NUMBA: dict[Any, str] = {
@@ -127,14 +127,14 @@ _JAX: dict[Any, str] = {
     sp.atanh: "jnp.arctanh({})",
     sp.erf: "jax.scipy.special.erf({})",
     sym.ArcTan2: "jnp.arctan2({}, {})",
-    sym.Absolute: "jnp.abs({})",
+    sym.Absolute: "absolute({})",
     sym.Sign: "jnp.sign({})",
     sym.Floor: "jnp.floor({})",
     sym.Step: "step({}, {})",
     sym.Exprel: "exprel({}, {})",
     sym.Sigmoid: "jax.nn.sigmoid({})",
     sym.Softplus: "jax.nn.softplus({})",
-    sym.Power: "power({}, {})",
+    sym.Power: "jnp.power({}, {})",
     sym.Where: "jnp.where({}, {}, {})",
     sym.Guarded: "jnp.where({0}, {1}, jax.lax.stop_gradient({1}))",
     sym.Not: "jnp.logical_not({})",
@@ -341,7 +341,7 @@ def _twin(rhs: Sequence[Any], x: Sequence[Any], p: Sequence[Any]) -> str:
         "\ndef jax_builder():\n"
         "    import jax\n"
         "    import jax.numpy as jnp\n\n"
-        "    from ntkcont.models.jax_functions import exprel, power, step  # noqa: F401\n\n"
+        "    from ntkcont.models.jax_functions import absolute, exprel, step  # noqa: F401\n\n"
         "    def rhs(x, p, theta):\n"
         "        kind = jnp.result_type(x, p)\n"
         f"{body}        return jnp.stack([{stacked}])\n\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import math
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from ntkcont.cache_folder import user_cache
 from ntkcont.errors import InputError
 from ntkcont.models.model import Compiled, Model
 from ntkcont.models.text import KEYWORDS
@@ -147,11 +149,10 @@ def _digest(*parts: Any) -> str:
 @functools.cache
 def _sources_digest() -> str:
     """Return a digest of what turns equations into code, so that a new version never meets old files."""
-    from ntkcont.kernels.cache import versions_tag
-
     folder = Path(__file__).parent
     names = ("codegen.py", "expressions.py", "rewrite.py", "symbolic.py", "sympy_input.py", "text.py")
-    digest = hashlib.sha256(versions_tag().encode())
+    versions = f"python {sys.version_info[:2]} numba {importlib.metadata.version('numba')}"
+    digest = hashlib.sha256(versions.encode())
     for name in names:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
@@ -192,8 +193,6 @@ class _GeneratedCode:
 
     @functools.cached_property
     def path(self) -> Path:
-        from ntkcont.kernels.cache import user_cache
-
         folder = user_cache() / "models"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{self.name}.py"

@@ -104,7 +104,9 @@ class Reader:
         if name in self.functions:
             arguments, body = self.functions[name]
             if len(args) != len(arguments):
-                msg = f"{where}: {name} takes {len(arguments)} arguments ({', '.join(arguments)}), {len(args)} were given"
+                msg = (
+                    f"{where}: {name} takes {len(arguments)} arguments ({', '.join(arguments)}), {len(args)} were given"
+                )
                 raise InputError(msg)
             self._enter(name)
             result = self._raw(f"functions[{name!r}]", body, dict(zip(arguments, args, strict=True)))

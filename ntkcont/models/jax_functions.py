@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-_TERMS = 26
-_SERIES_RANGE = 2.0
+_TERMS = 19
+_SERIES_RANGE = 1.0
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -24,13 +24,17 @@ def exprel(k: int, x: Any) -> Any:
     (1.0, 0.5)
     """
     x = jnp.asarray(x)
-    x = x.astype(jnp.result_type(x, jnp.float32))
+    return _exprel(k, x.astype(jnp.result_type(x, jnp.float32)))
+
+
+@functools.partial(jax.jit, static_argnums=0)  # traced once, however often a model uses it
+def _exprel(k: int, x: Any) -> Any:
     near = jnp.abs(x) <= _SERIES_RANGE
     small = jnp.where(near, x, 0.0)
     series = jnp.zeros_like(small)
     for j in range(_TERMS, -1, -1):
         series = series * small + 1.0 / (math.factorial(j) * (k + 1 + j))
-    above, below = jnp.where(x > _SERIES_RANGE, x, 3.0), jnp.where(x < -_SERIES_RANGE, x, -3.0)
+    above, below = jnp.where(x > _SERIES_RANGE, x, 2.0), jnp.where(x < -_SERIES_RANGE, x, -2.0)
     scaled = -jnp.expm1(-above) / above  # times exp(-x), so that it overflows only where the result does
     falling = jnp.expm1(below) / below
     for j in range(1, k + 1):
@@ -50,6 +54,6 @@ def step(x: Any, at_zero: Any) -> Any:
     return jnp.where(x > 0, 1.0, jnp.where(x < 0, 0.0, at_zero))
 
 
-def power(base: Any, exponent: Any) -> Any:
-    """Return ``base**exponent`` for an exponent that may be traced; the derivatives at base 0 are the limits."""
-    return jnp.power(base, exponent)
+def absolute(x: Any) -> Any:
+    """Return |x| with derivative sign(x), also at 0, where JAX's own has 1."""
+    return x * jnp.sign(x)

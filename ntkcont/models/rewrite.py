@@ -58,14 +58,12 @@ def _without_singularity(product: Any) -> Any:
                 continue
             ratio = _ratio(g, u)
             if ratio is not None:
-                powers[i] = (c * ratio * u * Exprel(0, g), exponent)
-                return _without_singularity_again(powers)
+                # c (exp(g) - 1) = c ratio u exprel(g); each factor apart, or sympy would expand ratio * u
+                powers[j] = (u, other + exponent)
+                powers[i : i + 1] = [(c, exponent), (ratio, exponent), (Exprel(0, g), exponent)]
+                result = sp.Mul(*[sp.Pow(b, e) for b, e in powers])
+                return _without_singularity(result) if isinstance(result, sp.Mul) else result
     return product
-
-
-def _without_singularity_again(powers: list[tuple[Any, Any]]) -> Any:
-    result = sp.Mul(*[sp.Pow(b, e) for b, e in powers])
-    return _without_singularity(result) if isinstance(result, sp.Mul) else result
 
 
 def _exp_minus_one(expr: Any) -> tuple[Any, Any] | None:

@@ -37,9 +37,9 @@ _RELATIONS: dict[type, Any] = {
     sp.Equality: Equal,
     sp.Unequality: lambda a, b: Not(Equal(a, b)),
 }
-_ELEMENTARY: tuple[Any, ...] = (
-    *(sp.exp, sp.log, sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.Abs, sp.sign),
-    *(sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh, sp.erf),
+_AS_THEY_ARE: tuple[Any, ...] = (
+    *(sp.Add, sp.Mul, sp.exp, sp.log, sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan),
+    *(sp.Abs, sp.sign, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh, sp.erf),
 )
 
 
@@ -79,7 +79,7 @@ def from_sympy(reader: Reader, expr: Any, where: str, local: Mapping[str, Any]) 
 def _build(reader: Reader, expr: Any, args: list[Any], where: str) -> Any:
     if isinstance(expr, sp.Pow):
         return reader.power(args[0], args[1], where)
-    if isinstance(expr, sp.Add | sp.Mul | _ELEMENTARY):
+    if isinstance(expr, _AS_THEY_ARE):
         return expr.func(*args)
     if isinstance(expr, sp.Max | sp.Min):
         return (maximum if isinstance(expr, sp.Max) else minimum)(*args)
