@@ -14,7 +14,7 @@ import zipfile
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import cusp_branch, hopf_branch, special
 
@@ -85,6 +85,7 @@ def branches(draw):
     )
 
 
+@settings(max_examples=50)
 @given(branch=branches())
 def test_load_gives_back_what_save_wrote(branch, tmp_path_factory):
     path = tmp_path_factory.mktemp("roundtrip") / "b.npz"

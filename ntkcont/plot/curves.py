@@ -31,12 +31,20 @@ class Run(NamedTuple):
     values: Real | None
 
 
-def runs_through(branch: Branch, x: Real, y: Real, values: Real | None = None) -> list[Run]:
-    """Cut a curve over the points of a branch into runs of constant stability."""
+def runs_through(
+    branch: Branch, x: Real, y: Real, values: Real | None = None, breaks: NDArray[np.bool_] | None = None
+) -> list[Run]:
+    """Cut a curve over the points of a branch into runs of constant stability.
+
+    `breaks`, shape (k - 1,): intervals that are left out because the quantity jumps there (only without `values`).
+    """
     runs = []
     for rows, stable in branch.segments():
-        inner = None if values is None else _per_interval(values[rows])
-        runs.append(Run(x[rows], y[rows], stable, inner))
+        u, v = x[rows], y[rows]
+        if breaks is not None:
+            gaps = np.flatnonzero(breaks[rows.start : rows.stop - 1]) + 1
+            u, v = np.insert(u, gaps, np.nan), np.insert(v, gaps, np.nan)
+        runs.append(Run(u, v, stable, None if values is None else _per_interval(values[rows])))
     return runs
 
 
@@ -164,16 +172,17 @@ def draw_runs(
     color: Any = "black",
     norm: Normalize | None = None,
     cmap: Colormap | None = None,
+    scale: float = 1.0,
     **kwargs: Any,
 ) -> list[Line2D | ColoredCurve]:
-    """Draw runs as plain lines, or coloured ones where they carry values; returns the artists."""
+    """Draw runs as plain lines (widths times `scale`), or coloured where they carry values; returns the artists."""
     artists: list[Line2D | ColoredCurve] = []
     for run in runs:
         if len(run.x) < 1:
             continue
         if run.values is None or norm is None or cmap is None:
             style, width = ("-", STABLE_WIDTH) if run.stable else ("--", UNSTABLE_WIDTH)
-            (line,) = ax.plot(run.x, run.y, linestyle=style, linewidth=width, color=color, **kwargs)
+            (line,) = ax.plot(run.x, run.y, linestyle=style, linewidth=scale * width, color=color, **kwargs)
             line.set_gid("stable" if run.stable else "unstable")
             artists.append(line)
         elif len(run.x) > 1:

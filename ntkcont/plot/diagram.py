@@ -12,6 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.plot.curves import Run, color_norm, draw_runs, runs_through, runs_with_specials
@@ -54,8 +55,8 @@ def bifurcation_diagram(
     branch : Branch or sequence of Branch
         What to draw; several are drawn in one picture with one colour scale.
     y : str or callable, optional
-        Vertical axis: a state, ``"norm"``, a signature, or ``f(branch) -> (k,)``. Default: the first state, for
-        networks the norm.
+        Vertical axis: a state, ``"norm"``, a signature (logarithmic where it spans two decades), or
+        ``f(branch) -> (k,)``. Default: the first state, for networks the norm.
     color : str or callable, optional
         Colour the branch by a signature or any other column, or by ``f(branch) -> (k,)``; a colour bar is added, and
         the scale is logarithmic where the values span two decades. Default: black.
@@ -131,6 +132,8 @@ def bifurcation_diagram(
     ]
     handles += marker_handles(seen)
 
+    if _is_signature(branches[0], chosen) and _spans_decades(np.concatenate([each.points for each in drawn])):
+        ax.set_yscale("log")
     ax.set_xlabel(plain(branches[0].free), fontsize=size)
     ax.set_ylabel(drawn[0].title, fontsize=size)
     if colors is not None and scale is not None:
@@ -145,6 +148,15 @@ def bifurcation_diagram(
     if where != "none":
         add_legend(ax, handles, where, SMALL if own else None)
     return ax
+
+
+def _is_signature(branch: Branch, y: Quantity) -> bool:
+    return isinstance(y, str) and branch.ntk is not None and y in branch.ntk and y not in branch.states
+
+
+def _spans_decades(values: NDArray[np.float64]) -> bool:
+    finite = values[np.isfinite(values)]
+    return len(finite) > 0 and finite.min() > 0 and finite.max() >= 100 * finite.min()
 
 
 def _runs(branch: Branch, y: Quantity, values: Values, color: Values | None) -> list[Run]:

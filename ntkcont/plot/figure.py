@@ -34,6 +34,8 @@ def print_style(ax: Axes) -> None:
         spine.set_linewidth(0.8)
     ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
     ax.tick_params(which="minor", width=0.5, length=1.8)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_offset_text().set_fontsize(SMALL)
 
 
 def check_axes(ax: Any) -> Axes:
@@ -99,8 +101,9 @@ def add_legend(ax: Axes, handles: list[Line2D], where: str, fontsize: float | No
         return
     options |= {"loc": "lower left", "bbox_to_anchor": (0.0, 1.02), "columnspacing": 1.2, "labelspacing": 0.3}
     figure = figure_of(ax)
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()  # the width that a colour bar and the tick labels leave
+    figure.draw_without_rendering()  # fixes the width that a colour bar leaves, and the offset text of the axis
+    if ax.yaxis.get_offset_text().get_text():
+        options["bbox_to_anchor"] = (0.0, 1.08)
     room = ax.get_window_extent().width
     for columns in range(len(handles), 0, -1):
         legend = ax.legend(handles=handles, ncols=columns, **options)

@@ -81,7 +81,7 @@ def ntk_panels(branch: Branch, y: Quantity | None = None) -> Figure:
         draw(ax, branch, kernel)
     axes[-1].set_xlabel(plain(branch.free), fontsize=FONT)
 
-    marked = [point for point in branch.special_points if point.label != "EP"]
+    marked = [point for point in branch.special_points if point.label not in ("EP", "NSad")]
     for point in marked:
         for ax in axes:
             line = ax.axvline(point.p, color=_line_color(point.label), linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=1)
@@ -89,6 +89,7 @@ def ntk_panels(branch: Branch, y: Quantity | None = None) -> Figure:
     positions = np.array([point.p for point in marked])
     TopLabels(axes[0], [point.name for point in marked], positions, fontsize=SMALL)
     figure.align_ylabels(axes)
+    figure.draw_without_rendering()  # stacks the names, so that the layout leaves room for them
     return figure
 
 
@@ -105,8 +106,16 @@ def _line_color(label: str) -> str:
     return "0.5" if marker.color in ("#F0E442", "#FFFFFF") else marker.color
 
 
-def _curve(ax: Axes, branch: Branch, values: NDArray[np.float64], color: Any) -> None:
-    draw_runs(ax, runs_through(branch, branch.p, values), color=color, zorder=2)
+def _curve(
+    ax: Axes,
+    branch: Branch,
+    values: NDArray[np.float64],
+    color: Any,
+    breaks: NDArray[np.bool_] | None = None,
+    **kwargs: Any,
+) -> None:
+    runs = runs_through(branch, branch.p, values, breaks=breaks)
+    draw_runs(ax, runs, color=color, zorder=2, **kwargs)
 
 
 def _legend(ax: Axes, entries: list[tuple[Any, str]]) -> None:
@@ -119,9 +128,9 @@ def _eigenvalues(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     largest = np.nanmax(np.where(np.isfinite(values), values, np.nan), axis=1, keepdims=True, initial=0.0)
     values = np.where((values > _ROUNDOFF * largest) & np.isfinite(values), values, np.nan)
     modes = [j for j in range(values.shape[1]) if np.isfinite(values[:, j]).any()]
-    shades = colormaps["viridis"](np.linspace(0.0, 0.88, max(len(modes), 2)))
+    shades = colormaps["viridis"](np.linspace(0.0, 0.82, max(len(modes), 2)))
     for j, shade in zip(modes, shades, strict=False):
-        _curve(ax, branch, values[:, j], shade)
+        _curve(ax, branch, values[:, j], shade, scale=1.0 if j == modes[0] else 0.65)
     if modes:
         ax.set_yscale("log")
     ax.set_ylabel("NTK eigenvalues", fontsize=FONT)
@@ -147,14 +156,19 @@ def _critical(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     is_map = branch.kind == "map"
     values = np.abs(critical) if is_map else np.real(critical)
     omega = np.abs(kernel["omega_c"]) if "omega_c" in kernel else np.abs(np.imag(critical))
-    pair = (omega > 1e-12) & (~is_map or np.abs(omega - np.pi) > 1e-9)
+    pair = omega > 1e-12
+    if is_map:
+        pair &= np.abs(omega - np.pi) > 1e-9  # a negative multiplier is real
+    side = (values > 1.0) if is_map else (values > 0.0)
+    breaks = (np.diff(side.astype(int)) != 0) & (np.diff(branch.n_unstable) == 0)  # another one is nearest now
     entries = []
     for mask, color, title in ((~pair, CURVES[0], "real eigenvalue"), (pair, CURVES[1], "complex pair")):
         if mask.any():
             reach = mask.copy()  # one point more on each side, so that the two colours meet
             reach[1:] |= mask[:-1]
+            reach[:-1] |= mask[1:]
             shown = mask if mask is pair else reach
-            _curve(ax, branch, np.where(shown, values, np.nan), color)
+            _curve(ax, branch, np.where(shown, values, np.nan), color, breaks)
             entries.append((color, title))
     ax.axhline(1.0 if is_map else 0.0, color="0.6", linewidth=0.6, zorder=0)
     ax.set_ylabel("critical |multiplier|" if is_map else r"Re $\lambda_c$", fontsize=FONT)
