@@ -1,0 +1,1 @@
+"""Trajectories, fixed points and cycles of a model at given parameters."""
