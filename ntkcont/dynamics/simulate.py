@@ -206,7 +206,8 @@ def _integrated(model: Model, x: Array, times: Array, p: Array, rtol: float, ato
     out = np.empty((len(times), n))
     out[0] = x
     done, message = 1, ""
-    for method in (LSODA, Radau):
+    methods: tuple[Any, Any] = (LSODA, Radau)
+    for method in methods:
         if done == len(times):
             break
         with warnings.catch_warnings(), np.errstate(all="ignore"):
