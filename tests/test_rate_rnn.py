@@ -191,9 +191,18 @@ def test_the_network_keeps_its_own_copy_of_the_weights():
 def test_digest_changes_with_anything_that_changes_the_model():
     W, mask = np.eye(3), np.ones((3, 3))
     variants = [
-        nc.RateRNN(W), nc.RateRNN(2 * W), nc.RateRNN(W, [1, 0, 0]), nc.RateRNN(W, phi="relu"),
-        nc.RateRNN(W, form="rate"), nc.RateRNN(W, tau=2.0), nc.RateRNN(W, alpha=1.0), nc.RateRNN(W, phi_gain=2.0), nc.RateRNN(W, W_in=W),
-        nc.RateRNN(W, mask=mask), nc.RateRNN(W, sign=[1, 1, 1]), nc.RateRNN(W, W_out=W),
-    ]  # fmt: skip
+        nc.RateRNN(W),
+        nc.RateRNN(2 * W),
+        nc.RateRNN(W, [1, 0, 0]),
+        nc.RateRNN(W, phi="relu"),
+        nc.RateRNN(W, form="rate"),
+        nc.RateRNN(W, tau=2.0),
+        nc.RateRNN(W, alpha=1.0),
+        nc.RateRNN(W, phi_gain=2.0),
+        nc.RateRNN(W, W_in=W),
+        nc.RateRNN(W, mask=mask),
+        nc.RateRNN(W, sign=[1, 1, 1]),
+        nc.RateRNN(W, W_out=W),
+    ]
     assert len({net.digest for net in variants}) == len(variants)
     assert nc.RateRNN(W).digest == variants[0].digest

@@ -7,6 +7,7 @@ The parameters are ``p = (gain, p_1, ..., p_K)``, followed by the direction of `
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -218,6 +219,7 @@ def dfdp(out: Any, x: Any, p: Any, c: Any) -> None:
     _dfdp_after(out, work, x, p, c)
 
 
+@functools.lru_cache(maxsize=64)
 def functions_for(phi: Callable[..., Any], derivative: Callable[..., Any]) -> tuple[Any, Any, Any]:
     """Compile rhs, jac and dfdp for an activation of the user's (numba functions of one number), for this process."""
 

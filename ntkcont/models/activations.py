@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +88,7 @@ def find_phi(phi: Any) -> Phi:
             raise InputError(msg)
         return Phi(name=phi, number=PHIS[phi], jax=_JAX[phi])
     if isinstance(phi, (tuple, list)) and len(phi) in (2, 3) and all(callable(f) for f in phi):
-        return _user_phi(tuple(phi))
+        return _user_phi(tuple(phi))  # the same functions again: no second compilation
     msg = (
         f"phi: {phi!r} was given; it may be one of {', '.join(map(repr, PHIS))}, a pair (f, jax_f) "
         "or a triple (f, derivative, jax_f) of functions of one number"
@@ -126,6 +127,7 @@ def _differences(f: Any) -> Any:
     return derivative
 
 
+@functools.lru_cache(maxsize=64)
 def _user_phi(given: tuple[Any, ...]) -> Phi:
     f, jax_f = given[0], given[-1]
     compiled = _compiled(f, "phi[0]")
