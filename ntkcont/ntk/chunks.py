@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 import numpy as np
 
 from ntkcont.jax_tools import configured_jax, x64
-from ntkcont.ntk.point import Point
-from ntkcont.ntk.signatures import all_signatures
+from ntkcont.ntk.backends import DEVICE, HOST
+from ntkcont.ntk.points import Critical, Points, cases, critical
+from ntkcont.ntk.signatures import geometric_signatures, spectral_signatures
 
 # up to this many states all points of a chunk go through each operation together, above one after the other
 BATCHED_STATES = 16
+_THREADED_STATES = 200
 _CHUNK_BYTES = 24 * 1024 * 1024
-_LARGEST_CHUNK = 64
+_LARGEST_CHUNK = 256
 
 
 def chunk_size(n: int, conditions: int, columns: int) -> int:
@@ -38,6 +41,7 @@ def evaluate_points(
     k: int,
     is_map: bool,
     device: Any,
+    on_host: bool | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the signatures at K points under B conditions as numpy arrays with first axis K.
 
@@ -57,35 +61,48 @@ def evaluate_points(
         Units of the scaled variables.
     readout : ndarray, shape (q, n), or None
         Acts on the states in original units.
+    kernel, k, is_map : str, int, bool
+        What is reported.
+    device : jax.Device
+        Where the linearisation runs, and the linear algebra too unless `on_host`.
+    on_host : bool, optional
+        Whether LAPACK is called from the host; None: on the CPU.
     """
     function, arguments = source
     count, conditions, n = x.shape
     valid = np.all(np.isfinite(x), axis=(1, 2)) & np.all(np.isfinite(values), axis=(1, 2))
     x = np.where(valid[:, None, None], x, 0.0)
-    columns = _columns(function, arguments, x[0], values[0], direction)
-    size = chunk_size(n, conditions, columns)
-    scales = {"state": state_scale, "param": float(param_scale)}
+    size = chunk_size(n, conditions, _columns(function, arguments, x[0], values[0], direction))
+    on_host = device.platform == "cpu" if on_host is None else on_host
+    has_free = bool(np.any(direction))
     linear = _linearise(function)
-    signatures = _signatures(kernel, k, is_map, bool(np.any(direction)), n <= BATCHED_STATES)
+    C = None if readout is None else readout * state_scale
+    scale = np.append(state_scale, param_scale)
     parts: list[dict[str, np.ndarray]] = []
-    with x64(), configured_jax().default_device(device):
+    with x64(), configured_jax().default_device(device), _threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
-        arguments, scales, on_device = put(arguments), put(scales), put(direction)
-        C = None if readout is None else put(readout * state_scale)
+        arguments, scales, on_device = put(arguments), put((state_scale, param_scale)), put(direction)
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             used = min(size, count - start)
             A, F, fp = linear(put(x[rows]), put(values[rows]), on_device, arguments, scales)
-            lam = _eigenvalues(A, None if eigenvalues is None else eigenvalues[rows], used)
-            t = None if tangent is None else put((tangent[rows] / np.append(state_scale, param_scale))[:, None, :])
-            out = signatures(A, F, fp, t, put(lam), C, used)
-            parts.append({name: np.asarray(a)[:used] for name, a in out.items()})
+            given = None if eigenvalues is None else eigenvalues[rows]
+            t = None if tangent is None else (tangent[rows] / scale)[:, None, :]
+            lam = _eigenvalues(np.asarray(A), given)
+            found = critical(lam, is_map)
+            if on_host:
+                chunk = [a if a is None else np.asarray(a)[:used] for a in (A, F, fp, t, lam)]
+                found = Critical(*(a[:used] for a in found))
+                out = _on_host(*chunk, found, C, kernel=kernel, is_map=is_map, has_free=has_free)
+            else:
+                out = _compiled(kernel, is_map, has_free)(A, F, fp, *put((t, lam, found, C)))
+                out = {name: np.array(a)[:used] for name, a in out.items()}
+            e = out.pop("spectrum")
+            parts.append(spectral_signatures(e, k) | out)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, a in joined.items():
         if a.dtype.kind in "fc":
-            a = np.array(a)
             a[~valid] = np.nan
-            joined[name] = a
     return joined
 
 
@@ -95,7 +112,7 @@ def linearised(
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
     function, arguments = source
     with x64():
-        scales = {"state": state_scale, "param": float(param_scale)}
+        scales = (state_scale, param_scale)
         A, F, fp = _linearise(function)(x[None], values[None], direction, arguments, scales)
         return np.asarray(A[0]), np.asarray(F[0]), np.asarray(fp[0])
 
@@ -107,8 +124,8 @@ def _linearise(function: Any) -> Any:
     def scaled(x: Any, values: Any, direction: Any, arguments: Any, scales: Any) -> Any:
         def one(x: Any, values: Any) -> Any:
             A, F, fp = function(x, values, direction, arguments)
-            unit = scales["state"]
-            return A / unit[:, None] * unit, F / unit[:, None], fp / unit * scales["param"]
+            unit, param = scales
+            return A / unit[:, None] * unit, F / unit[:, None], fp / unit * param
 
         return jax.lax.map(lambda a: one(*a), (x, values), batch_size=None if x.shape[2] > BATCHED_STATES else x.shape[0])
 
@@ -116,32 +133,40 @@ def _linearise(function: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _signatures(kernel: str, k: int, is_map: bool, has_free: bool, batched: bool) -> Any:
+def _compiled(kernel: str, is_map: bool, has_free: bool) -> Any:
+    """Return the signatures of a chunk as one compiled function."""
     import jax
-    import jax.numpy as jnp
 
-    def one(A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, readout: Any) -> dict[str, Any]:
-        point = Point(A, F, fp, tangent, eigenvalues, readout, is_map=is_map, has_free=has_free)
-        return all_signatures(point, kernel, k)
-
-    def together(A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, readout: Any, used: Any) -> dict[str, Any]:
-        rows = (0, 0, 0, None if tangent is None else 0, 0, None)
-        if batched:
-            return jax.vmap(one, in_axes=rows)(A, F, fp, tangent, eigenvalues, readout)
-
-        def at(i: Any) -> dict[str, Any]:
-            pick = [None if a is None else jax.lax.dynamic_index_in_dim(a, i, keepdims=False) for a in (A, F, fp, tangent, eigenvalues)]
-            return one(*pick, readout)
-
-        def body(i: Any, out: dict[str, Any]) -> dict[str, Any]:
-            found = at(i)
-            return {name: jax.lax.dynamic_update_index_in_dim(out[name], found[name], i, 0) for name in out}
-
-        shapes = jax.eval_shape(at, 0)
-        empty = {name: jnp.zeros((A.shape[0], *s.shape), s.dtype) for name, s in shapes.items()}
-        return jax.lax.fori_loop(0, used, body, empty)  # padding costs nothing
+    def together(A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any) -> Any:
+        points = Points(
+            backend=DEVICE, A=A, F=F, fp=fp, tangent=tangent, eigenvalues=eigenvalues, critical=found, readout=readout,
+            is_map=is_map, has_free=has_free,
+        )  # fmt: skip
+        return geometric_signatures(points, kernel)
 
     return jax.jit(together)
+
+
+def _on_host(
+    A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any, *, kernel: str, is_map: bool,
+    has_free: bool,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return the signatures of a chunk with LAPACK, the points of each case together."""
+    of_point = cases(found, eigenvalues, is_map)
+    out: dict[str, np.ndarray] = {}
+    for case in dict.fromkeys(of_point):
+        rows = np.flatnonzero([c == case for c in of_point])
+        pick = slice(None) if len(rows) == len(A) else rows
+        points = Points(
+            backend=HOST, A=A[pick], F=F[pick], fp=fp[pick], tangent=None if tangent is None else tangent[pick],
+            eigenvalues=eigenvalues[pick], critical=Critical(*(a[pick] for a in found)), readout=readout,
+            is_map=is_map, has_free=has_free, case=case,
+        )  # fmt: skip
+        for name, a in geometric_signatures(points, kernel).items():
+            if name not in out:
+                out[name] = np.empty((len(A), *a.shape[1:]), a.dtype)
+            out[name][rows] = a
+    return out
 
 
 def _columns(function: Any, arguments: Any, x: Any, values: Any, direction: Any) -> int:
@@ -151,18 +176,21 @@ def _columns(function: Any, arguments: Any, x: Any, values: Any, direction: Any)
         return jax.eval_shape(function, x, values, direction, arguments).F.shape[2]
 
 
-def _eigenvalues(A: Any, given: np.ndarray | None, used: int) -> np.ndarray:
+def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     """Return the eigenvalues of A (K, B, n, n), shape (K, B, n): given where they are known, else from LAPACK."""
-    found = np.zeros(A.shape[:3], dtype=complex)
-    matrices = None
-    for i in range(used):
-        if given is not None and A.shape[1] == 1 and np.all(np.isfinite(given[i])):
-            found[i, 0] = given[i]
-            continue
-        matrices = np.asarray(A) if matrices is None else matrices
-        if np.all(np.isfinite(matrices[i])):
-            found[i] = np.linalg.eigvals(matrices[i])
-        else:
-            found[i] = np.nan
-    found[used:] = found[used - 1]
+    found = np.full(A.shape[:3], np.nan, dtype=complex)
+    if given is not None and A.shape[1] == 1:
+        found[:, 0] = given[: len(A)]
+    missing = ~np.all(np.isfinite(found), axis=(1, 2)) & np.all(np.isfinite(A), axis=(1, 2, 3))
+    if np.any(missing):
+        found[missing] = np.linalg.eigvals(A[missing])
     return found
+
+
+def _threads(n: int) -> Any:
+    """One BLAS thread for small matrices, where more only wait for each other."""
+    if n >= _THREADED_STATES:
+        return contextlib.nullcontext()
+    import threadpoolctl
+
+    return threadpoolctl.threadpool_limits(1, "blas")

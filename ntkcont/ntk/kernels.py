@@ -6,11 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ntkcont.ntk import linear_algebra as la
-from ntkcont.ntk.point import Point
-
-# below this fraction of the largest eigenvalue, J^{-1} is avoided in the arclength gauge (rounding grows as its square)
-_NEARLY_SINGULAR = 1e-3
+from ntkcont.ntk import backends
+from ntkcont.ntk.points import Points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,116 +17,76 @@ class Kernel:
     Parameters
     ----------
     factor : callable
-        Point -> (rows, columns), real or complex.
+        Points -> (K, rows, columns), real or complex.
     ruled_by : {"singular", "stability"}
         Whether lambda_0 or lambda_c makes it diverge.
     """
 
-    factor: Callable[[Point], Any]
+    factor: Callable[[Points], Any]
     ruled_by: Literal["singular", "stability"]
 
 
-def equilibrium_factor(point: Point) -> Any:
+def equilibrium_factor(points: Points) -> Any:
     """Sensitivity of the equilibrium, -J^{-1} F."""
-    return point.out(point.S)
+    return points.out(points.S)
 
 
-def resolvent_factor(point: Point) -> Any:
+def resolvent_factor(points: Points) -> Any:
     """Response to parameters modulated at the critical frequency, (s I - A)^{-1} F with s on the stability boundary."""
-    import jax
-    import jax.numpy as jnp
-
-    s = point.critical_exponential
-    R = s * jnp.eye(point.n) - point.A
-    return point.out(jax.vmap(jnp.linalg.solve)(R, point.F.astype(complex)))
+    solve, F = _resolvent(points, points.critical.s)
+    return points.out(solve(F))
 
 
-def resolvent_top(point: Point, equilibrium_top: Any) -> Any:
-    """Largest eigenvalue of the resolvent kernel at the critical frequency.
+def _resolvent(points: Points, s: Any) -> tuple[Any, Any]:
+    xp = points.xp
+    s = xp.asarray(s)[:, None, None, None]
+    return points.backend.factor(s * xp.eye(points.n) - points.A), points.F.astype(s.dtype)
 
-    Equal to that of the equilibrium kernel where the critical eigenvalue is real (for maps: near 1), real arithmetic
-    where it is near -1, complex otherwise.
+
+def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
+    """Largest eigenvalue of the resolvent kernel at the critical frequency, (K,).
+
+    Equal to that of the equilibrium kernel where the critical eigenvalue is real (for maps: positive), real arithmetic
+    where it is negative, complex otherwise.
     """
-    import jax
-    import jax.numpy as jnp
+    if points.case.resolvent == "equilibrium":
+        return equilibrium_top()
+    backend, xp, c = points.backend, points.xp, points.critical
+    solve, F = _resolvent(points, c.s.real if points.case.resolvent == "flip" else c.s)
+    if not backend.iterates(points.rows):
+        return backend.top(backends.finite(xp, points.out(solve(F))))
+    back = xp.swapaxes(F, -1, -2)
 
-    s = point.critical_exponential
-    critical = point.out_vector(point.stability_vectors[0], point.stability_pair[0])
-
-    def complex_() -> Any:
-        return _resolvent_iteration(point, s * jnp.eye(point.n) - point.A, critical)
-
-    def flip() -> Any:
-        return _resolvent_iteration(point, -jnp.eye(point.n) - point.A, critical.real)
-
-    def same() -> Any:
-        return equilibrium_top
-
-    if not point.is_map:
-        return jax.lax.cond(s.imag == 0, same, complex_)
-    return jax.lax.switch(jnp.where(s.imag != 0, 0, jnp.where(s.real < 0, 1, 2)), [complex_, flip, same])
-
-
-def _resolvent_iteration(point: Point, R: Any, start: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    F = point.F.astype(R.dtype)
-    rows = point.conditions * (point.n if point.readout is None else point.readout.shape[0])
-    if rows <= la.SMALL:
-        return top_of_factor(point.out(jax.vmap(jnp.linalg.solve)(R, F)))
-    factors = jax.vmap(jax.scipy.linalg.lu_factor)(R)
-    solve = jax.vmap(jax.scipy.linalg.lu_solve)
-    adjoint = jax.vmap(lambda f, y: jax.scipy.linalg.lu_solve(f, y, trans=2))
-
-    def apply(x: Any) -> Any:
-        y = x.reshape(point.conditions, -1, 1)
-        y = y if point.readout is None else point.readout.T @ y
-        z = jnp.einsum("bnm,bni->mi", F, adjoint(factors, y))
-        return point.out(solve(factors, F @ z))[:, 0]
+    def apply(x: Any, active: Any) -> Any:
+        y = xp.zeros((F.shape[0], x.shape[1]), F.dtype)
+        y[active] = x
+        y = y.reshape(F.shape[0], points.conditions, -1, 1)
+        y = y if points.readout is None else points.readout.T @ y
+        z = xp.sum(back @ solve(y, adjoint=True), axis=1, keepdims=True)
+        return points.out(solve(F @ z))[active, :, 0]
 
     # a little of everything: the critical vector alone may lie in an invariant subspace
-    return la.largest_eigenvalue(apply, la.unit(start) + 1e-3 * jnp.asarray(la.start_vector(rows)))
+    start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(F.dtype)
+    return backends.lanczos(apply, start + 1e-3 * backends.start_vector(points.rows))
 
 
-def arclength_factor(point: Point) -> Any:
+def arclength_factor(points: Points) -> Any:
     """Sensitivity at fixed arclength: -[I 0] M^{-1} [F; 0] with M = [[J, fp], [zdot^T, pdot]]."""
-    import jax
-    import jax.numpy as jnp
-
-    zdot, pdot, S = point.tangent[:, :-1], point.tangent[:, -1], point.S
-
-    def bordered() -> Any:
-        def one(J: Any, fp: Any, z: Any, p: Any, F: Any) -> Any:
-            M = jnp.block([[J, fp[:, None]], [z[None], p[None, None]]])
-            return -jnp.linalg.solve(M, jnp.pad(F, ((0, 1), (0, 0))))[:-1]
-
-        return jax.vmap(one)(point.J, point.fp, zdot, pdot, point.F)
-
-    def updated() -> Any:  # a rank-one correction of S
-        y = point.solve(point.fp[:, :, None])[:, :, 0]
-        weight = 1.0 / (pdot - jnp.sum(zdot * y, axis=1))
-        return S + weight[:, None, None] * y[:, :, None] * jnp.einsum("bn,bnm->bm", zdot, S)[:, None, :]
-
-    size = jnp.abs(point.shifted)
-    return point.out(jax.lax.cond(jnp.min(size) < _NEARLY_SINGULAR * jnp.max(size), bordered, updated))
+    xp, t = points.xp, points.direction[:, :, None, :]
+    if points.case.nearly_singular:
+        M = xp.concatenate([xp.concatenate([points.J, points.fp[..., None]], axis=-1), t], axis=-2)
+        rhs = xp.concatenate([points.F, xp.zeros_like(points.F[:, :, :1])], axis=-2)
+        return points.out(-points.backend.factor(M)(rhs)[:, :, :-1])
+    zdot, pdot = t[..., :-1], t[..., -1:]
+    y = points.solve(points.fp[..., None])  # a rank-one correction of S
+    return points.out(points.S + (y / (pdot - zdot @ y)) @ (zdot @ points.S))
 
 
-def arclength_top(point: Point) -> Any:
-    """Largest eigenvalue of the arclength-gauge kernel; nan without a free parameter."""
-    import jax.numpy as jnp
-
-    return top_of_factor(arclength_factor(point)) if point.has_free else jnp.asarray(jnp.nan)
-
-
-def top_of_factor(G: Any) -> Any:
-    """Return the largest eigenvalue of G G*."""
-    import jax.numpy as jnp
-
-    if min(G.shape) <= la.SMALL:
-        return jnp.linalg.svd(la.finite(G), compute_uv=False)[0] ** 2
-    K = la.finite(G) @ la.finite(G).conj().T
-    return la.largest_eigenvalue(lambda x: K @ x, jnp.asarray(la.start_vector(G.shape[0]), G.dtype))
+def arclength_top(points: Points) -> Any:
+    """Largest eigenvalue of the arclength-gauge kernel, (K,); nan without a free parameter."""
+    if not points.has_free:
+        return points.xp.full(points.A.shape[0], points.xp.nan)
+    return points.backend.top(backends.finite(points.xp, arclength_factor(points)))
 
 
 KERNELS: dict[str, Kernel] = {

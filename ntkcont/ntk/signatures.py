@@ -1,7 +1,7 @@
-"""The signatures of a kernel at one point; a new one is a function and a line in `SIGNATURES`.
+"""The signatures of a kernel; a new one is a function and its name in one of the two registries.
 
-Each takes a :class:`View` (one kernel at one point) and returns a scalar or an array, traceable by JAX.
-The table of what they mean is the docstring of :mod:`ntkcont.ntk`.
+`SPECTRAL` holds functions of the eigenvalues (K, rows), `GEOMETRIC` functions of a :class:`View`, one kernel at K points,
+written for both backends; each returns (K,).  What they mean is the table in :mod:`ntkcont.ntk`.
 """
 
 from __future__ import annotations
@@ -12,197 +12,183 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.ntk import kernels
-from ntkcont.ntk import linear_algebra as la
-from ntkcont.ntk.point import Point
+from ntkcont.ntk import backends, kernels
+from ntkcont.ntk.backends import BITS, inner, norms, unit
+from ntkcont.ntk.points import Points
+
+# ---------------------------------------------------------------- of the eigenvalues, descending
+
+
+def top(e: Any) -> Any:
+    return e[:, 0]
+
+
+def trace(e: Any) -> Any:
+    return e.sum(axis=1)
+
+
+def _share(e: Any) -> Any:
+    return e / np.where(e[:, :1] > 0, e[:, :1], np.nan)
+
+
+def participation_ratio(e: Any) -> Any:
+    q = _share(e)
+    return q.sum(axis=1) ** 2 / (q**2).sum(axis=1)
+
+
+def entropy_rank(e: Any) -> Any:
+    q = _share(e)
+    p = q / q.sum(axis=1, keepdims=True)
+    return np.exp(-(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+
+
+def stable_rank(e: Any) -> Any:
+    return _share(e).sum(axis=1)
+
+
+def top_fraction(e: Any) -> Any:
+    return 1.0 / stable_rank(e)
+
+
+def gap(e: Any) -> Any:
+    return 1.0 / _share(e)[:, 1] if e.shape[1] > 1 else np.full(len(e), np.nan)
+
+
+def condition(e: Any) -> Any:
+    return 1.0 / _share(e)[:, -1]
+
+
+def lr_crit(e: Any) -> Any:
+    return 2.0 / np.where(e[:, 0] > 0, e[:, 0], np.nan)
+
+
+def _by_name(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    return {f.__name__: f for f in functions}
+
+
+SPECTRAL = _by_name(
+    top, trace, participation_ratio, entropy_rank, stable_rank, top_fraction, gap, condition, lr_crit
+)  # fmt: skip
+
+
+def spectral_signatures(e: Any, k: int) -> dict[str, Any]:
+    """Return the signatures of eigenvalues (K, rows), nan where the row is or where K = 0."""
+    with np.errstate(all="ignore"):
+        return {"eigenvalues": e[:, :k], **{name: f(e) for name, f in SPECTRAL.items()}}
+
+
+# ---------------------------------------------------------------- of one kernel at K points
 
 
 class View:
-    """One kernel at one point, with what its signatures share."""
+    """One kernel at K points, with what its signatures share."""
 
-    def __init__(self, point: Point, kernel: str, k: int) -> None:
-        self.point, self.kernel, self.name, self.k = point, kernels.KERNELS[kernel], kernel, k
+    def __init__(self, points: Points, kernel: str) -> None:
+        self.points, self.kernel, self.name, self.xp = points, kernels.KERNELS[kernel], kernel, points.xp
 
     @functools.cached_property
     def G(self) -> Any:
-        """Factor of the kernel, (rows, m)."""
-        return la.finite(self.kernel.factor(self.point))
+        """Factor of the kernel, (K, rows, m)."""
+        return backends.finite(self.xp, self.kernel.factor(self.points))
 
     @functools.cached_property
-    def e(self) -> Any:
-        """All eigenvalues of K = G G*, descending, (rows,)."""
-        import jax.numpy as jnp
-
-        rows, m = self.G.shape
-        e = jnp.linalg.svd(self.G, compute_uv=False) ** 2
-        return jnp.pad(e, (0, max(0, rows - m)))
-
-    @functools.cached_property
-    def share(self) -> Any:
-        """Eigenvalues over the largest one; nan where K = 0."""
-        import jax.numpy as jnp
-
-        top = self.e[0]
-        return jnp.where(top > 0, self.e / jnp.where(top > 0, top, 1.0), jnp.nan)
-
-    @functools.cached_property
-    def vector(self) -> Any:
-        """Top eigenvector, (rows,)."""
-        return la.top_vector(self.G @ self.G.conj().T, self.e[0])
+    def spectrum(self) -> tuple[Any, Any]:
+        """All eigenvalues of K = G G*, descending, and the top eigenvectors."""
+        return self.points.backend.spectrum(self.G)
 
     @functools.cached_property
     def resolvent_top(self) -> Any:
         """Largest eigenvalue of the resolvent kernel at the critical frequency."""
         if self.name == "resolvent":
-            return self.e[0]
-        own = self.name == "equilibrium"
-        equal = self.e[0] if own else kernels.top_of_factor(kernels.equilibrium_factor(self.point))
-        return kernels.resolvent_top(self.point, equal)
+            return self.spectrum[0][:, 0]
+
+        def equilibrium_top() -> Any:
+            if self.name == "equilibrium":
+                return self.spectrum[0][:, 0]
+            return self.points.backend.top(backends.finite(self.xp, kernels.equilibrium_factor(self.points)))
+
+        return kernels.resolvent_top(self.points, equilibrium_top)
 
     @functools.cached_property
-    def pair(self) -> tuple[Any, Any]:
-        """(condition, eigenvalue) that makes this kernel diverge."""
-        return self.point.singular_pair if self.kernel.ruled_by == "singular" else self.point.stability_pair
+    def at(self) -> Any:
+        """Condition whose eigenvalue makes this kernel diverge."""
+        c = self.points.critical
+        return c.at_0 if self.kernel.ruled_by == "singular" else c.at_c
 
     @functools.cached_property
     def vectors(self) -> tuple[Any, Any]:
-        """Its unit right and left eigenvectors."""
-        return self.point.singular_vectors if self.kernel.ruled_by == "singular" else self.point.stability_vectors
+        """Unit right and left eigenvectors of that eigenvalue."""
+        return self.points.singular_vectors if self.kernel.ruled_by == "singular" else self.points.stability_vectors
 
-
-def eigenvalues(view: View) -> Any:
-    return view.e[: view.k]
-
-
-def top(view: View) -> Any:
-    return view.e[0]
-
-
-def trace(view: View) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.sum(view.e)
-
-
-def participation_ratio(view: View) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.sum(view.share) ** 2 / jnp.sum(view.share**2)
-
-
-def entropy_rank(view: View) -> Any:
-    import jax.numpy as jnp
-
-    p = view.share / jnp.sum(view.share)
-    return jnp.exp(-jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1.0)), p * 0.0)))
-
-
-def stable_rank(view: View) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.sum(view.share)
-
-
-def top_fraction(view: View) -> Any:
-    return 1.0 / stable_rank(view)
-
-
-def gap(view: View) -> Any:
-    import jax.numpy as jnp
-
-    return 1.0 / view.share[1] if view.e.shape[0] > 1 else jnp.asarray(jnp.nan)
-
-
-def condition(view: View) -> Any:
-    return 1.0 / view.share[-1]
+    def drive(self, w: Any, at: Any) -> Any:
+        """Return F* w, (K, m), or zeros where it is only rounding."""
+        F = self.points.at(self.points.F, at)
+        found = (self.xp.swapaxes(F, 1, 2) @ w[:, :, None])[:, :, 0]
+        noise = BITS * self.points.n * norms(self.xp, F)
+        return self.xp.where((norms(self.xp, found) > noise)[:, None], found, 0.0)
 
 
 def lambda_0(view: View) -> Any:
-    return view.point.singular_pair[1]
+    return view.points.critical.lambda_0
 
 
 def lambda_c(view: View) -> Any:
-    return view.point.stability_pair[1]
+    return view.points.critical.lambda_c
 
 
 def omega_c(view: View) -> Any:
-    import jax.numpy as jnp
-
-    value = view.point.stability_pair[1]
-    return jnp.angle(value) if view.point.is_map else value.imag
+    value = view.points.critical.lambda_c
+    return view.xp.angle(value) if view.points.is_map else value.imag
 
 
-def _condition_number(vectors: tuple[Any, Any]) -> Any:
-    import jax.numpy as jnp
-
-    return 1.0 / jnp.abs(jnp.vdot(vectors[1], vectors[0]))
+def _condition_number(view: View, vectors: tuple[Any, Any]) -> Any:
+    return 1.0 / abs(inner(view.xp, vectors[1], vectors[0]))
 
 
 def kappa(view: View) -> Any:
-    return _condition_number(view.point.stability_vectors)
+    return _condition_number(view, view.points.stability_vectors)
 
 
 def kappa_0(view: View) -> Any:
-    return _condition_number(view.point.singular_vectors)
+    return _condition_number(view, view.points.singular_vectors)
 
 
 def g(view: View) -> Any:
-    import jax.numpy as jnp
-
-    point = view.point
-    b, c = border(*point.singular_vectors)
-    where = point.singular_pair[0]
-    rhs = jnp.zeros((point.conditions, point.n, 1)).at[where, :, 0].set(b)
-    return -1.0 / jnp.vdot(c, point.solve(rhs)[where, :, 0])
+    points, at = view.points, view.points.critical.at_0
+    c, b = (_real_direction(view.xp, u) for u in points.singular_vectors)
+    b = view.xp.where((inner(view.xp, b, c) < 0)[:, None], -b, b)
+    return -1.0 / inner(view.xp, c, points.at(points.solve(points.spread(b, at)), at)[:, :, 0])
 
 
-def border(v: Any, w: Any) -> tuple[Any, Any]:
-    """Return the real unit borders (b, c) of the bordered matrix from unit left and right vectors, with b.c >= 0."""
-    import jax.numpy as jnp
-
-    def real(u: Any) -> Any:
-        square = jnp.sum(u * u)
-        return la.unit((u * jnp.exp(-0.5j * jnp.angle(square))).real)
-
-    b, c = real(w), real(v)
-    return jnp.where(jnp.vdot(b, c) < 0, -b, b), c
+def _real_direction(xp: Any, u: Any) -> Any:
+    """Return the longest real unit vectors in the planes of Re u and Im u."""
+    return unit(xp, (u * xp.exp(-0.5j * xp.angle(xp.sum(u * u, axis=1, keepdims=True)))).real)
 
 
-def _leading(view: View, largest: Any, pair: tuple[Any, Any], vectors: tuple[Any, Any], distance: Any) -> Any:
+def _over_prediction(view: View, largest: Any, vectors: tuple[Any, Any], at: Any, distance: Any) -> Any:
     """Return `largest` over the rank-one prediction |C v|^2 |F* w|^2 / distance^2, with w* v = 1."""
-    import jax.numpy as jnp
-
-    v, w = vectors
-    F = view.point.F[pair[0]]
-    drive = jnp.sum(jnp.abs(w.conj() @ F) ** 2) * _condition_number(vectors) ** 2
-    out = jnp.sum(jnp.abs(view.point.out_vector(v, pair[0])) ** 2)
-    noise = (np.finfo(float).eps * view.point.n) ** 2 * jnp.sum(F**2)
-    predicted = jnp.where((drive > noise) & (out > 0), drive * out, jnp.nan)
-    return largest * (distance**2 / predicted)
+    xp, (v, w) = view.xp, vectors
+    predicted = norms(xp, view.drive(w, at)) * _condition_number(view, vectors) * norms(xp, view.points.out_vector(v, at))
+    return largest * (distance / xp.where(predicted > 0, predicted, xp.nan)) ** 2
 
 
 def ratio(view: View) -> Any:
-    import jax.numpy as jnp
-
+    c = view.points.critical
     if view.name == "arclength":
-        return jnp.asarray(jnp.nan)
+        return view.xp.full(view.points.A.shape[0], view.xp.nan)
     if view.name == "resolvent":
         return ratio_resolvent(view)
-    pair = view.point.singular_pair
-    distance = jnp.abs(pair[1] - 1.0 if view.point.is_map else pair[1])
-    return _leading(view, view.e[0], pair, view.point.singular_vectors, distance)
+    distance = abs(c.lambda_0 - 1.0 if view.points.is_map else c.lambda_0)
+    return _over_prediction(view, view.spectrum[0][:, 0], view.points.singular_vectors, c.at_0, distance)
 
 
 def ratio_resolvent(view: View) -> Any:
-    import jax.numpy as jnp
-
-    pair = view.point.stability_pair
-    distance = jnp.abs(pair[1] - view.point.critical_exponential)
-    return _leading(view, view.resolvent_top, pair, view.point.stability_vectors, distance)
+    c = view.points.critical
+    return _over_prediction(view, view.resolvent_top, view.points.stability_vectors, c.at_c, abs(c.lambda_c - c.s))
 
 
 def top_arc(view: View) -> Any:
-    return view.e[0] if view.name == "arclength" else kernels.arclength_top(view.point)
+    return view.spectrum[0][:, 0] if view.name == "arclength" else kernels.arclength_top(view.points)
 
 
 def top_resolvent(view: View) -> Any:
@@ -210,73 +196,58 @@ def top_resolvent(view: View) -> Any:
 
 
 def _alignment(view: View, a: Any, b: Any) -> Any:
-    """Return the cosine between a and the span of b: complex for complex kernels, else of its real and imaginary parts."""
-    import jax.numpy as jnp
-
-    size = jnp.linalg.norm(a)
-    if jnp.iscomplexobj(view.G):
-        return jnp.abs(jnp.vdot(a, b)) / (size * jnp.linalg.norm(b))
-    b = b * jnp.exp(-0.5j * jnp.angle(jnp.sum(b * b)))  # makes real and imaginary part orthogonal
-    first, second = la.unit(b.real), la.unit(b.imag)
-    second = jnp.where(jnp.linalg.norm(b.imag) > 1e-8 * jnp.linalg.norm(b.real), second, 0.0)
-    found = jnp.sqrt(jnp.vdot(a, first) ** 2 + jnp.vdot(a, second) ** 2) / size
-    return jnp.where(jnp.linalg.norm(b) > 0, jnp.minimum(found, 1.0), jnp.nan)
+    """Return the cosines between a and b (complex kernels), or a and the plane of Re b and Im b; nan where b = 0."""
+    xp = view.xp
+    size, length = norms(xp, a), norms(xp, b)
+    b = b / xp.where(length > 0, length, xp.nan)[:, None]
+    if xp.iscomplexobj(view.G):
+        return xp.minimum(abs(inner(xp, a, b)) / size, 1.0)
+    if not xp.iscomplexobj(b):
+        return xp.minimum(abs(inner(xp, a, b)) / size, 1.0)
+    b = b * xp.exp(-0.5j * xp.angle(xp.sum(b * b, axis=1, keepdims=True)))  # real and imaginary part now orthogonal
+    second = xp.where((norms(xp, b.imag) > 1e-8)[:, None], b.imag, 0.0)
+    along, across = inner(xp, a, unit(xp, b.real)), inner(xp, a, unit(xp, second))
+    return xp.minimum(xp.sqrt(along**2 + across**2) / size, 1.0)
 
 
 def align_state(view: View) -> Any:
-    return _alignment(view, view.vector, view.point.out_vector(view.vectors[0], view.pair[0]))
+    return _alignment(view, view.spectrum[1], view.points.out_vector(view.vectors[0], view.at))
 
 
 def align_theta(view: View) -> Any:
-    import jax.numpy as jnp
-
-    F = view.point.F[view.pair[0]]
-    drive = view.vectors[1].conj() @ F
-    noise = np.finfo(float).eps * view.point.n * jnp.linalg.norm(F)
-    drive = jnp.where(jnp.linalg.norm(drive) > noise, drive, 0.0)
-    return _alignment(view, view.G.conj().T @ view.vector, drive.conj())
-
-
-def lr_crit(view: View) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.where(view.e[0] > 0, 2.0 / view.e[0], jnp.nan)
+    top_direction = (view.xp.swapaxes(view.G.conj(), 1, 2) @ view.spectrum[1][:, :, None])[:, :, 0]
+    return _alignment(view, top_direction, view.drive(view.vectors[1], view.at))
 
 
 def singular(view: View) -> Any:
-    """Whether J is singular to rounding: then no kernel of it exists."""
-    import jax.numpy as jnp
-
-    size = jnp.max(jnp.abs(view.point.shifted))
-    tiny = jnp.min(jnp.abs(view.point.shifted)) <= view.point.n * np.finfo(float).eps * size
-    return tiny | ~jnp.all(jnp.isfinite(view.point.S))
+    xp, points = view.xp, view.points
+    shifted = abs(points.eigenvalues - 1.0 if points.is_map else points.eigenvalues).reshape(points.A.shape[0], -1)
+    tiny = xp.min(shifted, axis=1) <= points.n * BITS * xp.max(shifted, axis=1)
+    return tiny | ~xp.all(xp.isfinite(points.S.reshape(points.A.shape[0], -1)), axis=1)
 
 
-SIGNATURES: dict[str, Callable[[View], Any]] = {
-    f.__name__: f
-    for f in (
-        eigenvalues, top, trace, participation_ratio, entropy_rank, stable_rank, top_fraction, gap, condition,
-        lambda_0, lambda_c, omega_c, kappa, kappa_0, g, ratio, ratio_resolvent, top_arc, top_resolvent,
-        align_state, align_theta, lr_crit, singular,
-    )
-}  # fmt: skip
-
-# signatures of the spectrum of K, undefined where K = 0 or does not exist
-_OF_SPECTRUM = (
-    "eigenvalues", "top", "trace", "participation_ratio", "entropy_rank", "stable_rank", "top_fraction", "gap",
-    "condition", "ratio", "align_state", "align_theta", "lr_crit",
+GEOMETRIC = _by_name(
+    lambda_0, lambda_c, omega_c, kappa, kappa_0, g, ratio, ratio_resolvent, top_arc, top_resolvent,
+    align_state, align_theta, singular,
 )  # fmt: skip
 
 
-def all_signatures(point: Point, kernel: str, k: int) -> dict[str, Any]:
-    """Return every signature of a kernel at a point."""
-    import jax.numpy as jnp
+def geometric_signatures(points: Points, kernel: str) -> dict[str, Any]:
+    """Return all eigenvalues (K, rows) as "spectrum", and every signature that is not a function of them alone.
 
-    view = View(point, kernel, k)
-    values = {name: f(view) for name, f in SIGNATURES.items()}
+    Where J is singular, the largest eigenvalue of the equilibrium kernel is infinite and everything else of it nan.
+    """
+    xp = points.xp
+    view = View(points, kernel)
+    e = view.spectrum[0]
+    values = {name: f(view) for name, f in GEOMETRIC.items()}
+    defined = e[:, 0] > 0
     if kernel == "equilibrium":
-        infinite = jnp.where(jnp.any(point.F != 0), jnp.inf, jnp.nan)
-        for name in _OF_SPECTRUM:
-            there = infinite if name in ("top", "trace") else jnp.nan
-            values[name] = jnp.where(values["singular"], there, values[name])
-    return values
+        flagged = values["singular"][:, None]
+        driven = xp.any(points.F.reshape(points.F.shape[0], -1) != 0, axis=1)
+        first = xp.where(driven, xp.inf, xp.nan)[:, None]
+        e = xp.where(flagged, xp.where(xp.arange(e.shape[1]) == 0, first, xp.nan), e)
+        defined = defined & ~values["singular"]
+    for name in ("align_state", "align_theta", "ratio"):
+        values[name] = xp.where(defined, values[name], xp.nan)
+    return {"spectrum": e, **values}
