@@ -271,7 +271,7 @@ def _check_vectors(point: Any, here: _Local, where: str, kind: str) -> None:
             vector = point.vectors[name]
             assert np.linalg.norm(vector) > 0, f"{where}: {name} is zero"
             off = np.linalg.norm(matrix @ vector - value * vector)
-            assert off <= 1e-5 * max(here.norm, shift) * np.linalg.norm(vector), (
+            assert off <= 1e-5 * max(here.norm, shift, here.size) * np.linalg.norm(vector), (
                 f"{where}: {name} is not critical ({off:.1e})"
             )
 

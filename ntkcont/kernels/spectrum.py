@@ -11,6 +11,8 @@ from ntkcont.kernels.lapack import eigenvalues
 N_UNSTABLE, REAL_PLUS, COMPLEX, AUX, TANGENT_SIGN, ORIENTATION = 0, 1, 2, 3, 4, 5
 N_COUNTS = 6
 
+BAND = 1e-11  # well above the rounding error of eigenvalues, well below any distance that matters
+
 
 @inner
 def count(wr, wi, is_map, counts):
@@ -19,29 +21,36 @@ def count(wr, wi, is_map, counts):
     REAL_PLUS: real eigenvalues > 0 (multipliers > 1).  COMPLEX: non-real ones beyond the stability boundary.
     AUX: maps, real multipliers < -1; flows, the parity of the number of pairs with a real negative sum, which changes
     at a Hopf point (a complex pair) and at a neutral saddle (a real pair).
+    Eigenvalues that a symmetry keeps on the boundary must not flicker: 0 means up to BAND times the largest.
     """
     n = wr.shape[0]
+    size = 1.0
+    if not is_map:
+        size = 0.0
+        for i in range(n):
+            size = max(size, abs(wr[i]), abs(wi[i]))
+    band = BAND * size if n > 1 else 0.0
     real_plus = 0
     cplx = 0
     aux = 0
     for i in range(n):
         if is_map:
             if wi[i] == 0.0:
-                if wr[i] > 1.0:
+                if wr[i] > 1.0 + band:
                     real_plus += 1
-                elif wr[i] < -1.0:
+                elif wr[i] < -1.0 - band:
                     aux += 1
-            elif wr[i] * wr[i] + wi[i] * wi[i] > 1.0:
+            elif np.sqrt(wr[i] * wr[i] + wi[i] * wi[i]) > 1.0 + band:
                 cplx += 1
         elif wi[i] == 0.0:
-            if wr[i] > 0.0:
+            if wr[i] > band:
                 real_plus += 1
             for j in range(i):
-                if wi[j] == 0.0 and wr[i] + wr[j] < 0.0:
+                if wi[j] == 0.0 and wr[i] + wr[j] < -band:
                     aux += 1
-        elif wr[i] > 0.0:
+        elif wr[i] > band:
             cplx += 1
-        elif wi[i] > 0.0 and wr[i] < 0.0:
+        elif wi[i] > 0.0 and wr[i] < -band:
             aux += 1
     counts[REAL_PLUS] = real_plus
     counts[COMPLEX] = cplx

@@ -21,10 +21,11 @@ N_CONTROL = 9
 
 @inner
 def unit_tangent(lapack, big, piv, tau):
-    """Unit tangent (scaled variables) from the factored bordered matrix; False if it is singular.
+    """Solve for the unit tangent (scaled variables) with the factored bordered matrix; False if it is singular.
 
-    It is oriented along the last row of that matrix.  Putting the new tangent in that row would not change the sign of
-    the determinant (their product is positive), so this sign, of det [[F_x, F_q], [tau]], changes only at branch points.
+    It is oriented along the last row of that matrix.  Putting the new tangent in that row would not change the sign
+    of the determinant (their product is positive): this sign, of det [[F_x, F_q], [tau]], changes only at branch
+    points.
     """
     n = tau.shape[0] - 1
     for j in range(n):

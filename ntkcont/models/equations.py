@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import math
 import os
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any, Literal
 from ntkcont.cache_folder import user_cache
 from ntkcont.errors import InputError
 from ntkcont.models.model import Compiled, Model
+from ntkcont.models.names import check_clashes, read_mapping, read_params
 from ntkcont.models.text import KEYWORDS
 
 
@@ -35,14 +35,14 @@ def model_from_equations(
     kind: Literal["flow", "map"] = "flow",
 ) -> Model:
     """Build the model of :meth:`ntkcont.Model.from_equations`."""
-    right = _by_name(equations, "equations")
+    right = read_mapping(equations, "equations")
     if not right:
         msg = "equations: empty; give one expression for each state"
         raise InputError(msg)
-    values = {name: _value(name, v) for name, v in _by_name(params, "params").items()}
-    helpers = _by_name(aux or {}, "aux")
-    named = {name: _function(name, f) for name, f in _by_name(functions or {}, "functions").items()}
-    _check_clashes({"state": right, "parameter": values, "aux expression": helpers, "function": named})
+    values = read_params(params)
+    helpers = read_mapping(aux or {}, "aux")
+    named = {name: _function(name, f) for name, f in read_mapping(functions or {}, "functions").items()}
+    check_clashes({"state": right, "parameter": values, "aux expression": helpers, "function": named})
     raw = {
         "equations": [[k, _canonical(v)] for k, v in right.items()],
         "params": list(values),
@@ -65,34 +65,6 @@ def model_from_equations(
 # ------------------------------------------------------------------ input
 
 
-def _by_name(mapping: Any, argument: str) -> dict[str, Any]:
-    if not isinstance(mapping, Mapping):
-        msg = f"{argument}: got {type(mapping).__name__}; it must be a mapping from names to values"
-        raise InputError(msg)
-    result = {}
-    for key, value in mapping.items():
-        name = getattr(key, "name", key)  # a sympy symbol may stand for its name
-        if not isinstance(name, str) or not name.isidentifier() or name in KEYWORDS:
-            msg = f"{argument}: {name!r} is not a name; use letters, digits and underscores (not {', '.join(KEYWORDS)})"
-            raise InputError(msg)
-        if name in result:
-            msg = f"{argument}: the name {name!r} appears twice"
-            raise InputError(msg)
-        result[name] = value
-    return result
-
-
-def _value(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        msg = f"params[{name!r}]: got {value!r}; it must be one finite number"
-        raise InputError(msg)
-    return number
-
-
 def _function(name: str, definition: Any) -> tuple[tuple[str, ...], Any]:
     try:
         arguments, body = definition
@@ -100,22 +72,12 @@ def _function(name: str, definition: Any) -> tuple[tuple[str, ...], Any]:
     except (TypeError, ValueError):
         arguments, body = (), None
     if body is None or not all(isinstance(a, str) and a.isidentifier() and a not in KEYWORDS for a in arguments):
-        msg = f"functions[{name!r}]: got {definition!r}; write (['x', 'y'], 'x**2 + y'): argument names, then the expression"
+        msg = f"functions[{name!r}]: got {definition!r}; write names of arguments and an expression, (['x'], 'x**2')"
         raise InputError(msg)
     if len(set(arguments)) < len(arguments):
         msg = f"functions[{name!r}]: two arguments have the same name in {arguments!r}"
         raise InputError(msg)
     return arguments, body
-
-
-def _check_clashes(groups: Mapping[str, Mapping[str, Any]]) -> None:
-    owner: dict[str, str] = {}
-    for what, names in groups.items():
-        for name in names:
-            if name in owner:
-                msg = f"the name {name!r} is both a {owner[name]} and a {what}; rename one"
-                raise InputError(msg)
-            owner[name] = what
 
 
 def _canonical(raw: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import sympy as sp
 
@@ -104,9 +104,7 @@ class Reader:
         if name in self.functions:
             arguments, body = self.functions[name]
             if len(args) != len(arguments):
-                msg = (
-                    f"{where}: {name} takes {len(arguments)} arguments ({', '.join(arguments)}), {len(args)} were given"
-                )
+                msg = f"{where}: {name} takes ({', '.join(arguments)}), but {len(args)} arguments were given"
                 raise InputError(msg)
             self._enter(name)
             result = self._raw(f"functions[{name!r}]", body, dict(zip(arguments, args, strict=True)))
@@ -139,7 +137,7 @@ class Reader:
         return Where(value, sp.Integer(1), sp.Integer(0)) if is_condition(value) else value
 
     def fold(self, value: Any, where: str) -> Any:
-        """Return a constant as a rational of float size, and anything else as it is; check that it is real and finite."""
+        """Return a constant as a rational of float size, anything else as it is; refuse what is not real or finite."""
         if not _BAD.isdisjoint((value, *value.args)):
             raise self._not_finite(value, where)
         if value.is_number and not (value.is_Rational and _small(value)):
@@ -254,7 +252,7 @@ class _Visit:
     def visit(self, node: ast.expr, depth: int) -> Any:
         self.reader.count(self.where)
         if depth > 2 * MAX_DEPTH:
-            self._fail("the expression is nested too deeply; split it with aux")
+            raise self._error(reason="the expression is nested too deeply; split it with aux")
         match node:
             case ast.Constant(value=value) if type(value) in (int, float):
                 return sp.Integer(value) if isinstance(value, int) else sp.Rational(repr(value))
@@ -282,15 +280,14 @@ class _Visit:
             case ast.Call(func=ast.Name() as func, args=args, keywords=[]):
                 return self._call(self.parsed.name(func), args, depth + 1)
             case ast.Call():
-                self._fail("only functions by name can be called, with plain arguments")
+                raise self._error(reason="only functions by name can be called, with plain arguments")
             case ast.Tuple():
-                self._fail("a tuple is only allowed inside Piecewise((value, condition), ...)")
+                raise self._error(reason="a tuple is only allowed inside Piecewise((value, condition), ...)")
             case _:
-                self._fail(f"{type(node).__name__} is not allowed; use arithmetic, comparisons and known functions")
+                raise self._error(reason=f"{type(node).__name__} is not allowed; use arithmetic and known functions")
 
-    def _fail(self, reason: str) -> NoReturn:
-        msg = f"{self.where}: {reason}"
-        raise InputError(msg)
+    def _error(self, reason: str) -> InputError:
+        return InputError(f"{self.where}: {reason}")
 
     def _number(self, node: ast.expr, depth: int) -> Any:
         return self.reader.number(self.visit(node, depth))
@@ -298,7 +295,7 @@ class _Visit:
     def _condition(self, node: ast.expr, depth: int) -> Any:
         value = self.visit(node, depth)
         if not is_condition(value):
-            self._fail("a condition such as 'x > 0' is needed where a number was given")
+            raise self._error(reason="a condition such as 'x > 0' is needed where a number was given")
         return value
 
     def _binary(self, node: ast.BinOp, depth: int) -> Any:
@@ -328,16 +325,16 @@ class _Visit:
             return self.reader.power(left, right, self.where)
         if isinstance(node.op, ast.Mod | ast.FloorDiv):
             if right == 0:
-                self._fail("a division by zero")
+                raise self._error(reason="a division by zero")
             return modulo(left, right) if isinstance(node.op, ast.Mod) else Floor(left / right)
-        self._fail(f"the operator {type(node.op).__name__} is not allowed")
+        raise self._error(reason=f"the operator {type(node.op).__name__} is not allowed")
 
     def _compare(self, node: ast.Compare, depth: int) -> Any:
         values = [self._number(v, depth) for v in (node.left, *node.comparators)]
         result: Any = sp.true
         for op, a, b in zip(node.ops, values[:-1], values[1:], strict=True):
             if type(op) not in _COMPARE:
-                self._fail(f"the comparison {type(op).__name__} is not allowed; use <, <=, >, >=, ==, !=")
+                raise self._error(reason=f"the comparison {type(op).__name__} is not allowed; use <, <=, >, >=, ==, !=")
             result = And(result, _COMPARE[type(op)](a, b))
         return result
 
@@ -345,22 +342,24 @@ class _Visit:
         user = name in self.reader.functions
         if not user and name == "where":
             if len(args) != 3:
-                self._fail("where takes 3 arguments: where(condition, value, otherwise)")
+                raise self._error(reason="where takes 3 arguments: where(condition, value, otherwise)")
             return Where(self._condition(args[0], depth), self._number(args[1], depth), self._number(args[2], depth))
         if not user and name in ("Piecewise", "piecewise"):
             return self._piecewise(args, depth)
         if any(isinstance(a, ast.Starred) for a in args):
-            self._fail("starred arguments are not allowed")
+            raise self._error(reason="starred arguments are not allowed")
         return self.reader.call(name, [self._number(a, depth) for a in args], self.where)
 
     def _piecewise(self, args: list[ast.expr], depth: int) -> Any:
         pairs = []
         for a in args:
             if not (isinstance(a, ast.Tuple) and len(a.elts) == 2):
-                self._fail("Piecewise takes pairs: Piecewise((value, condition), ..., (value, True))")
+                raise self._error(reason="Piecewise takes pairs: Piecewise((value, condition), ..., (value, True))")
             pairs.append((self._number(a.elts[0], depth), self._condition(a.elts[1], depth)))
         if not pairs or pairs[-1][1] != sp.true:
-            self._fail("the last pair of Piecewise must be (value, True), so that a value is always defined")
+            raise self._error(
+                reason="the last pair of Piecewise must be (value, True), so that a value is always defined"
+            )
         result = pairs[-1][0]
         for value, condition in reversed(pairs[:-1]):
             result = Where(condition, value, result)

@@ -58,6 +58,8 @@ class Model:
         Changes whenever the model does; part of the provenance.
     offset, matrix : ndarray, shapes (M,) and (M, m), or None
         The compiled parameters are ``offset + matrix @ values``; None: they are the values.
+    base : Model or None
+        The model that this one was made from by :meth:`along`, with its structure (a ``RateRNN`` stays reachable).
     """
 
     kind: Literal["flow", "map"]
@@ -72,6 +74,7 @@ class Model:
     digest: str = ""
     offset: Array | None = None
     matrix: Array | None = None
+    base: Model | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("flow", "map"):

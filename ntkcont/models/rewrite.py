@@ -70,11 +70,10 @@ def _exp_minus_one(expr: Any) -> tuple[Any, Any] | None:
     """Return ``(c, g)`` with ``expr = c (exp(g) - 1)``, or None."""
     if isinstance(expr, Expm1):
         return sp.Integer(1), expr.args[0]
+    u: Any = expr.args[0] if expr.args else None
     if isinstance(expr, sp.sinh):
-        (u,) = expr.args
         return sp.exp(-u) / 2, 2 * u
     if isinstance(expr, sp.tanh):
-        (u,) = expr.args
         return -Sigmoid(2 * u), -2 * u
     pair = _two_exponentials(expr)
     if pair is None:
@@ -103,7 +102,7 @@ def _two_exponentials(expr: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]] | No
         return None
     found = []
     for term in expr.args:
-        factors = sp.Mul.make_args(term)
+        factors: Any = sp.Mul.make_args(term)
         g = sp.Add(*[f.args[0] for f in factors if isinstance(f, sp.exp)])
         found.append((sp.Mul(*[f for f in factors if not isinstance(f, sp.exp)]), g))
     if found[0][1] == 0:

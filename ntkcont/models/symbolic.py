@@ -5,16 +5,22 @@ conditions; these do neither.  Every function here is real, its derivative holds
 are plain functions whose derivative is zero.
 """
 
+# ruff: noqa: D102  (eval and fdiff are hooks that sympy documents)
+
 from __future__ import annotations
 
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import ArgumentIndexError
 
 ZERO, ONE = sp.Integer(0), sp.Integer(1)
 
 
-class RealFunction(sp.Function):
+_Function: Any = sp.Function  # the checker knows too little of what sympy builds at run time
+
+
+class RealFunction(_Function):
     """A real function of real arguments; the base of all functions in this module."""
 
     is_real = True
@@ -200,7 +206,7 @@ class Exprel(RealFunction):
 
     def fdiff(self, argindex: int = 1) -> Any:
         if argindex != 2:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         k, x = self.args
         return Exprel(k + 1, x)
 

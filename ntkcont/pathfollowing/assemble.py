@@ -20,7 +20,6 @@ from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 from ntkcont.status import Status
 
-
 AT_SPECIAL = ("label", "x", "p", "tangent", "omega")
 
 
@@ -108,7 +107,10 @@ def assemble(
     special = _without_twins(sorted(special, key=lambda point: point.s))
     last = len(nodes.s) - 1
     # a special point at the very start may lie a rounding error before it
-    special = [dataclasses.replace(q, s=float(np.clip(q.s, nodes.s[0], nodes.s[last]))) for q in special]
+    inside = (nodes.s[0], nodes.s[last])
+    special = [
+        dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
+    ]
     special = [end_point(curve, nodes[0], task.params), *special, end_point(curve, nodes[last], task.params)]
     if bound is not None:
         special = [
@@ -118,7 +120,8 @@ def assemble(
             )
             for q in special
         ]
-    ends = tuple(sides[sign].status if sign in sides else Status.START for sign in (-1.0, 1.0))
+    low, high = (sides[sign].status if sign in sides else Status.START for sign in (-1.0, 1.0))
+    ends = (low, high)
     if Status.CLOSED in ends:
         ends = (Status.CLOSED, Status.CLOSED)
     computed = [side.status for side in sides.values()]

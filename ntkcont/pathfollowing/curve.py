@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.kernels import newton, stepping
 from ntkcont.kernels.lapack import addresses
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array, Model
+
+Complex = NDArray[np.complex128]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Node:
     z: Array
     tangent: Array
     s: float
-    eigenvalues: np.ndarray
-    counts: np.ndarray
+    eigenvalues: Complex
+    counts: NDArray[np.int64]
 
 
 class Curve:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import get_lapack_funcs
 
 from ntkcont.models.model import Array
@@ -25,7 +27,7 @@ class LU:
         factor, self._solve = get_lapack_funcs(("getrf", "getrs"), (a,))
         self._lu, self._piv, _ = factor(a)
 
-    def solve(self, b: np.ndarray, trans: int = 0) -> np.ndarray:
+    def solve(self, b: NDArray[Any], trans: int = 0) -> NDArray[Any]:
         """Solve ``a x = b`` (trans 0), ``a^T x = b`` (1) or ``a^* x = b`` (2)."""
         with np.errstate(all="ignore"):
             return self._solve(self._lu, self._piv, b, trans=trans)[0]
@@ -82,11 +84,11 @@ class Located:
     extra: float | None
     residual: float
     test_value: float
-    v: np.ndarray
-    w: np.ndarray
+    v: NDArray[Any]
+    w: NDArray[Any]
 
 
-def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left vectors of the smallest singular value, by inverse iteration on a* a."""
     n = a.shape[0]
     if n <= 60:
@@ -125,7 +127,7 @@ def solve_spectral(
     rng = np.random.default_rng(0)
     y = z / d
     e = 0.0 if extra is None else float(extra)
-    vectors: list[tuple[np.ndarray, np.ndarray]] = []
+    vectors: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for it in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)
         if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
@@ -148,9 +150,9 @@ def solve_spectral(
             v, g, w = vg[:n], vg[n], wg[:n]
             if not (np.all(np.isfinite(v)) and np.all(np.isfinite(w))):
                 return None
-            change = scaled.along(y, np.append(v.real, 0.0)).astype(a.dtype)
+            change = scaled.along(y, np.append(np.real(v), 0.0)).astype(a.dtype)
             if np.iscomplexobj(a):
-                change += 1j * scaled.along(y, np.append(v.imag, 0.0))
+                change += 1j * scaled.along(y, np.append(np.imag(v), 0.0))
             row = -(w.conj() @ change)
             if condition.slope is not None:
                 row = np.append(row, condition.slope(e) * np.vdot(w, v))

@@ -78,7 +78,7 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[tuple[str, int]]:
 def midpoint(curve: Curve, left: Node, right: Node, d: Array, fraction: float = 0.5) -> Node | None:
     """Return a point of the branch between two nodes, in the hyperplane across their chord; None if Newton fails."""
     chord = (right.z - left.z) / d
-    length = np.linalg.norm(chord)
+    length = float(np.linalg.norm(chord))
     if length == 0.0:
         return None
     tau = chord / length

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.defining import Located, solve_branch_point, solve_spectral
 from ntkcont.pathfollowing.point import Point
 
@@ -33,16 +33,16 @@ class Event(Protocol):
         ...
 
 
-def _smallest(values: np.ndarray) -> float:
+def _smallest(values: Array) -> float:
     """Return the value of smallest magnitude, 1 if there is none."""
     return float(values[np.argmin(np.abs(values))]) if len(values) else 1.0
 
 
-def _real(node: Node) -> np.ndarray:
+def _real(node: Node) -> Array:
     return node.eigenvalues.real[node.eigenvalues.imag == 0.0]
 
 
-def _upper(node: Node) -> np.ndarray:
+def _upper(node: Node) -> Complex:
     return node.eigenvalues[node.eigenvalues.imag > 0.0]
 
 
@@ -51,7 +51,7 @@ class _Spectral:
 
     label: ClassVar[str]
 
-    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:  # noqa: D102
+    def solve(self, curve: Curve, z: Array, extra: float | None, d: Array) -> Located | None:
         return solve_spectral(curve, self.label, z, extra, d)
 
 
@@ -187,6 +187,6 @@ def resolve_events(events: Sequence[object] | None, kind: str) -> tuple[dict[str
                 + " or UserZero(name, g)"
             )
             raise InputError(msg)
-        event = BranchPoint(is_map=kind == "map") if cls is BranchPoint else cls()
-        chosen[event.label] = event
+        event: Any = BranchPoint(is_map=kind == "map") if cls is BranchPoint else cls()
+        chosen[event.label] = cast("Event", event)
     return chosen, users

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import scipy.optimize
+from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -108,7 +109,7 @@ def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
     return bool(np.sort(distance)[count - 1] < 1e-9 * max(1.0, float(np.max(np.abs(lam)))))
 
 
-def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[np.ndarray, np.ndarray]:
+def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left eigenvectors for the eigenvalue of F_x nearest to `target` (for maps F_x = DG - I)."""
     a = curve.system(z)[1]
     lam, right = np.linalg.eig(a)
@@ -119,7 +120,8 @@ def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[np.ndarray,
     product = np.vdot(w, v)
     if product != 0.0:
         w = w / np.conj(product)
-    return (v.real, w.real) if abs(target.imag) == 0.0 and abs(lam[i].imag) == 0.0 else (v, w)
+    v, w = np.asarray(v), np.asarray(w)
+    return (np.real(v), np.real(w)) if abs(target.imag) == 0.0 and abs(lam[i].imag) == 0.0 else (v, w)
 
 
 def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, params: dict[str, float]) -> SpecialPoint:
@@ -223,7 +225,7 @@ def user_zero(
 
     converged = True
     try:
-        u = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=1e-14))
+        u = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=cast("Any", 1e-14)))
         test_value = value(u)
     except ArithmeticError:
         u, converged, test_value = 1.0, False, value(1.0)

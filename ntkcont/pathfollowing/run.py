@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.kernels import stepping
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.detect import classify, degenerate, separate
 from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
@@ -39,8 +40,8 @@ class Nodes:
     z: Array
     tangent: Array
     s: Array
-    eigenvalues: np.ndarray
-    counts: np.ndarray
+    eigenvalues: Complex
+    counts: NDArray[np.int64]
 
     def __getitem__(self, i: int) -> Node:
         return Node(self.z[i], self.tangent[i], float(self.s[i]), self.eigenvalues[i], self.counts[i])
@@ -156,7 +157,8 @@ def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:
     z, size = curve.correct(node.z + step * tau * d, d, tau)
     if z is None or size > abs(step):
         return None
-    return curve.node(z, d, tau, node.s + step)[0]
+    found, sign = curve.node(z, d, tau, node.s + step)
+    return found if sign != 0.0 else None
 
 
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
@@ -267,7 +269,7 @@ def concatenate(parts: list[Nodes], n: int) -> Nodes:
 def parse_stop(stop: Any, labels: list[str]) -> tuple[tuple[str, int] | None, Callable[[Point], bool] | None]:
     """Split the `stop` argument into (label, count) and a function."""
     if stop is None or callable(stop):
-        return None, stop
+        return None, cast("Callable[[Point], bool] | None", stop)
     try:
         label, number = stop
         number = int(number)

@@ -127,16 +127,37 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     return np.append(size * np.sqrt(n), width)
 
 
+def scaled_jacobian(curve: Curve, z: Array, d: Array) -> Array:
+    """Return [F_x, F_q], shape (n, n+1), in scaled variables."""
+    _, a, fq = curve.system(z)
+    return np.concatenate([a, fq[:, None]], axis=1) * d[None, :] / d[: curve.n, None]
+
+
+def _check_rank(curve: Curve, z: Array, d: Array) -> None:
+    """Raise if [F_x, F_q] lacks rank at the start and all around it: fixed points then form surfaces, not curves."""
+    rng = np.random.default_rng(0)
+    for trial in range(4):
+        shift = 0.0 if trial == 0 else 1e-3 * rng.standard_normal(curve.n + 1) * d
+        jacobian = scaled_jacobian(curve, z + shift, d)
+        if not np.all(np.isfinite(jacobian)):
+            return
+        singular = np.linalg.svd(jacobian, compute_uv=False)
+        if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
+            return
+    msg = (
+        "model: the Jacobian is singular at the start and everywhere around it, so the equations have a conserved "
+        "quantity; replace one state by it (its value becomes a parameter)"
+    )
+    raise InputError(msg)
+
+
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     """Return the unit tangent (scaled), with non-negative parameter component.
 
     Where two branches cross at z it is the null vector along the parameter: the branch that exists on both sides.
     """
     n = curve.n
-    _, a, fq = curve.system(z)
-    rows = d[:n]
-    jacobian = np.concatenate([a, fq[:, None]], axis=1) * d[None, :] / rows[:, None]
-    _, singular, vh = np.linalg.svd(jacobian)
+    _, singular, vh = np.linalg.svd(scaled_jacobian(curve, z, d))
     null = vh[n:]
     if n == 1 and singular[0] < 1e-10:
         null = vh
@@ -157,6 +178,7 @@ def prepare(curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: fl
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     z = _corrected(curve, z, d, tol)
     d = scales(curve, z, span)
+    _check_rank(curve, z, d)
     tau = first_tangent(curve, z, d)
     node, _ = curve.node(z, d, tau, 0.0)
     node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)

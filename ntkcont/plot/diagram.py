@@ -145,6 +145,9 @@ def bifurcation_diagram(
         if own:
             bar.ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
             bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    if where == "best" and colors is not None:  # matplotlib places legends clear of lines, but not of coloured ones
+        for run in runs:
+            ax.plot(run.x, run.y, linestyle="none", gid="invisible")
     if where != "none":
         add_legend(ax, handles, where, SMALL if own else None)
     return ax

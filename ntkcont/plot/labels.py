@@ -16,6 +16,7 @@ _DIRECTIONS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1,
 _GAPS = (2.0, 5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points between marker and text
 _LEADER_FROM = 9.0  # from this gap on a thin line joins the two
 _PAD = 1.0
+_MOST_ROWS = 6
 
 
 class NameTags(Artist):
@@ -141,7 +142,7 @@ def _distances(points: Real, low: Real, high: Real) -> Real:
 
 
 class TopLabels(Artist):
-    """Names of vertical lines above the axes, stacked in rows where they would touch."""
+    """Names of vertical lines above the axes, stacked in rows where they would touch; beyond six rows left out."""
 
     def __init__(self, ax: Axes, names: list[str], positions: Real, **kwargs: Any) -> None:
         super().__init__()
@@ -180,6 +181,9 @@ class TopLabels(Artist):
             box = Text.get_window_extent(tag, renderer)
             left, right = u - 0.5 * box.width, u + 0.5 * box.width
             row = next((i for i, end in enumerate(filled) if end + 2.0 * scale < left), len(filled))
+            tag.set_visible(row < _MOST_ROWS)
+            if row >= _MOST_ROWS:
+                continue
             filled[row : row + 1] = [right]
             tag.set_position((0.0, 3.0 + row * (box.height / scale + 1.0)))
             if tag.arrow_patch is not None:

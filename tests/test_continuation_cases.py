@@ -1,0 +1,142 @@
+"""Hard cases: special points at starts and bounds, side branches, closed branches, several at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from ntkcont import Status
+from tests.invariants import check_branch
+
+
+def found(branch):
+    return [(q.label, q.p) for q in branch.special_points if q.label not in ("EP", "UZ")]
+
+
+def model(equation, **params):
+    return nc.Model.from_equations({"x": equation}, params)
+
+
+PITCHFORK = {"x": "mu*x - x**3"}
+
+
+def test_branch_point_seen_from_the_side_branch_is_not_a_fold():
+    m = model("mu*x - x**3", mu=0.5)
+    branch = nc.continuation(m, [np.sqrt(0.5)], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("BP", pytest.approx(0.0, abs=1e-10))]
+    assert branch.x.min() < -0.9  # it went through and out on the other half
+    assert branch.x.max() > 0.9
+
+
+def test_start_on_a_branch_point_is_reported_once():
+    m = model("mu*x - x**3", mu=0.0)
+    branch = nc.continuation(m, [0.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("BP", pytest.approx(0.0, abs=1e-12))]
+    assert np.all(branch.x == 0.0)
+
+
+def test_start_on_a_fold_is_reported_once():
+    m = model("mu + x**2", mu=0.0)
+    branch = nc.continuation(m, [0.0], free="mu", p_span=(-2, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("LP", pytest.approx(0.0, abs=1e-12))]
+    assert branch.x[0] * branch.x[-1] < 0
+
+
+@pytest.mark.parametrize("direction", ["+", "-", "both"])
+def test_start_on_a_hopf_point_is_reported(direction):
+    m = nc.Model.from_equations({"x": "mu*x - y - x*(x**2+y**2)", "y": "x + mu*y - y*(x**2+y**2)"}, {"mu": 0.0})
+    branch = nc.continuation(m, [0.0, 0.0], free="mu", p_span=(-1, 1), direction=direction)
+    check_branch(branch, m)
+    assert found(branch) == [("H", pytest.approx(0.0, abs=1e-12))]
+    assert branch.special_points["H1"].omega == pytest.approx(1.0, abs=1e-10)
+
+
+def test_special_point_exactly_on_the_bound_is_reported():
+    m = model("mu*x - x**3", mu=-0.5)
+    branch = nc.continuation(m, [0.0], free="mu", p_span=(-1.0, 0.0))
+    assert branch.status is Status.BOUND
+    assert found(branch) == [("BP", pytest.approx(0.0, abs=1e-9))]
+
+
+def test_isola_closes_on_its_start():
+    m = model("x**2 + p**2 - 1", p=0.0)
+    branch = nc.continuation(m, [1.0], free="p", p_span=(-2, 2))
+    check_branch(branch, m)
+    assert branch.status is Status.CLOSED
+    assert branch.x[0, 0] == branch.x[-1, 0]
+    assert branch.p[0] == branch.p[-1]
+    assert sorted(found(branch)) == [("LP", pytest.approx(-1.0, abs=1e-12)), ("LP", pytest.approx(1.0, abs=1e-12))]
+    # once around: the angle grows by a full turn
+    turn = np.unwrap(np.arctan2(branch.x[:, 0], branch.p))
+    assert abs(turn[-1] - turn[0]) == pytest.approx(2 * np.pi, abs=1e-9)
+
+
+def test_isola_in_other_units_takes_the_same_steps():
+    small = model("x**2 + p**2 - 1", p=0.0)
+    large = model("1e6*((x/1e3)**2 + (p/1e-2)**2 - 1)", p=0.0)
+    a = nc.continuation(small, [1.0], free="p", p_span=(-2, 2))
+    b = nc.continuation(large, [1000.0], free="p", p_span=(-0.02, 0.02))
+    assert len(a) == len(b)
+    np.testing.assert_allclose(a.x * 1e3, b.x, rtol=1e-6, atol=1e-3)
+
+
+def test_two_branch_points_at_one_place_count_twice():
+    m = nc.Model.from_equations({"x": "mu*x - x**3", "y": "mu*y - y**3"}, {"mu": -0.5})
+    branch = nc.continuation(m, [0.0, 0.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("BP", pytest.approx(0.0, abs=1e-9))]
+    assert branch.special_points["BP1"].multiplicity == 2
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
+def test_close_branch_points_are_separated(gap):
+    m = nc.Model.from_equations({"x": "mu*x - x**3", "y": "(mu - d)*y - y**3"}, {"mu": -0.5, "d": gap})
+    branch = nc.continuation(m, [0.0, 0.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert [q for q in found(branch) if q[0] == "BP"] == [
+        ("BP", pytest.approx(0.0, abs=1e-10)),
+        ("BP", pytest.approx(gap, abs=1e-10)),
+    ]
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4])
+def test_hopf_close_to_a_branch_point(gap):
+    m = nc.Model.from_equations(
+        {"x": "(mu - d)*x - y - x**3", "y": "x + (mu - d)*y - y**3", "u": "mu*u - u**3"}, {"mu": -0.5, "d": gap}
+    )
+    branch = nc.continuation(m, [0.0, 0.0, 0.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("BP", pytest.approx(0.0, abs=1e-10)), ("H", pytest.approx(gap, abs=1e-10))]
+
+
+def test_neutral_saddle_is_not_a_hopf_point():
+    m = nc.Model.from_equations({"x": "mu*x + y*x", "y": "-y"}, {"mu": 0.5})
+    branch = nc.continuation(m, [0.0, 0.0], free="mu", p_span=(0.2, 2.0))
+    check_branch(branch, m)
+    assert found(branch) == [("NSad", pytest.approx(1.0, abs=1e-10))]
+
+
+def test_map_with_real_multipliers_of_product_one_has_no_neimark_sacker_point():
+    m = nc.Model.from_equations({"x": "mu*x", "y": "0.5*y"}, {"mu": 1.5}, kind="map")
+    branch = nc.continuation(m, [0.0, 0.0], free="mu", p_span=(1.2, 3.0))
+    check_branch(branch, m)
+    assert found(branch) == []
+
+
+def test_default_network_crossings_are_all_found():
+    """Gaps of 3e-3 in the gain; the points are 1/Re(lambda) exactly."""
+    n = 100
+    weights = np.random.default_rng(1).standard_normal((n, n)) / np.sqrt(n)
+    net = nc.RateRNN(weights)
+    branch = nc.continuation(net, np.zeros(n), free="gain", p_span=(0.2, 2.0), params={"gain": 0.2}, direction="+")
+    check_branch(branch, net)
+    lam = np.linalg.eigvals(weights)
+    lam = lam[(lam.real > 0.5) & (lam.imag >= 0)]
+    expected = sorted((1 / v.real, "BP" if v.imag == 0 else "H") for v in lam)
+    got = [(q.p, q.label) for q in branch.special_points if q.label in ("BP", "H", "LP")]
+    assert [label for _, label in got] == [label for _, label in expected]
+    np.testing.assert_allclose([p for p, _ in got], [p for p, _ in expected], rtol=0, atol=1e-8)
