@@ -99,6 +99,8 @@ def extend(
         start = Start(z, tau, d, Node(z, tau * d, 0.0, node.eigenvalues, node.counts))
         bound = bind(ntk, task, start)
         part = follow(task, start, sign, bound, (), lambda _: None)
+        if not sum(len(nodes.s) for nodes in part.chunks):
+            continue  # this end cannot move: it sits on the bound
         piece = assemble(task, start, {sign: part}, bound, s0=float(branch.s[i]))
         result = join(piece, result) if end == "low" else join(result, piece)
     return result
