@@ -203,11 +203,11 @@ def _draw_specials(
 
 
 def _cycles(branch: Branch, y: Quantity, model: Any) -> list[Any]:
-    from ntkcont.dynamics.cycles import cycle_envelope
-
     if model is None and branch.model is None:
         msg = "envelope: the branch carries no model (it was loaded from a file); give model="
         raise InputError(msg)
+    from ntkcont.dynamics.cycles import cycle_envelope
+
     return list(cycle_envelope(branch, y, model=model))
 
 

@@ -178,6 +178,7 @@ class TopLabels(Artist):
         filled: list[float] = []  # right end of each row, in pixels
         for tag in self.tags:
             u = self.host.transData.transform((tag.xy[0], 0.0))[0]
+            tag.set_visible(True)  # an invisible text has no size
             box = Text.get_window_extent(tag, renderer)
             left, right = u - 0.5 * box.width, u + 0.5 * box.width
             row = next((i for i, end in enumerate(filled) if end + 2.0 * scale < left), len(filled))
