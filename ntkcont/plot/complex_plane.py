@@ -61,7 +61,10 @@ def spectrum(
 
     Examples
     --------
-    >>> ax = nc.plot.spectrum(branch)  # doctest: +SKIP
+    >>> import ntkcont as nc
+    >>> net = nc.RateRNN([[0.0, 1.2], [1.2, 0.0]])
+    >>> branch = nc.continuation(net, [0.0, 0.0], free="gain", p_span=(0.5, 1.5))
+    >>> ax = nc.plot.spectrum(branch)
     """
     branches = as_branches(branch)
     if len(branches) != 1:

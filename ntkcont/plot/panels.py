@@ -56,7 +56,10 @@ def ntk_panels(branch: Branch, y: Quantity | None = None) -> Figure:
 
     Examples
     --------
-    >>> fig = nc.plot.ntk_panels(branch)  # doctest: +SKIP
+    >>> import ntkcont as nc
+    >>> net = nc.RateRNN([[0.0, 1.2], [1.2, 0.0]])
+    >>> branch = nc.continuation(net, [0.0, 0.0], free="gain", p_span=(0.5, 1.5), ntk=nc.ntk.StateNTK(theta="b"))
+    >>> fig = nc.plot.ntk_panels(branch)
     """
     branch = _one(branch)
     kernel = branch.ntk

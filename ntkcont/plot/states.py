@@ -89,7 +89,10 @@ def state_space(
 
     Examples
     --------
-    >>> ax = nc.plot.state_space(points, trajectories=states)  # doctest: +SKIP
+    >>> import ntkcont as nc
+    >>> net = nc.RateRNN([[0.0, 1.2], [1.2, 0.0]])
+    >>> branch = nc.continuation(net, [1.0, 1.0], free="gain", p_span=(0.5, 1.5), params={"gain": 1.5})
+    >>> ax = nc.plot.state_space(branch, basis=("z0", "z1"))
     """
     items = _items(branch_or_fixed_points)
     n = np.shape(items[0].x)[1]

@@ -153,9 +153,12 @@ def save(branch: Branch, path: str | os.PathLike[str]) -> Path:
 
     Examples
     --------
+    >>> import pathlib, tempfile
     >>> import ntkcont as nc
-    >>> branch.save("b.npz")            # doctest: +SKIP
-    >>> nc.load("b.npz") == branch      # doctest: +SKIP
+    >>> net = nc.RateRNN([[0.0, 1.2], [1.2, 0.0]])
+    >>> branch = nc.continuation(net, [0.0, 0.0], free="gain", p_span=(0.5, 1.5))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nc.load(branch.save(pathlib.Path(folder, "b.npz"))) == branch
     True
     """
     path = Path(path)
