@@ -149,6 +149,18 @@ def test_noise_is_not_explained_away():
     assert report.error == pytest.approx(report.error_after)
 
 
+def test_the_cause_is_found_in_a_long_trial_with_one_wrong_input():
+    rng = np.random.default_rng(3)
+    inputs = np.zeros((700, D))
+    inputs[690:] = rng.standard_normal((10, D))  # the only part of the trial that tells
+    z = [np.zeros(N)]
+    for t in range(699):
+        z.append(0.8 * z[-1] + 0.2 * np.maximum(W8 @ z[-1] + W_IN8 @ inputs[t + 1], 0.0))
+    report = wrong(b=None, alpha=0.5).reproduces(z, inputs)
+    assert report.worst[0] > 680
+    assert report.changes == {"alpha": pytest.approx(0.2)}
+
+
 def test_single_precision_recordings_pass():
     z = record(W8, W_IN8, B8, INPUTS8, **RIGHT).astype(np.float32)
     report = wrong().reproduces(z, INPUTS8)

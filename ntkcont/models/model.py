@@ -126,7 +126,8 @@ class Model:
         """Build a model from a JAX function and any pytree of weights.
 
         Compiled code calls the function back through Python (some 40 us a call), so a RateRNN or equations are faster
-        where they fit.
+        where they fit.  On a busy machine JAX's threads cost more than that:
+        ``jax.config.update("jax_cpu_enable_async_dispatch", False)`` at the start of a program avoids them.
 
         Parameters
         ----------

@@ -25,6 +25,7 @@ _ACTIVATIONS: dict[str, Any] = {
     "sigmoid": lambda v: 0.5 + 0.5 * np.tanh(0.5 * v),
     "retanh": lambda v: np.maximum(np.tanh(v), 0.0),
 }
+_SEARCHED = 300  # steps
 _FITTED = 4  # a fit to fewer steps explains anything
 _BETTER = 0.1  # a change that leaves more than this part of the error explains nothing
 
@@ -46,7 +47,7 @@ class Reproduction:
     changes : mapping
         The same for programs: which arguments to change, such as ``{"W": "transposed", "alpha": 0.2}``.
     error_after : float
-        The error that is left after these changes.
+        The error that is left after these changes, over the (at most 300) steps around the worst one.
     sees : str
         Which input the step from t to t + 1 sees, "inputs[t + 1]" or "inputs[t]"; empty without inputs or if not ok.
     worst : tuple of int
@@ -68,7 +69,7 @@ class Reproduction:
             return f"reproduced: {size}" + (f"; a step sees {self.sees}" if self.sees else "")
         where = f"largest at step {self.worst[0]}, unit {self.worst[1]}"
         left = f"; with that the error is {self.error_after:.2g}" if self.changes else ""
-        return f"NOT reproduced: {size}, {where}. {self.cause[:1].upper()}{self.cause[1:]}{left}."
+        return f"NOT reproduced: {size}, {where}. {self.cause[:1].upper()}{self.cause[1:]}{left}" + "." * bool(left)
 
 
 class _Variant(NamedTuple):
@@ -94,6 +95,13 @@ class _Trial:
     leak: Array  # alpha, or dt / tau
     phis: dict[str, Any]
     products: dict[tuple[bool, str], Array] = dataclasses.field(default_factory=dict)
+
+    def around(self, step: int) -> _Trial:
+        """Return the part of the trial that is searched for a cause."""
+        start = max(0, min(step - _SEARCHED // 2, len(self.z) - _SEARCHED))
+        part = slice(start, start + _SEARCHED)
+        currents = self.currents[start : start + _SEARCHED + 1]
+        return dataclasses.replace(self, z=self.z[part], after=self.after[part], currents=currents, products={})
 
     def rows(self, variant: _Variant) -> slice:
         """Return the steps whose input is in the recording."""
@@ -144,7 +152,7 @@ def reproduction(
     if ok:
         return Reproduction(cause="", changes={}, error_after=error, **report)
     shifts = (0,) if inputs is None else (1, 0, 2, -1)
-    changes, left = _explain(_candidates(trial, own[best], shifts, dt), tol * scale)
+    changes, left = _explain(_candidates(trial.around(worst[0]), own[best], shifts, dt), tol * scale)
     if not changes or left > max(_BETTER * error, tol * scale):
         cause = (
             "no change of W, form, phi, input timing, leak or bias explains it; are these states of this network, "
