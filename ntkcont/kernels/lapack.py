@@ -43,13 +43,12 @@ def _call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: ARG001
 
 
 @inner
-def lu_factor(lapack, a, piv):
+def lu_factor(lapack, a, piv, ints):
     """Factor the C-ordered square `a` in place; return the sign of its determinant (0: singular, nan: not finite).
 
-    LAPACK sees the transpose, which :func:`lu_solve` takes into account.
+    LAPACK sees the transpose, which :func:`lu_solve` takes into account.  `ints`: int32 workspace, length 8.
     """
     n = a.shape[0]
-    ints = np.empty(2, np.int32)
     ints[0] = n
     ints[1] = 0
     b = ints.ctypes.data
@@ -68,9 +67,8 @@ def lu_factor(lapack, a, piv):
 
 
 @inner
-def lu_solve(lapack, lu, piv, b):
+def lu_solve(lapack, lu, piv, b, ints):
     """Overwrite `b`, shape (n,), with the solution of ``a x = b``."""
-    ints = np.empty(4, np.int32)
     ints[0] = lu.shape[0]
     ints[1] = 1
     ints[2] = 0
@@ -81,14 +79,38 @@ def lu_solve(lapack, lu, piv, b):
 
 
 @inner
-def eigenvalues(lapack, a, wr, wi, work):
+def _two_by_two(a, wr, wi):
+    """Eigenvalues of a 2 x 2 matrix in closed form, without cancellation: half the time of a LAPACK call."""
+    mean = 0.5 * (a[0, 0] + a[1, 1])
+    half = 0.5 * (a[0, 0] - a[1, 1])
+    disc = half * half + a[0, 1] * a[1, 0]
+    if not np.isfinite(disc):
+        return 1
+    if disc < 0.0:
+        wr[0] = mean
+        wr[1] = mean
+        wi[0] = np.sqrt(-disc)
+        wi[1] = -wi[0]
+        return 0
+    wi[0] = 0.0
+    wi[1] = 0.0
+    far = mean + np.sqrt(disc) if mean >= 0.0 else mean - np.sqrt(disc)
+    wr[0] = far
+    # the product is the determinant
+    wr[1] = (a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0]) / far if far != 0.0 else 0.0
+    return 0
+
+
+@inner
+def eigenvalues(lapack, a, wr, wi, work, ints):
     """Write the eigenvalues of `a` (destroyed) to `wr` + i `wi`; return LAPACK's info.  `work`: at least 4 n long."""
     n = a.shape[0]
     if n == 1:
         wr[0] = a[0, 0]
         wi[0] = 0.0
-        return 0
-    ints = np.empty(5, np.int32)
+        return 0 if np.isfinite(wr[0]) else 1
+    if n == 2:
+        return _two_by_two(a, wr, wi)
     ints[0] = n
     ints[1] = work.shape[0]
     ints[2] = 0

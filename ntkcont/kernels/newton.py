@@ -55,7 +55,7 @@ def bordered(a, fq, d, tau, big):
 
 
 @inner
-def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b):
+def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints):
     """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` stay those of the last iterate.
 
     Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix).
@@ -78,12 +78,12 @@ def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, t
         b[n] = t
         if not np.isfinite(s):
             return NOT_FINITE, it, first, sign
-        sign = lu_factor(lapack, big, piv)
+        sign = lu_factor(lapack, big, piv, ints)
         if np.isnan(sign):
             return NOT_FINITE, it, first, sign
         if sign == 0.0:
             return DIVERGED, it, first, sign
-        lu_solve(lapack, big, piv, b)
+        lu_solve(lapack, big, piv, b, ints)
         size = 0.0
         for j in range(n + 1):
             size += b[j] * b[j]
@@ -116,9 +116,10 @@ def correct_point(
     p = np.empty(2 * p0.shape[0])
     big = np.empty((n + 1, n + 1))
     piv = np.empty(n + 1, np.int32)
+    ints = np.empty(8, np.int32)
     b = np.empty(n + 1)
     outcome, iterations, first, _ = correct(
-        rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b
+        rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints
     )
     if outcome == CONVERGED:
         system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)

@@ -63,7 +63,7 @@ def count(wr, wi, is_map, counts):
 
 
 @inner
-def spectrum(lapack, a, is_map, copy, work, wr, wi, counts):
+def spectrum(lapack, a, is_map, copy, work, wr, wi, counts, ints):
     """Write the eigenvalues of `a` (for maps: of a + I) to `wr`, `wi` and their counts to `counts`."""
     n = a.shape[0]
     for i in range(n):
@@ -71,7 +71,7 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, counts):
             copy[i, j] = a[i, j]
         if is_map:
             copy[i, i] += 1.0
-    info = eigenvalues(lapack, copy, wr, wi, work)
+    info = eigenvalues(lapack, copy, wr, wi, work, ints)
     if info != 0:
         for i in range(n):
             wr[i] = np.nan

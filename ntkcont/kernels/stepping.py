@@ -20,7 +20,7 @@ N_CONTROL = 9
 
 
 @inner
-def unit_tangent(lapack, big, piv, tau):
+def unit_tangent(lapack, big, piv, tau, ints):
     """Solve for the unit tangent (scaled variables) with the factored bordered matrix; False if it is singular.
 
     It is oriented along the last row of that matrix.  Putting the new tangent in that row would not change the sign
@@ -31,7 +31,7 @@ def unit_tangent(lapack, big, piv, tau):
     for j in range(n):
         tau[j] = 0.0
     tau[n] = 1.0
-    lu_solve(lapack, big, piv, tau)
+    lu_solve(lapack, big, piv, tau, ints)
     norm = 0.0
     for j in range(n + 1):
         norm += tau[j] * tau[j]
@@ -106,6 +106,7 @@ def advance(
     work = np.empty(34 * n + 16)
     big = np.empty((n + 1, n + 1))
     piv = np.empty(n + 1, np.int32)
+    ints = np.empty(8, np.int32)
     b = np.empty(n + 1)
     new = np.empty(n + 1)
     pred = np.empty(n + 1)
@@ -126,7 +127,7 @@ def advance(
                 new[j] = pred[j]
             outcome, iterations, first, sign = correct(
                 rhs, jac, dfdp, c, p0, direction, is_map, lapack,
-                new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b,
+                new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
             )  # fmt: skip
             finite = outcome != NOT_FINITE
             good = outcome == CONVERGED and first <= 0.5 * ds
@@ -141,16 +142,16 @@ def advance(
                 pred[n] = bound
                 outcome, iterations, first, _ = correct(
                     rhs, jac, dfdp, c, p0, direction, is_map, lapack,
-                    new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b,
+                    new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
                 )  # fmt: skip
                 good = outcome == CONVERGED and first <= 0.5 * ds
                 new[n] = bound
                 bordered(a, fq, d, tau, big)
-                sign = lu_factor(lapack, big, piv)
+                sign = lu_factor(lapack, big, piv, ints)
             cos = 0.0
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, serve for the tangent
-            if good and sign != 0.0 and unit_tangent(lapack, big, piv, tau_new):
+            if good and sign != 0.0 and unit_tangent(lapack, big, piv, tau_new, ints):
                 for j in range(n + 1):
                     cos += tau[j] * tau_new[j]
                     length += ((new[j] - z[j]) / d[j]) ** 2
@@ -165,7 +166,7 @@ def advance(
 
         # accepted
         k = produced[0]
-        info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k])
+        info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints)
         if info != 0:
             return BAD_VALUES
         parameters(p0, direction, new[n], p)
@@ -231,12 +232,13 @@ def describe(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, tau, d, tau_ne
     p = np.empty(2 * p0.shape[0])
     big = np.empty((n + 1, n + 1))
     piv = np.empty(n + 1, np.int32)
+    ints = np.empty(8, np.int32)
     system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
     bordered(a, fq, d, tau, big)
-    sign = lu_factor(lapack, big, piv)
-    if sign != 0.0 and not unit_tangent(lapack, big, piv, tau_new):
+    sign = lu_factor(lapack, big, piv, ints)
+    if sign != 0.0 and not unit_tangent(lapack, big, piv, tau_new, ints):
         sign = 0.0
-    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, counts)
+    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, counts, ints)
     counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
     counts[ORIENTATION] = 1 if sign > 0.0 else -1
     return sign

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import platform
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundEvaluator | None) -> dict[str, Any]:
     """Return the model, settings, versions, scales and kernel of a continuation."""
     model = task.curve.model
-    versions = {"python": platform.python_version()}
-    for name in ("ntkcont", "numpy", "scipy", "numba", "jax"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "unknown"
     return {
         "model": {"digest": model.digest, "description": model.description, "kind": model.kind},
         "free": task.curve.free,
@@ -34,8 +29,19 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
         "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
         "errors": [side.error for side in sides.values() if side.error],
         "kernel": bound.metadata if bound is not None else None,
-        "versions": versions,
+        "versions": dict(_versions()),
     }
+
+
+@functools.cache  # reading package metadata takes milliseconds
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("ntkcont", "numpy", "scipy", "numba", "jax"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "unknown"
+    return versions
 
 
 def _scales(sides: dict[float, Side], sign: float, start: Start) -> Any:

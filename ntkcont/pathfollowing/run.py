@@ -82,7 +82,7 @@ UNBOUNDED = 1e6
 
 def chunk_size(n: int) -> int:
     """Return the steps per call of the kernel: enough to hide its cost, few enough to report progress."""
-    return int(np.clip(20000 // (n * n + 50), 8, 200))
+    return int(np.clip(20000 // (n * n + 16), 8, 1000))
 
 
 class Detector:
