@@ -129,26 +129,10 @@ def test_aux_in_any_order_and_functions_that_call_each_other():
     assert dp[0] == pytest.approx(0.7 + 27 - 4 * 3 + 1, rel=1e-14)
 
 
-NAMES = [
-    "x",
-    "p",
-    "c",
-    "out",
-    "lambda",
-    "in",
-    "E",
-    "I",
-    "S",
-    "N",
-    "Q",
-    "pi",
-    "beta",
-    "gamma",
-    "zeta",
-    "exp",
-    "math",
-    "np",
-] + ["t", "d", "x0", "p0", "t0", "n0", "kind", "theta", "True", "None", "_", "é", "α", "where", "numba", "j"]
+LATIN = (
+    "x p c out lambda in E I S N Q pi beta gamma zeta exp math np t d x0 p0 t0 n0 kind theta True None _ where numba"
+)
+NAMES = [*LATIN.split(), "\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{GREEK SMALL LETTER ALPHA}"]
 
 
 def test_any_name_may_be_a_state():
