@@ -78,7 +78,11 @@ CONDITIONS: dict[tuple[str, bool], tuple[Condition, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-    """A solution of a defining system; vectors are in original units, |v| = 1, w* v = 1."""
+    """A solution of a defining system; vectors are in original units, |v| = 1, w* v = 1.
+
+    `null`, shape (2, n+1), at branch points: an orthonormal basis (scaled variables) of the null space of N, which
+    holds the tangents of both branches.
+    """
 
     z: Array
     extra: float | None
@@ -86,6 +90,7 @@ class Located:
     test_value: float
     v: NDArray[Any]
     w: NDArray[Any]
+    null: Array | None = None
 
 
 def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -106,7 +111,7 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any]
     return v, w
 
 
-def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test: float, v, w) -> Located | None:
+def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test: float, v, w) -> Located:
     """Return the result in original units."""
     n, d = scaled.n, scaled.d
     v = v * d[:n]
@@ -231,5 +236,6 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
             # the state direction of the null space: (v, 0) within it
             rotation = np.array([null[-1, 1], -null[-1, 0]])
             v = (null @ rotation)[:n] if np.linalg.norm(rotation) > 1e-12 * np.linalg.norm(null) else null[:n, 0]
-            return _finish(scaled, y, None, float(np.max(np.abs(f))), float(np.max(np.abs(g))), v, b)
+            found = _finish(scaled, y, None, float(np.max(np.abs(f))), float(np.max(np.abs(g))), v, b)
+            return dataclasses.replace(found, null=c)
     return None

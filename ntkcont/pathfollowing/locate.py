@@ -148,7 +148,10 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     chord = (bracket.right.z - bracket.left.z) / d
     tau = chord / np.linalg.norm(chord)
     node, sign = curve.node(np.ascontiguousarray(z), d, tau, 0.0)
-    tangent = node.tangent if sign != 0.0 and np.all(np.isfinite(node.tangent)) and crossing.label != "BP" else tau * d
+    tangent = node.tangent if sign != 0.0 and np.all(np.isfinite(node.tangent)) else tau * d
+    if crossing.label == "BP":  # the bordered matrix is singular there
+        null = found.null if found is not None else None
+        tangent = (tau if null is None else (null @ tau) @ null) * d
     return _record(curve, crossing.label, "", z, d, tangent, node, bracket, params).replace(
         omega=omega, residual=residual, test_value=test_value, converged=converged,
         multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
