@@ -106,6 +106,24 @@ def test_the_legend_lists_only_what_is_drawn():
     assert both == ["stable", "unstable", "fold (LP)"]  # two branches, each entry once
 
 
+def test_the_legend_stands_above_the_title_and_inside_the_figure():
+    _, axes = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
+    for ax in axes:
+        nc.plot.bifurcation_diagram(cusp_branch(), ax=ax)
+    axes[0].set_title("a title that comes later")
+    axes[1].plot([0.0], [2e9])  # an exponent above the vertical axis
+    axes[0].figure.canvas.draw()
+    legends = [ax.get_legend().get_window_extent() for ax in axes]
+    assert axes[1].yaxis.get_offset_text().get_text() == "1e9"
+    assert not legends[0].overlaps(axes[0].title.get_window_extent())
+    assert not legends[1].overlaps(axes[1].yaxis.get_offset_text().get_window_extent())
+    for legend in legends:
+        assert legend.y1 <= axes[0].figure.bbox.y1
+        assert legend.width < axes[0].get_window_extent().width + 1
+    axes[0].get_legend().remove()
+    assert axes[0].get_legend() is None
+
+
 def test_neutral_saddles_are_marked_but_named_only_on_request():
     neutral = special("NSad", "NSad1", 0.0, 0.0, cusp_branch().s[100], ("x",))
     branch = dataclasses.replace(cusp_branch(), special_points=SpecialPoints([neutral]))

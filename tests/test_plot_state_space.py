@@ -60,6 +60,13 @@ def test_stable_points_are_filled_and_unstable_ones_open():
     assert legend_texts(ax) == ["stable fixed point", "unstable fixed point"]
 
 
+def test_single_points_are_put_together():
+    one, two = points([0.0, 1.0], True), points([2.0, 3.0], False)
+    ax = nc.plot.state_space([one, two], basis=np.eye(2))
+    assert np.array_equal(np.column_stack(lines(ax, "stable")[0].get_data()), [[0, 1]])
+    assert np.array_equal(np.column_stack(lines(ax, "unstable")[0].get_data()), [[2, 3]])
+
+
 def test_principal_components_come_from_the_trajectories():
     rng = np.random.default_rng(0)
     plane = np.linalg.qr(rng.standard_normal((10, 2)))[0].T

@@ -6,7 +6,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from ntkcont.errors import InputError
 from ntkcont.plot.curves import STABLE_WIDTH, UNSTABLE_WIDTH
@@ -84,6 +86,20 @@ def marker_style(label: str) -> dict[str, Any]:
     }
 
 
+class TopLegend(Legend):
+    """A legend above the axes, and above their title and the exponent of the vertical axis if they have any."""
+
+    def get_bbox_to_anchor(self) -> Bbox:
+        """Return the line, in pixels, on which the legend stands."""
+        ax = self.parent
+        assert isinstance(ax, Axes)
+        figure = figure_of(ax)
+        texts = [ax.title, ax.yaxis.get_offset_text()]
+        tops = [text.get_window_extent().y1 for text in texts if text.get_visible() and text.get_text()]
+        height = max([ax.bbox.y1, *tops]) + 4.0 * figure.dpi / 72.0
+        return Bbox([[ax.bbox.x0, height], [ax.bbox.x1, height]])
+
+
 def add_legend(ax: Axes, handles: list[Line2D], where: str, fontsize: float | None) -> None:
     """Put a legend above the axes (in as many columns as fit), to their right, or where matplotlib finds room.
 
@@ -99,13 +115,11 @@ def add_legend(ax: Axes, handles: list[Line2D], where: str, fontsize: float | No
         options |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "labelspacing": 0.35}
         ax.legend(handles=handles, **options)
         return
-    options |= {"loc": "lower left", "bbox_to_anchor": (0.0, 1.02), "columnspacing": 1.2, "labelspacing": 0.3}
-    figure = figure_of(ax)
-    figure.draw_without_rendering()  # fixes the width that a colour bar leaves, and the offset text of the axis
-    if ax.yaxis.get_offset_text().get_text():
-        options["bbox_to_anchor"] = (0.0, 1.08)
+    options |= {"loc": "lower left", "columnspacing": 1.2, "labelspacing": 0.3}
+    figure_of(ax).draw_without_rendering()  # fixes the width that a colour bar leaves
     room = ax.get_window_extent().width
     for columns in range(len(handles), 0, -1):
         legend = ax.legend(handles=handles, ncols=columns, **options)
+        legend.__class__ = TopLegend  # made by the axes, so that ax.get_legend() and legend.remove() know it
         if columns == 1 or legend.get_window_extent().width <= room:
             return

@@ -34,6 +34,16 @@ _TRAJECTORY = "0.6"
 _MOST_DIRECTIONS = 6  # along a branch: enough to see them turn, few enough to tell them apart
 
 
+class _Points:
+    """Single fixed points, put together."""
+
+    def __init__(self, x: Real, stable: NDArray[np.bool_], first: Any) -> None:
+        self.x, self.stable = x, stable
+        for name in ("states", "params", "model"):
+            if hasattr(first, name):
+                setattr(self, name, getattr(first, name))
+
+
 class Projection(NamedTuple):
     """Two rows in state space, the point that maps to (0, 0), and the names of the axes."""
 
@@ -145,6 +155,10 @@ def state_space(
 def _items(given: Any) -> list[Any]:
     single = hasattr(given, "x") and hasattr(given, "stable")
     items = [given] if single else list(getattr(given, "branches", given if isinstance(given, Iterable) else [given]))
+    loose = [item for item in items if hasattr(item, "stable") and hasattr(item, "x") and np.ndim(item.x) == 1]
+    if loose and len({len(item.x) for item in loose}) == 1:  # single fixed points, as from iteration over FixedPoints
+        items = [item for item in items if item not in loose]
+        items.append(_Points(np.array([item.x for item in loose]), np.array([item.stable for item in loose]), loose[0]))
     if not items:
         msg = "branch_or_fixed_points: nothing was given; give a Branch, FixedPoints, or a list of them"
         raise InputError(msg)
