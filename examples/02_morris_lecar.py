@@ -14,7 +14,7 @@ import ntkcont as nc
 
 def main(out: Path) -> None:
     """Follow the equilibria in I, draw them with the envelope of the simulated spikes."""
-    model = nc.classics.morris_lecar()
+    model = nc.classics.morris_lecar("I")
     branch = nc.continuation(model, {"v": -60.0, "w": 0.01}, free="I", p_span=(-30.0, 160.0), params={"I": 0.0})
     print(branch)
 

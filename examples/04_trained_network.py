@@ -93,7 +93,9 @@ def main(out: Path) -> None:
         alpha=ALPHA,
     )
     trial = 0
-    print(net.reproduces(states[trial], np.vstack([inputs[trial, 1:], [[0, 0]]])))
+    report = net.reproduces(states[trial], inputs[trial])
+    print(report)
+    assert report.ok
 
     # The memories: stable fixed points without input, one for each pair of bits.
     points = nc.find_fixed_points(net, starts=states[:, ::6].reshape(-1, UNITS))
@@ -117,8 +119,11 @@ def main(out: Path) -> None:
     near = np.argmin(np.abs(branch.s - flip.s))
     assert branch["top"][near] > 10 * np.median(branch["top"])
 
+    def first_bit(branch):
+        return branch.x @ weights["W_out"][0]
+
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    nc.plot.bifurcation_diagram(branch, color="participation_ratio", ax=axes[0])
+    nc.plot.bifurcation_diagram(branch, y=first_bit, color="participation_ratio", ax=axes[0])
     nc.plot.state_space(branch, trajectories=states[:20], ax=axes[1])
     figure.savefig(out / "04_trained_network.png", dpi=150)
     plt.close(figure)

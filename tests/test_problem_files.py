@@ -151,6 +151,7 @@ def test_classic_with_other_constants(write):
         write("""
 [model]
 classic = "morris_lecar"
+variant = "I"
 params = { C = 5.0 }
 [continuation]
 x0 = { v = -60.0, w = 0.01 }
@@ -159,6 +160,7 @@ p_span = [-30, 160]
 """)
     )
     assert problem.model.params["C"] == 5.0
+    assert problem.model.params["v3"] == 12.0  # excitability of type I
     assert problem.model.states == ("v", "w")
 
 
@@ -208,6 +210,8 @@ BAD = {
     "attribute access": (FOLD.replace("mu - x**2", "mu.real - x"), ["x"]),
     "bad function": (FOLD + '[model.functions]\nf = { args = "x", expression = "x" }\n', ["args", "a list of names"]),
     "unknown classic": ('[model]\nclassic = "moris_lecar"\n' + CONTINUATION, ["'morris_lecar'"]),
+    "unknown variant": ('[model]\nclassic = "morris_lecar"\nvariant = "III"\n' + CONTINUATION, ["'III'", "'II'"]),
+    "no variants": ('[model]\nclassic = "lorenz"\nvariant = "I"\n' + CONTINUATION, ["variant", "only one lorenz"]),
     "unknown event": (FOLD + 'events = ["PD"]\n', ["'PD'", "no event of a flow"]),
     "unknown label": (FOLD + 'events = ["HOPF"]\n', ["'HOPF'"]),
     "stop without count": (FOLD + 'stop = "H"\n', ["stop", '["H", 2]']),

@@ -63,7 +63,7 @@ def follow_neuron() -> Branch:
     import ntkcont as nc
 
     return nc.continuation(
-        nc.classics.morris_lecar(),
+        nc.classics.morris_lecar("I"),
         MORRIS_LECAR_START,
         free="I",
         p_span=(-30.0, 160.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ARRAYS = ("W", "U", "V", "b", "W_in", "W_out", "mask", "sign", "tau", "alpha", "phi_gain")
 NETWORK_KEYS = ("keys", "inputs", "form", "phi", "phi_gain", "tau", "alpha")
-SOURCES = {"equations": ("params", "aux", "functions", "kind"), "weights": NETWORK_KEYS, "classic": ("params",)}
+SOURCES = {"equations": ("params", "aux", "functions", "kind"), "weights": NETWORK_KEYS, "classic": ("variant", "params")}
 MODEL_KEYS = tuple(dict.fromkeys([*SOURCES, *(key for keys in SOURCES.values() for key in keys)]))
 
 
@@ -85,7 +86,11 @@ def _classic(table: Table) -> Model:
     if name not in classics.__all__:
         where = table.where("classic")
         raise unknown_name(where, name, classics.__all__)
-    model = getattr(classics, name)()
+    build = getattr(classics, name)
+    if "variant" in table and not inspect.signature(build).parameters:
+        msg = f"[model] variant: there is only one {name}; leave the key out"
+        raise InputError(msg)
+    model = build(table.text("variant")) if "variant" in table else build()
     values = table.numbers_by_name("params")
     model.values(values)  # raises for unknown names
     return dataclasses.replace(model, params={**model.params, **values}) if values else model
