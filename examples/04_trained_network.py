@@ -124,6 +124,7 @@ def main(out: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     nc.plot.bifurcation_diagram(branch, y=first_bit, color="participation_ratio", ax=axes[0])
+    axes[0].set_ylabel("readout of the first bit")
     nc.plot.state_space(branch, trajectories=states[:20], ax=axes[1])
     figure.savefig(out / "04_trained_network.png", dpi=150)
     plt.close(figure)

@@ -41,8 +41,8 @@ def main(out: Path) -> None:
     print(f"period doublings at r = {doubling.p:.9f}, {second.p:.9f}; Neimark-Sacker at r = {rotation.p:.9f}")
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    nc.plot.bifurcation_diagram([fixed, orbit], y="x", ax=axes[0], legend="best")
-    nc.plot.bifurcation_diagram(spiral, y="x", ax=axes[1], legend="best")
+    nc.plot.bifurcation_diagram([fixed, orbit], y="x", ax=axes[0])
+    nc.plot.bifurcation_diagram(spiral, y="x", ax=axes[1])
     axes[0].set_title("logistic map")
     axes[1].set_title("delayed logistic map")
     figure.savefig(out / "05_map.png", dpi=150)

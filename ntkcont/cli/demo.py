@@ -90,11 +90,11 @@ def pitchfork_network(n: int = 64, seed: int = 0) -> tuple[RateRNN, np.ndarray]:
     k /= np.linalg.norm(k)
     weights = random + 1.5 * np.outer(m, 0.6 * m + 0.8 * k)
     values, right = np.linalg.eig(weights)
-    lead = int(np.argmax(values.real))
+    lead = int(np.argmax(np.real(values)))
+    v = np.real(right[:, lead])
     left_values, left = np.linalg.eig(weights.T)
-    v = right[:, lead].real
-    w = left[:, int(np.argmax(left_values.real))].real
-    weights += (1.0 - values[lead].real) * np.outer(v, w) / (w @ v)
+    w = np.real(left[:, int(np.argmax(np.real(left_values)))])
+    weights += (1.0 - np.real(values[lead])) * np.outer(v, w) / (w @ v)
     return nc.RateRNN(weights), v
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ARRAYS = ("W", "U", "V", "b", "W_in", "W_out", "mask", "sign", "tau", "alpha", "phi_gain")
 NETWORK_KEYS = ("keys", "inputs", "form", "phi", "phi_gain", "tau", "alpha")
-SOURCES = {"equations": ("params", "aux", "functions", "kind"), "weights": NETWORK_KEYS, "classic": ("variant", "params")}
+EQUATION_KEYS = ("params", "aux", "functions", "kind")
+SOURCES = {"equations": EQUATION_KEYS, "weights": NETWORK_KEYS, "classic": ("variant", "params")}
 MODEL_KEYS = tuple(dict.fromkeys([*SOURCES, *(key for keys in SOURCES.values() for key in keys)]))
 
 
