@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 from numpy.typing import NDArray
 
@@ -14,6 +15,11 @@ Real = NDArray[np.float64]
 
 _DIRECTIONS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)], dtype=float)
 _GAPS = (2.0, 5.0, 9.0, 14.0, 20.0, 27.0, 36.0)  # points between marker and text
+_CANDIDATES = np.tile(_DIRECTIONS, (len(_GAPS), 1))
+_CANDIDATE_GAPS = np.repeat(_GAPS, len(_DIRECTIONS))
+# a diagonal gap is shorter along each axis
+_REACH = _CANDIDATES * np.where(_CANDIDATES.all(axis=1), 0.72, 1.0)[:, None]
+_RANKS = np.tile(np.arange(len(_DIRECTIONS)), len(_GAPS))
 _LEADER_FROM = 9.0  # from this gap on a thin line joins the two
 _PAD = 1.0
 _MOST_ROWS = 6
@@ -54,6 +60,7 @@ class NameTags(Artist):
             arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.35", "shrinkA": 0.0, "shrinkB": 0.5 * size},
             annotation_clip=True,
             zorder=6,
+            path_effects=[withStroke(linewidth=2.0, foreground="white")],  # readable over trajectories
             **kwargs,
         )
         tag.set_in_layout(False)
@@ -94,32 +101,26 @@ class NameTags(Artist):
 
     def _place_one(self, tag: Annotation, at: Real, half: Real, radius: float, world: Any) -> None:
         scale, frame, crowd, centers, taken = world
-        others = centers[np.linalg.norm(centers - at, axis=1) > 0.5]
-        best: tuple[float, Real, Any, bool] | None = None
-        for gap in _GAPS:
-            for rank, direction in enumerate(_DIRECTIONS):
-                diagonal = 0.72 if direction.all() else 1.0
-                shift = direction * (half + (radius + gap) * diagonal * scale)
-                center = at + shift
-                a, b = center - half, center + half
-                if a[0] < frame.x0 or a[1] < frame.y0 or b[0] > frame.x1 or b[1] > frame.y1:
-                    continue
-                if any(a[0] < r and b[0] > l and a[1] < t and b[1] > o for l, o, r, t in taken):  # noqa: E741
-                    continue
-                covered = np.sum(np.all((crowd > a) & (crowd < b), axis=1)) if len(crowd) else 0
-                doubtful = bool(np.any(_distances(others, a, b) < 1.4 * _distances(at[None], a, b)[0]))
-                cost = 3.0 * covered + 0.6 * gap + 0.1 * rank + 12.0 * doubtful
-                if best is None or cost < best[0]:
-                    leader = doubtful or gap >= _LEADER_FROM
-                    best = (float(cost), shift / scale, (a[0], a[1], b[0], b[1]), leader)
-        if best is None:
+        shifts = _CANDIDATES * half + (radius + _CANDIDATE_GAPS[:, None]) * _REACH * scale
+        low, high = at + shifts - half, at + shifts + half
+        free = (low >= (frame.x0, frame.y0)).all(axis=1) & (high <= (frame.x1, frame.y1)).all(axis=1)
+        boxes = np.array(taken).reshape(-1, 4)
+        free &= ~_meet(low, high, boxes[:, :2], boxes[:, 2:]).any(axis=1)
+        if not free.any():
             tag.set_visible(False)
             return
-        _, offset, box, leader = best
+        low, high, shifts, gaps = low[free], high[free], shifts[free], _CANDIDATE_GAPS[free]
+        near = crowd[np.all((crowd > low.min(axis=0)) & (crowd < high.max(axis=0)), axis=1)]
+        covered = _meet(low, high, near, near).sum(axis=1)
+        others = centers[np.linalg.norm(centers - at, axis=1) > 0.5]
+        own = _distances(at[None], low, high)
+        doubtful = (_distances(others, low, high) < 1.4 * own).any(axis=1)  # nearer to another marker
+        best = int(np.argmin(3.0 * covered + 0.6 * gaps + 12.0 * doubtful + 0.1 * _RANKS[free]))
+        offset = shifts[best] / scale
         tag.set_position((float(offset[0]), float(offset[1])))
-        taken.append(box)
+        taken.append((*low[best], *high[best]))
         if tag.arrow_patch is not None:
-            tag.arrow_patch.set_visible(leader)
+            tag.arrow_patch.set_visible(bool(doubtful[best] or gaps[best] >= _LEADER_FROM))
 
     def _curve_pixels(self, frame: Any, step: float) -> Real:
         """Points every `step` pixels along the curves inside the frame."""
@@ -136,9 +137,15 @@ class NameTags(Artist):
         return np.concatenate(pieces) if pieces else np.zeros((0, 2))
 
 
+def _meet(low: Real, high: Real, other_low: Real, other_high: Real) -> NDArray[np.bool_]:
+    """Whether each of m rectangles overlaps each of k others (or points), shape (m, k)."""
+    return np.all((low[:, None] < other_high[None]) & (high[:, None] > other_low[None]), axis=2)
+
+
 def _distances(points: Real, low: Real, high: Real) -> Real:
-    """Distances from points, shape (m, 2), to a rectangle; 0 inside."""
-    return np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0.0), axis=1)
+    """Distances of m rectangles to k points, shape (m, k); 0 inside."""
+    outside = np.maximum(low[:, None] - points[None], points[None] - high[:, None])
+    return np.linalg.norm(np.maximum(outside, 0.0), axis=2)
 
 
 class TopLabels(Artist):

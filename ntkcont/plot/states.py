@@ -157,7 +157,7 @@ def _items(given: Any) -> list[Any]:
     items = [given] if single else list(getattr(given, "branches", given if isinstance(given, Iterable) else [given]))
     loose = [item for item in items if hasattr(item, "stable") and hasattr(item, "x") and np.ndim(item.x) == 1]
     if loose and len({len(item.x) for item in loose}) == 1:  # single fixed points, as from iteration over FixedPoints
-        items = [item for item in items if item not in loose]
+        items = [item for item in items if not any(item is single for single in loose)]
         items.append(_Points(np.array([item.x for item in loose]), np.array([item.stable for item in loose]), loose[0]))
     if not items:
         msg = "branch_or_fixed_points: nothing was given; give a Branch, FixedPoints, or a list of them"
