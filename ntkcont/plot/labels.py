@@ -114,7 +114,7 @@ class NameTags(Artist):
         covered = _meet(low, high, near, near).sum(axis=1)
         others = centers[np.linalg.norm(centers - at, axis=1) > 0.5]
         own = _distances(at[None], low, high)
-        doubtful = (_distances(others, low, high) < 1.4 * own).any(axis=1)  # nearer to another marker
+        doubtful = np.any(_distances(others, low, high) < 1.4 * own, axis=1)  # nearer to another marker
         best = int(np.argmin(3.0 * covered + 0.6 * gaps + 12.0 * doubtful + 0.1 * _RANKS[free]))
         offset = shifts[best] / scale
         tag.set_position((float(offset[0]), float(offset[1])))
