@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
+import types
 
 import matplotlib as mpl
 import numpy as np
@@ -285,15 +287,14 @@ class Cycle:
 
 
 def test_the_envelope_is_drawn_twice_and_said_to_be_simulated(monkeypatch):
-    import ntkcont.dynamics.cycles as cycles
-
     asked = []
 
     def envelope(branch, y, model=None):
         asked.append((branch, y, model))
         return [Cycle()]
 
-    monkeypatch.setattr(cycles, "cycle_envelope", envelope)
+    stand_in = types.SimpleNamespace(cycle_envelope=envelope)
+    monkeypatch.setitem(sys.modules, "ntkcont.dynamics.cycles", stand_in)
     branch, model = hopf_branch(), object()
     ax = nc.plot.bifurcation_diagram(branch, y="x", envelope=True, model=model)
     drawn = [line for line in ax.lines if line.get_gid() == "simulated"]
