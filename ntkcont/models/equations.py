@@ -42,7 +42,7 @@ def model_from_equations(
     values = read_params(params)
     helpers = read_mapping(aux or {}, "aux")
     named = {name: _function(name, f) for name, f in read_mapping(functions or {}, "functions").items()}
-    check_clashes({"state": right, "parameter": values, "aux expression": helpers, "function": named})
+    check_clashes({"a state": right, "a parameter": values, "an aux expression": helpers, "a function": named})
     raw = {
         "equations": [[k, _canonical(v)] for k, v in right.items()],
         "params": list(values),

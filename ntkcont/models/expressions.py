@@ -122,7 +122,8 @@ class Reader:
         low, high, build = FUNCTIONS[name]
         if not low <= len(args) <= high:
             wanted = str(low) if low == high else f"{low} to {high}" if high < 10 else f"at least {low}"
-            msg = f"{where}: {name} takes {wanted} argument{'s' if wanted != '1' else ''}, {len(args)} were given"
+            unit = "argument" if wanted in ("1", "at least 1") else "arguments"
+            msg = f"{where}: {name} takes {wanted} {unit}, {len(args)} were given"
             raise InputError(msg)
         return self.fold(build(*[self.number(a) for a in args]), where)
 
@@ -300,23 +301,20 @@ class _Visit:
 
     def _binary(self, node: ast.BinOp, depth: int) -> Any:
         if isinstance(node.op, ast.Add | ast.Sub):
-            terms, node_left = [], node
-            while isinstance(node_left, ast.BinOp) and isinstance(node_left.op, ast.Add | ast.Sub):
-                term = self._number(node_left.right, depth)
-                terms.append(term if isinstance(node_left.op, ast.Add) else -term)
-                node_left = node_left.left
-            terms.append(self._number(node_left, depth))
-            return sp.Add(*reversed(terms))
+            first, rest = _chain(node, (ast.Add, ast.Sub))
+            terms = [self._number(first, depth)]
+            for op, operand in rest:
+                term = self._number(operand, depth)
+                terms.append(term if isinstance(op, ast.Add) else -term)
+            return sp.Add(*terms)
         if isinstance(node.op, ast.Mult | ast.Div):
-            factors, node_left = [], node
-            while isinstance(node_left, ast.BinOp) and isinstance(node_left.op, ast.Mult | ast.Div):
-                factor = self._number(node_left.right, depth)
-                if isinstance(node_left.op, ast.Div):
-                    factor = self.reader.power(factor, sp.Integer(-1), self.where)
-                factors.append(factor)
-                node_left = node_left.left
-            factors.append(self._number(node_left, depth))
-            return self.reader.fold(sp.Mul(*reversed(factors)), self.where)
+            first, rest = _chain(node, (ast.Mult, ast.Div))
+            factors = [self._number(first, depth)]
+            for op, operand in rest:
+                factor = self._number(operand, depth)
+                inverse = isinstance(op, ast.Div)
+                factors.append(self.reader.power(factor, sp.Integer(-1), self.where) if inverse else factor)
+            return self.reader.fold(sp.Mul(*factors), self.where)
         if isinstance(node.op, ast.BitAnd | ast.BitOr):
             join = And if isinstance(node.op, ast.BitAnd) else Or
             return join(self._condition(node.left, depth), self._condition(node.right, depth))
@@ -364,6 +362,15 @@ class _Visit:
         for value, condition in reversed(pairs[:-1]):
             result = Where(condition, value, result)
         return result
+
+
+def _chain(node: ast.expr, ops: tuple[type, ...]) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
+    """Return the operands of ``a + b - c ...``, which the tree nests once for each, from left to right."""
+    rest = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ops):
+        rest.append((node.op, node.right))
+        node = node.left
+    return node, rest[::-1]
 
 
 def _small(value: Any) -> bool:

@@ -74,6 +74,6 @@ def check_clashes(groups: Mapping[str, Iterable[str]]) -> None:
     for what, names in groups.items():
         for name in names:
             if name in owner:
-                msg = f"the name {name!r} is both a {owner[name]} and a {what}; rename one"
+                msg = f"the name {name!r} is both {owner[name]} and {what}; rename one"
                 raise InputError(msg)
             owner[name] = what

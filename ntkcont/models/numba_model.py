@@ -32,7 +32,7 @@ def model_from_numba(
 ) -> Model:
     """Build the model of :meth:`ntkcont.Model.from_numba`."""
     names, values = read_states(states), read_params(params)
-    check_clashes({"state": names, "parameter": values})
+    check_clashes({"a state": names, "a parameter": values})
     n, m = len(names), len(values)
     _try(rhs, "rhs", (n,), n, np.array(list(values.values())))
     f = _adapter(rhs, "rhs", m)

@@ -103,11 +103,15 @@ def _two_exponentials(expr: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]] | No
     found = []
     for term in expr.args:
         factors: Any = sp.Mul.make_args(term)
-        g = sp.Add(*[f.args[0] for f in factors if isinstance(f, sp.exp)])
+        g: Any = sp.Add(*[_argument(f) for f in factors if isinstance(f, sp.exp)])
         found.append((sp.Mul(*[f for f in factors if not isinstance(f, sp.exp)]), g))
     if found[0][1] == 0:
         found.reverse()
     return None if found[0][1] == 0 else (found[0], found[1])
+
+
+def _argument(function: Any) -> Any:
+    return function.args[0]
 
 
 def _ratio(g: Any, u: Any) -> Any | None:

@@ -59,6 +59,8 @@ def from_sympy(reader: Reader, expr: Any, where: str, local: Mapping[str, Any]) 
         return reader.fold(sp.Rational(repr(float(expr))), where)
     if isinstance(expr, sp.Piecewise):
         return _piecewise(reader, expr, where, local)
+    if any(isinstance(a, sp.Tuple) for a in expr.args):  # integrals, sums, derivatives
+        raise _not_compiled(expr, where)
     args = [from_sympy(reader, a, where, local) for a in expr.args]
     if isinstance(expr, sp.And | sp.Or):
         join = And if isinstance(expr, sp.And) else Or
@@ -97,8 +99,12 @@ def _build(reader: Reader, expr: Any, args: list[Any], where: str) -> Any:
             if rewritten != expr and not rewritten.has(sp.I, type(expr)):
                 symbols = dict(zip(expr.args, args, strict=True))
                 return rewritten.xreplace(symbols)
-    msg = f"{where}: the sympy function {type(expr).__name__} cannot be compiled; write it with elementary functions"
-    raise InputError(msg)
+    raise _not_compiled(expr, where)
+
+
+def _not_compiled(expr: Any, where: str) -> InputError:
+    name = type(expr).__name__
+    return InputError(f"{where}: {name} of sympy cannot be compiled; write it with elementary functions")
 
 
 def _piecewise(reader: Reader, expr: Any, where: str, local: Mapping[str, Any]) -> Any:
