@@ -140,3 +140,17 @@ def test_default_network_crossings_are_all_found():
     got = [(q.p, q.label) for q in branch.special_points if q.label in ("BP", "H", "LP")]
     assert [label for _, label in got] == [label for _, label in expected]
     np.testing.assert_allclose([p for p, _ in got], [p for p, _ in expected], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("h", [1e-2, 1e-4, 1e-6, 1e-8])
+def test_an_imperfect_pitchfork_is_not_jumped_across(h):
+    """The branch passes the unfolded branch point within (h/2)**(1/3); steps are 50 times longer than the last gap."""
+    m = nc.Model.from_equations({"x": "h + mu*x - x**3"}, {"h": h, "mu": 0.99})
+    branch = nc.continuation(m, [-1.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("LP", pytest.approx(3 * (h / 2) ** (2 / 3), abs=1e-9))]
+    assert np.all(branch.x < 0.0)
+    upper = nc.continuation(m, [1.0], free="mu", p_span=(-1, 1))
+    check_branch(upper, m)
+    assert found(upper) == []
+    assert np.all(upper.x > 0.0)

@@ -11,10 +11,11 @@ from ntkcont.kernels.spectrum import N_UNSTABLE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.locate import end_point
+from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import provenance
-from ntkcont.pathfollowing.run import Nodes, Task, concatenate
 from ntkcont.pathfollowing.start import Start
+from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints

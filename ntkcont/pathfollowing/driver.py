@@ -19,9 +19,10 @@ from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
-from ntkcont.pathfollowing.run import Chunk, Task, parse_stop, run
+from ntkcont.pathfollowing.run import run
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
+from ntkcont.pathfollowing.task import Chunk, Task, parse_stop
 from ntkcont.results.branch import Branch
 from ntkcont.status import Status
 

@@ -13,9 +13,9 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.driver import bind, follow
 from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.protocols import KernelEvaluator
-from ntkcont.pathfollowing.run import Task
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_span
+from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch, join
 from ntkcont.status import Status
 

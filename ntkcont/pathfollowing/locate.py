@@ -91,13 +91,13 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
 
 def _plausible(found: Located, crossing: Crossing) -> bool:
     """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold."""
-    if found.residual > 1e-8:
+    size = max(1.0, float(np.max(np.abs(crossing.right.eigenvalues))))
+    if found.residual > 1e-11 * size:  # not on the branch: an imperfect branch point, passed by a jump
         return False
     if found.extra is None:
         return True
     if crossing.label == "NS":
         return 1e-7 < abs(np.angle(np.exp(1j * found.extra))) < np.pi - 1e-7
-    size = max(1e-300, float(np.max(np.abs(crossing.right.eigenvalues))))
     return abs(found.extra) > 1e-9 * size
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ntkcont.pathfollowing.assemble import Side
     from ntkcont.pathfollowing.protocols import BoundEvaluator
-    from ntkcont.pathfollowing.run import Task
     from ntkcont.pathfollowing.start import Start
+    from ntkcont.pathfollowing.task import Task
 
 
 def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundEvaluator | None) -> dict[str, Any]:

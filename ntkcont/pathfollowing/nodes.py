@@ -1,0 +1,44 @@
+"""Accepted points as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.kernels.spectrum import N_COUNTS
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Complex, Node
+
+
+@dataclasses.dataclass
+class Nodes:
+    """Accepted points as arrays with first axis k."""
+
+    z: Array
+    tangent: Array
+    s: Array
+    eigenvalues: Complex
+    counts: NDArray[np.int64]
+
+    def __getitem__(self, i: int) -> Node:
+        return Node(self.z[i], self.tangent[i], float(self.s[i]), self.eigenvalues[i], self.counts[i])
+
+    def head(self, k: int) -> Nodes:
+        """Return the first k points."""
+        return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k])
+
+
+def empty_nodes(n: int) -> Nodes:
+    """Return no points."""
+    nothing = np.empty((0, n + 1))
+    return Nodes(nothing, nothing, np.empty(0), np.empty((0, n), complex), np.empty((0, N_COUNTS), np.int64))
+
+
+def concatenate(parts: list[Nodes], n: int) -> Nodes:
+    """Join runs of points."""
+    if not parts:
+        return empty_nodes(n)
+    fields = (np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(Nodes))
+    return Nodes(*fields)

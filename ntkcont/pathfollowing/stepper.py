@@ -1,0 +1,95 @@
+"""The stepping kernel with its state, so that a run can go on, stop, and go back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels import stepping
+from ntkcont.kernels.spectrum import N_COUNTS
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.status import Status
+
+STATUS = {
+    stepping.AT_BOUND: Status.BOUND,
+    stepping.MIN_STEP: Status.MIN_STEP,
+    stepping.CLOSED: Status.CLOSED,
+    stepping.BAD_VALUES: Status.NOT_FINITE,
+}
+
+#: A branch goes to infinity when its states have grown so much since the start ...
+GROWTH = 1e6
+#: ... while the parameter hardly moves any more (its component of the unit tangent).
+STANDSTILL = 1e-8
+
+
+class Stepper:
+    """Takes steps from `first` (tangent in the direction of travel) with scales d."""
+
+    def __init__(self, curve: Curve, first: Node, d: Array, span: tuple[float, float], settings: ContinuationSettings):
+        self.curve, self.span, self.first = curve, span, first
+        self.d = d.copy()
+        self.d_start = d.copy()
+        self.z = first.z.copy()
+        self.tau = self._unit(first.tangent)
+        self.control = np.zeros(stepping.N_CONTROL)
+        for slot, value in (
+            (stepping.DS, settings.ds),
+            (stepping.DS_MIN, settings.ds_min),
+            (stepping.DS_MAX, settings.ds_max),
+            (stepping.TOL, settings.tol),
+            (stepping.P_LOW, span[0]),
+            (stepping.P_HIGH, span[1]),
+            (stepping.ANGLE_TARGET, 0.12),
+            (stepping.ANGLE_LIMIT, 0.35),
+        ):
+            self.control[slot] = value
+        self.produced = np.zeros(3, dtype=np.int64)
+
+    def _unit(self, tangent: Array) -> Array:
+        tau = tangent / self.d
+        return tau / np.linalg.norm(tau)
+
+    def leaves_at_once(self) -> bool:
+        """Whether the first step would leave the span."""
+        q, speed = self.z[-1], self.tau[-1]
+        return bool((q >= self.span[1] and speed > 0.0) or (q <= self.span[0] and speed < 0.0))
+
+    def advance(self, size: int) -> tuple[Nodes, Status | None, str]:
+        """Take up to `size` steps; return the points, why it ended (None: it did not), and the error's text."""
+        curve, n = self.curve, self.curve.n
+        out_z, out_t, out_s = np.empty((size, n + 1)), np.empty((size, n + 1)), np.empty(size)
+        wr, wi, residual = np.empty((size, n)), np.empty((size, n)), np.empty(size)
+        counts = np.zeros((size, N_COUNTS), dtype=np.int64)
+        status: Status | None = None
+        error = ""
+        try:
+            reason = stepping.advance(
+                *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
+                self.first.z, self.first.tangent, out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
+            )  # fmt: skip
+            status = STATUS.get(reason)
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+        except Exception as failure:  # whatever the user's function raises: keep the points before it
+            status, error = Status.RHS_ERROR, f"{type(failure).__name__}: {failure}"
+        k = int(self.produced[0])
+        nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k])
+        if status is Status.CLOSED:  # the last point lies just beyond the start: end on the start
+            nodes.z[-1], nodes.tangent[-1], nodes.counts[-1] = self.first.z, self.first.tangent, self.first.counts
+            nodes.eigenvalues[-1] = self.first.eigenvalues
+        low, high = self.span
+        if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
+            status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
+        if status is None and np.max(self.d / self.d_start) > GROWTH and abs(self.tau[n]) < STANDSTILL:
+            status = Status.UNBOUNDED
+        return nodes, status, error
+
+    def rewind(self, node: Node, ds: float) -> None:
+        """Go back to an accepted point and take a shorter step from there."""
+        self.z[:] = node.z
+        self.tau[:] = self._unit(node.tangent)
+        self.control[stepping.S] = node.s
+        self.control[stepping.DS] = max(ds, self.control[stepping.DS_MIN])

@@ -1,0 +1,62 @@
+"""What to do along a branch, and what comes back piece by piece."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, cast
+
+from ntkcont.errors import InputError, unknown_name
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.events import Event, UserZero
+from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.point import Point
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.results.labels import ALIASES
+from ntkcont.results.special_points import SpecialPoint
+from ntkcont.status import Status
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What to do along the branch."""
+
+    curve: Curve
+    params: dict[str, float]
+    span: tuple[float, float]
+    settings: ContinuationSettings
+    events: dict[str, Event]
+    users: tuple[UserZero, ...]
+    stop: Callable[[Point], bool] | None = None
+    stop_at: tuple[str, int] | None = None
+
+
+@dataclasses.dataclass
+class Chunk:
+    """Some accepted points, the special points among them, and the status if the run ended there."""
+
+    nodes: Nodes
+    special: list[SpecialPoint]
+    d: Array
+    status: Status | None = None
+    error: str = ""
+
+
+def parse_stop(stop: Any, labels: list[str]) -> tuple[tuple[str, int] | None, Callable[[Point], bool] | None]:
+    """Split the `stop` argument into (label, count) and a function."""
+    if stop is None or callable(stop):
+        return None, cast("Callable[[Point], bool] | None", stop)
+    try:
+        label, number = stop
+        number = int(number)
+    except (TypeError, ValueError):
+        msg = f"stop: got {stop!r}; give ('H', 2) to stop at the second Hopf point, or a function of the point"
+        raise InputError(msg) from None
+    label = ALIASES.get(label, label)
+    if label not in labels:
+        raise unknown_name(argument="stop", got=label, allowed=labels)
+    if number < 1:
+        msg = f"stop: got {stop!r}; the count must be at least 1"
+        raise InputError(msg)
+    return (label, number), None
