@@ -22,8 +22,7 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
     branch : Branch
         From ``continuation`` or ``load``.
     kernel : StateNTK
-        What to evaluate.  With scales "relative", states are divided by their largest magnitude on the branch, and the
-        free parameter by the range that the branch covers.
+        What to evaluate.  Scales "relative" are those of the continuation, as if the kernel had been part of it.
     model : Model, optional
         Needed for a loaded branch: the model it was computed from.
 
@@ -44,17 +43,24 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
         msg = "model: a loaded branch does not keep its model; give the model it was computed from"
         raise InputError(msg)
     if model.kind != branch.kind or tuple(model.states) != tuple(branch.states) or branch.free not in model.params:
-        msg = f"model: {model!r} is not the model of this branch ({branch.kind} with {len(branch.states)} states, free {branch.free!r})"
+        msg = (
+            f"model: {model!r} is not the model of this branch, a {branch.kind} with {len(branch.states)} states and "
+            f"free parameter {branch.free!r}"
+        )
         raise InputError(msg)
-    reference, span = np.max(np.abs(branch.x), axis=0), float(np.ptp(branch.p))
-    settings = branch.provenance.get("scales", {}) if isinstance(branch.provenance.get("scales", {}), dict) else {}
-    reference = np.asarray(settings.get("state_scale", reference), dtype=float)
-    span = float(settings.get("param_scale", span if span > 0 else 1.0))
-    if model.homogeneous:
-        reference = np.full(model.n, reference.max())
+    reference, span = _scales(branch, model)
     bound = kernel.bind(model, branch.free, dict(branch.params), reference, span)
     arrays = bound.evaluate(branch.x, branch.p, branch.tangent, branch.eigenvalues)
     special = [
         bound.at_special(label=q.label, x=q.x, p=q.p, tangent=q.tangent, omega=q.omega) for q in branch.special_points
     ]
     return branch.with_ntk(Signatures(arrays=arrays, metadata=bound.metadata), special)
+
+
+def _scales(branch: Branch, model: Model) -> tuple[np.ndarray, float]:
+    """Return the magnitudes of the states and of the free parameter: those of the continuation, if it is known."""
+    d = branch.provenance.get("scales", {}).get("start")
+    if d is not None and len(d) == model.n + 1:
+        return np.asarray(d[:-1]) / np.sqrt(model.n), float(d[-1])
+    reference, span = np.max(np.abs(branch.x), axis=0), float(np.ptp(branch.p))
+    return np.full(model.n, reference.max()) if model.homogeneous else reference, span if span > 0 else 1.0

@@ -1,8 +1,8 @@
 """Two ways to the same linear algebra on stacks of matrices: LAPACK on the host, and JAX on any device.
 
-The kernels and signatures are written once, against array functions ``xp`` (numpy or jax.numpy) and the methods that both
-classes have.  LAPACK is what JAX itself calls on the CPU; calling it from the host needs no compilation, follows only the
-branch that applies, and gives the eigenvalues of a symmetric matrix without the vectors, which JAX cannot.
+The kernels and signatures are written once, against array functions ``xp`` (numpy or jax.numpy) and the methods that
+both classes have.  LAPACK is what JAX itself calls on the CPU; calling it from the host needs no compilation, follows only
+the branch that applies, and gives the eigenvalues of a symmetric matrix without its vectors, which JAX cannot.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
 
+lapack: Any = linalg.lapack  # its functions are made at import, unseen by type checkers
 BITS = float(np.finfo(float).eps)
 # up to here singular values, beyond eigenvalues of the Gram matrix, at half the cost
 _SMALL = 24
 # beyond this the largest eigenvalue alone comes from an iteration
 _DIRECT = 112
-_RESIDUAL = 1e-6  # of the eigenvalue, whose relative error is then the square of this over the relative gap
+_REAL_ARITHMETIC = 96
+_ACCURACY = 1e-10  # of an iterated eigenvalue, by the residual squared over the gap
 _LONGEST = 240
 
 
@@ -35,16 +36,47 @@ class HostBackend:
 
     @staticmethod
     def factor(matrices: Any) -> Callable[..., Any]:
-        """Factor matrices (K, B, n, n); return ``solve(rhs, adjoint=False)`` for rhs (K, B, n, m)."""
-        n = matrices.shape[-1]
+        """Factor matrices (K, B, n, n); return ``solve(rhs, adjoint=False, only=None)`` for rhs (K, B, n, m).
+
+        With `only`, rhs has rows for these of the K alone.
+        """
+        conditions, n = matrices.shape[1:3]
         getrf, getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrices,))
         factors = [getrf(m)[:2] for m in matrices.reshape(-1, n, n)]
 
-        def solve(rhs: Any, adjoint: bool = False) -> Any:
+        def solve(rhs: Any, adjoint: bool = False, only: Any = None) -> Any:
             columns = rhs.reshape(-1, n, rhs.shape[-1])
             trans = 2 if adjoint else 0
-            found = [getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(factors, columns, strict=True)]
+            chosen = factors
+            if only is not None:
+                chosen = [factors[i * conditions + j] for i in only for j in range(conditions)]
+            found = [getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(chosen, columns, strict=True)]
             return np.array(found).reshape(rhs.shape)
+
+        return solve
+
+    @staticmethod
+    def shifted(A: Any, shift: Any, square: Callable[[], Any]) -> Callable[..., Any]:
+        """Factor ``A - shift I`` for A (K, B, n, n) and shifts (K,); return ``solve`` as :meth:`factor` does.
+
+        A complex shift s of a large real matrix stays in real arithmetic, at a third of the cost:
+        ``(A - s)^{-1} = (A - s*) (A^2 - 2 Re(s) A + |s|^2)^{-1}``; `square` returns A^2.
+        """
+        n = A.shape[-1]
+        s = shift[:, None, None, None]
+        if not np.iscomplexobj(shift) or n < _REAL_ARITHMETIC:
+            return HostBackend.factor(A - s * np.eye(n))
+        inverse = HostBackend.factor(square() - 2.0 * s.real * A + np.abs(s) ** 2 * np.eye(n))
+        transposed = A.swapaxes(-1, -2)
+
+        def solve(rhs: Any, adjoint: bool = False, only: Any = None) -> Any:
+            m = rhs.shape[-1]
+            parts = inverse(np.concatenate([rhs.real, rhs.imag], axis=-1), adjoint, only)
+            point = s if adjoint else s.conj()
+            point = point if only is None else point[only]
+            # last, so that it removes what belongs to the conjugate eigenvalue
+            product = products(transposed if adjoint else A, parts, only)
+            return product[..., :m] + 1j * product[..., m:] - point * (parts[..., :m] + 1j * parts[..., m:])
 
         return solve
 
@@ -68,7 +100,7 @@ class HostBackend:
             return np.array([_largest(g @ g.conj().T) for g in G])
         K = G @ G.conj().swapaxes(1, 2)
         start = np.broadcast_to(start_vector(rows), (len(G), rows)).astype(G.dtype)
-        return lanczos(lambda x, active: (K[active] @ x[:, :, None])[:, :, 0], start)
+        return lanczos(lambda x, only: products(K, x[:, :, None], only)[:, :, 0], start)
 
     @staticmethod
     def iterates(rows: int) -> bool:
@@ -76,12 +108,19 @@ class HostBackend:
         return rows > _DIRECT
 
 
+def products(matrices: Any, columns: Any, only: Any = None) -> Any:
+    """Return ``matrices[only] @ columns`` without a copy of the matrices."""
+    if only is None or len(only) == len(matrices):
+        return matrices @ columns
+    return np.array([matrices[i] @ c for i, c in zip(only, columns, strict=True)])
+
+
 def _symmetric(K: Any) -> tuple[Any, Any]:
-    """Return the eigenvalues of a symmetric matrix, descending, and the vector of the largest, through one reduction."""
+    """Return the eigenvalues of a symmetric matrix, descending, and the vector of the largest: one reduction for both."""
     n = len(K)
     reflectors, d, off, tau, _ = lapack.dsytrd(K, lower=1)
     e, failed = lapack.dsterf(d, off)
-    y, also_failed = _tridiagonal_vector(d, off)
+    y, also_failed = _tridiagonal_vector(d, off, e[-1])
     if failed or also_failed:
         w, v = np.linalg.eigh(K)
         return np.maximum(w[::-1], 0.0), v[:, -1]
@@ -90,8 +129,12 @@ def _symmetric(K: Any) -> tuple[Any, Any]:
     return np.maximum(e[::-1], 0.0), y[:, 0]
 
 
-def _tridiagonal_vector(d: Any, off: Any) -> tuple[Any, bool]:
+def _tridiagonal_vector(d: Any, off: Any, top: float) -> tuple[Any, bool]:
+    """Return the vector (n, 1) of the largest eigenvalue of a symmetric tridiagonal matrix, and whether that failed."""
     n = len(d)
+    if np.all(np.abs(off) > BITS * abs(top)):  # one block
+        y, failed = lapack.dstein(d, off, np.array([top]), np.ones(n, np.int32), np.full(n, n, np.int32))
+        return y, bool(failed)
     m, w, block, split, failed = lapack.dstebz(d, off, 2, 0.0, 1.0, n, n, 0.0, "B")
     if failed or m != 1:
         return None, True
@@ -104,7 +147,7 @@ def _largest(K: Any) -> float:
     if np.iscomplexobj(K):
         return lapack.zheevr(K, compute_v=0, range="I", il=n, iu=n)[0][0]
     _, d, off, _, _ = lapack.dsytrd(K, lower=1)
-    return lapack.dstebz(d, off, 2, 0.0, 1.0, n, n, 0.0, "B")[1][0]
+    return lapack.dsterf(d, off)[0][-1]
 
 
 def lanczos(apply: Callable[[Any, Any], Any], start: Any) -> Any:
@@ -138,23 +181,21 @@ def lanczos(apply: Callable[[Any, Any], Any], start: Any) -> Any:
             check += 2 + j // 3
             done = ended.copy()
             for i, index in enumerate(active):
-                value[index], tail = _top_of_tridiagonal(a[i, : j + 1], b[i, :j])
-                done[i] |= not b[i, j] * tail > _RESIDUAL * value[index]
+                value[index], gap, tail = _top_of_tridiagonal(a[i, : j + 1], b[i, :j])
+                done[i] |= not (b[i, j] * tail) ** 2 > _ACCURACY * value[index] * gap
             keep = ~done
             active, Q, a, b, y = active[keep], Q[keep], a[keep], b[keep], y[keep]
         Q = np.concatenate([Q, (y / b[:, j : j + 1])[:, None, :]], axis=1)
     return value
 
 
-def _top_of_tridiagonal(a: Any, b: Any) -> tuple[float, float]:
-    """Return the largest eigenvalue and the size of the last component of its vector."""
+def _top_of_tridiagonal(a: Any, b: Any) -> tuple[float, float, float]:
+    """Return the largest eigenvalue, its distance to the next one, and the size of the last component of its vector."""
     if len(a) == 1 or not np.all(np.isfinite(a)):
-        return float(a[0]), 1.0
-    y, failed = _tridiagonal_vector(a, b)
-    if failed:
-        return float(np.linalg.eigvalsh(np.diag(a) + np.diag(b, 1) + np.diag(b, -1))[-1]), 1.0
-    y = y[:, 0]
-    return float(y @ (a * y) + 2.0 * (y[:-1] @ (b * y[1:]))), float(abs(y[-1]))
+        return float(a[0]), 0.0, 1.0
+    e, failed = lapack.dsterf(a, b)
+    y, also_failed = _tridiagonal_vector(a, b, e[-1])
+    return float(e[-1]), float(e[-1] - e[-2]), 1.0 if failed or also_failed else float(abs(y[-1, 0]))
 
 
 class DeviceBackend:
@@ -179,6 +220,13 @@ class DeviceBackend:
             return jax.vmap(jax.vmap(one))(factors, rhs)
 
         return solve
+
+    @staticmethod
+    def shifted(A: Any, shift: Any, square: Callable[[], Any]) -> Callable[..., Any]:  # noqa: ARG004
+        """Factor ``A - shift I`` for A (K, B, n, n) and shifts (K,); return ``solve`` as :meth:`factor` does."""
+        import jax.numpy as jnp
+
+        return DeviceBackend.factor(A - shift[:, None, None, None] * jnp.eye(A.shape[-1]))
 
     @staticmethod
     def spectrum(G: Any) -> tuple[Any, Any]:
@@ -228,17 +276,19 @@ def finite(xp: Any, G: Any) -> Any:
     return xp.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
 
-def critical_vectors(backend: Backend, A: Any, eigenvalue: Any, real: bool) -> tuple[Any, Any]:
-    """Return unit right and left eigenvectors (v, w), (K, n), of eigenvalues (K,) of A (K, n, n), by inverse iteration.
+def critical_vectors(
+    backend: Backend, A: Any, eigenvalue: Any, square: Callable[[], Any], real: bool
+) -> tuple[Any, Any]:
+    """Return unit right and left eigenvectors (v, w), (K, n), of eigenvalues (K,) of A (K, 1, n, n).
 
-    One factorisation serves both; `real` says that all these eigenvalues are.
+    By inverse iteration, one factorisation for both; `real` says that all these eigenvalues are, `square` returns A^2.
     """
     xp = backend.xp
-    n = A.shape[-1]
+    count, _, n, _ = A.shape
     # off the eigenvalue by rounding: the factors stay regular, and each step gains all digits
     shift = (eigenvalue.real if real else eigenvalue) + 4 * BITS * (abs(eigenvalue) + norms(xp, A) / np.sqrt(n))
-    solve = backend.factor((A - shift[:, None, None] * xp.eye(n))[:, None])
-    start = xp.broadcast_to(xp.asarray(start_vector(n)), A.shape[:2]).astype(shift.dtype)
+    solve = backend.shifted(A, shift, square)
+    start = xp.broadcast_to(xp.asarray(start_vector(n)), (count, n)).astype(shift.dtype)
     v, w = start, start
     for _ in range(2):
         v = unit(xp, solve(v[:, None, :, None])[:, 0, :, 0])

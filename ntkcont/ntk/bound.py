@@ -40,12 +40,14 @@ class BoundNTK:
         sizes: Mapping[str, float] | None = None,
     ) -> None:
         if free is not None and free not in model.params:
-            raise unknown_name("free", free, model.params)
+            raise unknown_name(argument="free", got=free, allowed=model.params)
         self.settings, self.model, self.free = settings, model, free
         self.values = model.values(params)
         self.readout = None if settings.readout is None else np.asarray(settings.readout)
         if self.readout is not None and self.readout.shape[1] != model.n:
-            msg = f"readout: shape {self.readout.shape} was given; the model has {model.n} states, so give (q, {model.n})"
+            msg = (
+                f"readout: shape {self.readout.shape} was given; the model has {model.n} states, so give (q, {model.n})"
+            )
             raise InputError(msg)
         reference = np.ones(model.n) if state_scale is None else np.abs(np.asarray(state_scale, dtype=float))
         self.state_scale, own_span = resolve_state_scale(settings.state_scale, model, reference)
@@ -62,8 +64,8 @@ class BoundNTK:
         )
         self.solver = None if settings.conditions is None else ConditionSolver(model, settings.conditions)
         stacked = 1 if settings.conditions is None else len(settings.conditions)
-        if network.has_structure(model):
-            self.source = network.network_source(model, self.theta)
+        if (structured := network.network_of(model)) is not None:
+            self.source = network.network_source(structured, model, self.theta)
         else:
             self.source = sources.generic_source(model, self.theta, stacked)
         self.direction = np.zeros(len(names))

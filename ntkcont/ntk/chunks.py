@@ -16,6 +16,8 @@ from ntkcont.ntk.signatures import geometric_signatures, spectral_signatures
 # up to this many states all points of a chunk go through each operation together, above one after the other
 BATCHED_STATES = 16
 _THREADED_STATES = 200
+# matrices that LAPACK works on at a time: they should stay in the processor's cache from step to step
+_CACHED_BYTES = 2 * 1024 * 1024
 _CHUNK_BYTES = 24 * 1024 * 1024
 _LARGEST_CHUNK = 256
 
@@ -93,21 +95,26 @@ def evaluate_points(
             if on_host:
                 chunk = [a if a is None else np.asarray(a)[:used] for a in (A, F, fp, t, lam)]
                 found = Critical(*(a[:used] for a in found))
-                out = _on_host(*chunk, found, C, kernel=kernel, is_map=is_map, has_free=has_free)
+                out = _on_host(*chunk, found, C, kernel, is_map, has_free)
             else:
                 out = _compiled(kernel, is_map, has_free)(A, F, fp, *put((t, lam, found, C)))
                 out = {name: np.array(a)[:used] for name, a in out.items()}
             e = out.pop("spectrum")
             parts.append(spectral_signatures(e, k) | out)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for name, a in joined.items():
+    for a in joined.values():
         if a.dtype.kind in "fc":
             a[~valid] = np.nan
     return joined
 
 
 def linearised(
-    source: tuple[Any, Any], x: np.ndarray, values: np.ndarray, direction: np.ndarray, state_scale: np.ndarray, param_scale: float
+    source: tuple[Any, Any],
+    x: np.ndarray,
+    values: np.ndarray,
+    direction: np.ndarray,
+    state_scale: np.ndarray,
+    param_scale: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
     function, arguments = source
@@ -127,7 +134,9 @@ def _linearise(function: Any) -> Any:
             unit, param = scales
             return A / unit[:, None] * unit, F / unit[:, None], fp / unit * param
 
-        return jax.lax.map(lambda a: one(*a), (x, values), batch_size=None if x.shape[2] > BATCHED_STATES else x.shape[0])
+        return jax.lax.map(
+            lambda a: one(*a), (x, values), batch_size=None if x.shape[2] > BATCHED_STATES else x.shape[0]
+        )
 
     return jax.jit(scaled)
 
@@ -148,15 +157,19 @@ def _compiled(kernel: str, is_map: bool, has_free: bool) -> Any:
 
 
 def _on_host(
-    A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any, *, kernel: str, is_map: bool,
-    has_free: bool,
+    A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any,
+    kernel: str, is_map: bool, has_free: bool,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the signatures of a chunk with LAPACK, the points of each case together."""
     of_point = cases(found, eigenvalues, is_map)
     out: dict[str, np.ndarray] = {}
+    together = max(1, _CACHED_BYTES // (A[0].nbytes + F[0].nbytes))
+    batches = []
     for case in dict.fromkeys(of_point):
         rows = np.flatnonzero([c == case for c in of_point])
-        pick = slice(None) if len(rows) == len(A) else rows
+        batches += [(case, rows[i : i + together]) for i in range(0, len(rows), together)]
+    for case, rows in batches:
+        pick = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
         points = Points(
             backend=HOST, A=A[pick], F=F[pick], fp=fp[pick], tangent=None if tangent is None else tangent[pick],
             eigenvalues=eigenvalues[pick], critical=Critical(*(a[pick] for a in found)), readout=readout,

@@ -18,8 +18,13 @@ def read_conditions(conditions: Any) -> tuple[dict[str, float], ...] | None:
     """Return the conditions as dicts of numbers, or raise InputError."""
     if conditions is None:
         return None
-    if isinstance(conditions, Mapping) or isinstance(conditions, str) or not isinstance(conditions, Sequence) or not conditions:
-        msg = f"conditions: {conditions!r} was given; it must be a list of mappings, such as [{{'stim': 0}}, {{'stim': 1}}]"
+    if (
+        isinstance(conditions, Mapping)
+        or isinstance(conditions, str)
+        or not isinstance(conditions, Sequence)
+        or not conditions
+    ):
+        msg = f"conditions: {conditions!r} was given; give a list of mappings, such as [{{'stim': 0}}, {{'stim': 1}}]"
         raise InputError(msg)
     read = []
     for i, condition in enumerate(conditions):
@@ -36,12 +41,12 @@ def overridden(conditions: Sequence[Mapping[str, float]] | None, model: Model) -
     names = list(dict.fromkeys(name for condition in conditions or () for name in condition))
     for name in names:
         if name not in model.params:
-            raise unknown_name("conditions", name, model.params)
+            raise unknown_name(argument="conditions", got=name, allowed=model.params)
     return tuple(names)
 
 
 class ConditionSolver:
-    """Finds the equilibrium of each condition, starting from that of the previous point.
+    """Finds the equilibrium of each condition, starting from that of the nearer of the first and the previous point.
 
     At the first point, and wherever that fails, it moves from the given equilibrium in small steps of the overridden
     parameters; a condition that cannot be reached gives nan.
@@ -51,7 +56,9 @@ class ConditionSolver:
         self.model = model
         names = list(model.params)
         self.overrides = [{names.index(name): value for name, value in c.items()} for c in conditions]
-        self.last: list[Array | None] = [None] * len(self.overrides)
+        # (branch state and parameters, states of the conditions) of the first and the last point: a branch in both
+        # directions comes back to its start
+        self.known: list[tuple[Array, list[Array | None]]] = []
 
     def values(self, base: Array) -> Array:
         """Return the parameter values (B, m) of the conditions at `base` (m,)."""
@@ -67,17 +74,21 @@ class ConditionSolver:
         states = np.full((len(rows), x.size), np.nan)
         if not np.all(np.isfinite(x)):
             return states, rows
+        here = np.concatenate([x, base])
+        nearby = min(self.known, key=lambda entry: float(np.linalg.norm(entry[0] - here)), default=None)
+        all_found: list[Array | None] = []
         for i, row in enumerate(rows):
             found = None
             if np.array_equal(row, base):
                 found = x
-            elif (last := self.last[i]) is not None:
-                found = self._newton(last, row)
+            elif nearby is not None and (guess := nearby[1][i]) is not None:
+                found = self._newton(guess, row)
             if found is None:
                 found = self._homotopy(x, base, row)
-            self.last[i] = found
+            all_found.append(found)
             if found is not None:
                 states[i] = found
+        self.known = [*self.known[:1], (here, all_found)]
         return states, rows
 
     def _homotopy(self, x: Array, base: Array, row: Array) -> Array | None:

@@ -84,11 +84,11 @@ class StateNTK:
 
     def __post_init__(self) -> None:
         if self.kernel not in KERNELS:
-            raise unknown_name("kernel", self.kernel, KERNELS)
+            raise unknown_name(argument="kernel", got=self.kernel, allowed=KERNELS)
         if not callable(self.theta):
             names = [self.theta] if isinstance(self.theta, str) else self.theta
             if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
-                msg = f"theta: {self.theta!r} was given; it may be 'all', names, or a function that picks leaves of the weights"
+                msg = f"theta: {self.theta!r} was given; it may be 'all', names, or a function that picks leaves"
                 raise InputError(msg)
         if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)) or self.k < 1:
             msg = f"k: {self.k!r} was given; it must be a positive whole number"
@@ -168,13 +168,13 @@ class StateNTK:
         for name, value in given.items():
             column = np.asarray(value, dtype=float)
             if column.ndim and column.shape not in ((1,), (len(states),)):
-                msg = f"params[{name!r}]: shape {column.shape} was given for {len(states)} points; give one number or one per point"
+                msg = f"params[{name!r}]: shape {column.shape} was given for {len(states)} points; give 1 or {len(states)}"
                 raise InputError(msg)
             values[:, list(model.params).index(name)] = column
         magnitude = np.max(np.abs(values), axis=0)
         sizes = dict(zip(model.params, magnitude, strict=True))
         if free is not None and free not in sizes:
-            raise unknown_name("free", free, sizes)
+            raise unknown_name(argument="free", got=free, allowed=sizes)
         span = sizes[free] if free is not None and sizes[free] > 0 else 1.0
         first = dict(zip(model.params, values[0], strict=True))
         bound = BoundNTK(self, model, free, first, np.max(np.abs(states), axis=0), span, sizes=sizes)
@@ -196,6 +196,8 @@ def _points(model: Model, x: Any) -> NDArray[np.float64]:
         msg = f"x: {type(x).__name__} was given; give shape ({model.n},) or (K, {model.n})"
         raise InputError(msg) from None
     if states.ndim != 2 or states.shape[1] != model.n or not len(states):
-        msg = f"x: shape {states.shape} was given; the model has {model.n} states, so give ({model.n},) or (K, {model.n})"
+        msg = (
+            f"x: shape {states.shape} was given; the model has {model.n} states, so give ({model.n},) or (K, {model.n})"
+        )
         raise InputError(msg)
     return states

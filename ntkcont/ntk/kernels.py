@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
+
 from ntkcont.ntk import backends
 from ntkcont.ntk.points import Points
 
@@ -38,9 +40,8 @@ def resolvent_factor(points: Points) -> Any:
 
 
 def _resolvent(points: Points, s: Any) -> tuple[Any, Any]:
-    xp = points.xp
-    s = xp.asarray(s)[:, None, None, None]
-    return points.backend.factor(s * xp.eye(points.n) - points.A), points.F.astype(s.dtype)
+    """Return the solver of A - s I, and F in its arithmetic; the sign of the resolvent does not matter to K."""
+    return points.backend.shifted(points.A, points.xp.asarray(s), lambda: points.square), points.F.astype(s.dtype)
 
 
 def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
@@ -55,19 +56,27 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
     solve, F = _resolvent(points, c.s.real if points.case.resolvent == "flip" else c.s)
     if not backend.iterates(points.rows):
         return backend.top(backends.finite(xp, points.out(solve(F))))
-    back = xp.swapaxes(F, -1, -2)
+    d = np.diagonal(points.F, axis1=-2, axis2=-1)[..., None] if _diagonal(points.F) else None
+    back = np.swapaxes(F, -1, -2)
 
-    def apply(x: Any, active: Any) -> Any:
-        y = xp.zeros((F.shape[0], x.shape[1]), F.dtype)
-        y[active] = x
-        y = y.reshape(F.shape[0], points.conditions, -1, 1)
-        y = y if points.readout is None else points.readout.T @ y
-        z = xp.sum(back @ solve(y, adjoint=True), axis=1, keepdims=True)
-        return points.out(solve(F @ z))[active, :, 0]
+    def apply(x: Any, only: Any) -> Any:
+        y = x.reshape(len(only), points.conditions, -1, 1)
+        y = solve(y if points.readout is None else points.readout.T @ y, adjoint=True, only=only)
+        if d is not None:
+            y = d[only] ** 2 * y
+        else:
+            y = np.sum(backends.products(back, y, only), axis=1, keepdims=True)
+            y = backends.products(F, np.broadcast_to(y, (len(only), points.conditions, *y.shape[2:])), only)
+        return points.out(solve(y, only=only))[:, :, 0]
 
     # a little of everything: the critical vector alone may lie in an invariant subspace
     start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(F.dtype)
     return backends.lanczos(apply, start + 1e-3 * backends.start_vector(points.rows))
+
+
+def _diagonal(F: Any) -> bool:
+    """Whether all source terms (K, 1, n, n) are diagonal: one condition of a rate network."""
+    return F.shape[1] == 1 and F.shape[2] == F.shape[3] and not np.any(F * (1.0 - np.eye(F.shape[2])))
 
 
 def arclength_factor(points: Points) -> Any:

@@ -1,9 +1,9 @@
 r"""Jacobian and structured source term of a rate network: no array with n^2 columns is ever formed.
 
-With r_i the leak (1/tau_i or alpha_i) and s_i the slope of the outer activation (1 in the synaptic form), the derivative
-of component i with respect to a weight acts on row i alone, so the source term is a stack of rows ``r_i s_i q_i``, with
-``q_i = [gain mask_ij phi_j, u, 1]`` the features that unit i sees: its Gram matrix is diagonal in i, between conditions too.
-Low-rank weights add ``|phi|^2 U U^T``.
+With r_i the leak (1/tau_i or alpha_i) and s_i the slope of the outer activation (1 in the synaptic form), a weight into
+unit i acts on component i alone, so the source term is a stack of rows ``r_i s_i q_i``, with the features
+``q_i = [gain mask_ij phi_j, u, 1]`` that unit i sees: its Gram matrix is diagonal in i, between conditions too.
+Low-rank weights ``U V^T`` have the features ``V^T phi`` (for U) and add ``|phi|^2 U U^T`` (for V).
 
 References
 ----------
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.models.activations import find_phi
-
+from ntkcont.models.model import Model
 from ntkcont.models.networks import LowRank, RateRNN
 from ntkcont.ntk.sources import Linear
 from ntkcont.ntk.theta import Theta
@@ -39,13 +39,17 @@ class _Structure:
     params: tuple[int, ...]
 
 
-def has_structure(model: Any) -> bool:
-    """Whether the structured source term applies: a rate network (also one whose parameters move together)."""
-    return isinstance(model, RateRNN)
+def network_of(model: Model) -> RateRNN | None:
+    """Return the rate network behind a model (also one whose parameters move together), or None."""
+    base = model if model.base is None else model.base
+    return base if isinstance(base, RateRNN) else None
 
 
-def network_source(model: RateRNN, theta: Theta) -> tuple[Any, Any]:
-    """Return ``(function, arguments)`` as :func:`~ntkcont.ntk.sources.generic_source` does, for a rate network."""
+def network_source(model: RateRNN, given: Model, theta: Theta) -> tuple[Any, Any]:
+    """Return ``(function, arguments)`` as :func:`~ntkcont.ntk.sources.generic_source` does, for a rate network.
+
+    `given` is the model itself, whose parameters may be combinations of those of the network `model`.
+    """
     scale = {name: np.asarray(s) for name, s in zip(theta.leaf_names, theta.leaf_scale, strict=True)}
     low_rank = isinstance(model.W, LowRank)
     pattern = None if low_rank else _pattern(model, scale.get("W"))
@@ -68,8 +72,8 @@ def network_source(model: RateRNN, theta: Theta) -> tuple[Any, Any]:
         "b": model.b,
         "drives": model.drives,
         "vectors": np.array(list(model.inputs.values())).reshape(len(model.inputs), d),
-        "offset": np.zeros(1 + len(model.inputs)) if model.offset is None else model.offset,
-        "matrix": np.eye(1 + len(model.inputs)) if model.matrix is None else model.matrix,
+        "offset": np.zeros(1 + len(model.inputs)) if given.offset is None else given.offset,
+        "matrix": np.eye(1 + len(model.inputs)) if given.matrix is None else given.matrix,
         "scale": scale,
         "param_scale": theta.param_scale,
     }
@@ -119,7 +123,7 @@ def _network(structure: _Structure) -> Any:
 
         if structure.rate_form:
             features = x
-            outer, s = slope(g * (gain * multiply(x) + arguments["b"] + p[:, 1:] @ arguments["drives"]))
+            _, s = slope(g * (gain * multiply(x) + arguments["b"] + p[:, 1:] @ arguments["drives"]))
             s, inner = g * s, jnp.ones_like(x)
         else:
             features, inner = slope(g * x)
@@ -129,8 +133,10 @@ def _network(structure: _Structure) -> Any:
         leak = jnp.diag((1.0 - rate) if structure.is_map else -rate)
         A = leak + (left * gain)[:, :, None] * W * inner[:, None, :]
 
-        by_param = jnp.concatenate([multiply(features)[:, None], jnp.broadcast_to(
-            arguments["drives"], (n_cond, *arguments["drives"].shape))], axis=1)  # (B, M, n)
+        by_param = jnp.concatenate(
+            [multiply(features)[:, None], jnp.broadcast_to(arguments["drives"], (n_cond, *arguments["drives"].shape))],
+            axis=1,
+        )  # (B, M, n)
         by_value = jnp.einsum("bMn,Mm->bnm", by_param, arguments["matrix"]) * left[:, :, None]
         fp = by_value @ direction
 

@@ -22,7 +22,7 @@ _NEARLY_SINGULAR = 1e-3
 class Critical(NamedTuple):
     """The two critical eigenvalues of K points, with the conditions that they belong to; all arrays (K,).
 
-    ``at_0, lambda_0``: nearest to a singular J; ``at_c, lambda_c``: nearest to the stability boundary, whose point nearest
+    ``at_0, lambda_0``: nearest to a singular J; ``at_c, lambda_c``: nearest to the stability boundary, whose point next
     to lambda_c is ``s``.  Of a conjugate pair the one with positive imaginary part.
     """
 
@@ -43,8 +43,12 @@ class Case(NamedTuple):
     nearly_singular: bool = True
 
 
+ANY = Case()
+
+
 def critical(eigenvalues: Any, is_map: bool) -> Critical:
     """Pick the critical eigenvalues from those of A, (K, B, n)."""
+    eigenvalues = np.asarray(eigenvalues)
     count, _, n = eigenvalues.shape
     flat = np.where(np.isfinite(eigenvalues), eigenvalues, 1e300).reshape(count, -1)
     rows = np.arange(count)
@@ -57,7 +61,8 @@ def critical(eigenvalues: Any, is_map: bool) -> Critical:
     at_0, lambda_0 = nearest(np.abs(flat - 1.0) if is_map else np.abs(flat))
     at_c, lambda_c = nearest(np.abs(np.abs(flat) - 1.0) if is_map else np.abs(flat.real))
     size = np.abs(lambda_c)
-    s = np.where(size > 0, lambda_c / np.where(size > 0, size, 1.0), 1.0) if is_map else 1j * lambda_c.imag
+    on_circle = lambda_c / np.where(size > 0, size, 1.0)
+    s = np.where(size > 0, on_circle, 1.0) if is_map else 1j * np.imag(lambda_c)
     return Critical(at_0, lambda_0, at_c, lambda_c, s)
 
 
@@ -69,7 +74,9 @@ def cases(found: Critical, eigenvalues: Any, is_map: bool) -> list[Case]:
     same = (found.at_0 == found.at_c) & (found.lambda_0 == found.lambda_c)
     flip = (found.s.real < 0) & is_map
     rows = zip(real_0.tolist(), real_c.tolist(), same.tolist(), flip.tolist(), near.tolist(), strict=True)
-    return [Case(r0, rc, eq, "complex" if not rc else "flip" if fl else "equilibrium", nr) for r0, rc, eq, fl, nr in rows]
+    return [
+        Case(r0, rc, eq, "complex" if not rc else "flip" if fl else "equilibrium", nr) for r0, rc, eq, fl, nr in rows
+    ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +117,7 @@ class Points:
     readout: Any
     is_map: bool
     has_free: bool
-    case: Case = Case()
+    case: Case = ANY
 
     @property
     def xp(self) -> Any:
@@ -170,18 +177,28 @@ class Points:
     # ---------------------------------------------------------------- critical vectors
 
     @functools.cached_property
+    def square(self) -> Any:
+        """A^2, (K, B, n, n)."""
+        return self.A @ self.A
+
+    def _vectors(self, condition: Any, eigenvalue: Any, real: bool) -> tuple[Any, Any]:
+        def square() -> Any:
+            return self.at(self.square, condition)[:, None]
+
+        A = self.at(self.A, condition)[:, None]
+        return backends.critical_vectors(self.backend, A, eigenvalue, square, real)
+
+    @functools.cached_property
     def singular_vectors(self) -> tuple[Any, Any]:
         """Unit right and left eigenvectors (K, n) of lambda_0."""
-        c = self.critical
-        return backends.critical_vectors(self.backend, self.at(self.A, c.at_0), c.lambda_0, self.case.real_0)
+        return self._vectors(self.critical.at_0, self.critical.lambda_0, self.case.real_0)
 
     @functools.cached_property
     def stability_vectors(self) -> tuple[Any, Any]:
         """Unit right and left eigenvectors (K, n) of lambda_c."""
         if self.case.same:
             return self.singular_vectors
-        c = self.critical
-        return backends.critical_vectors(self.backend, self.at(self.A, c.at_c), c.lambda_c, self.case.real_c)
+        return self._vectors(self.critical.at_c, self.critical.lambda_c, self.case.real_c)
 
     @functools.cached_property
     def direction(self) -> Any:

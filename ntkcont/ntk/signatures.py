@@ -1,7 +1,7 @@
 """The signatures of a kernel; a new one is a function and its name in one of the two registries.
 
-`SPECTRAL` holds functions of the eigenvalues (K, rows), `GEOMETRIC` functions of a :class:`View`, one kernel at K points,
-written for both backends; each returns (K,).  What they mean is the table in :mod:`ntkcont.ntk`.
+`SPECTRAL` holds functions of the eigenvalues (K, rows), `GEOMETRIC` functions of a :class:`View`, one kernel at K
+points, written for both backends; each returns (K,).  What they mean is the table in :mod:`ntkcont.ntk`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from ntkcont.ntk.points import Points
 
 
 def top(e: Any) -> Any:
+    """Largest eigenvalue."""
     return e[:, 0]
 
 
 def trace(e: Any) -> Any:
+    """Sum of the eigenvalues."""
     return e.sum(axis=1)
 
 
@@ -32,33 +34,40 @@ def _share(e: Any) -> Any:
 
 
 def participation_ratio(e: Any) -> Any:
+    """(sum e)^2 / sum e^2."""
     q = _share(e)
     return q.sum(axis=1) ** 2 / (q**2).sum(axis=1)
 
 
 def entropy_rank(e: Any) -> Any:
+    """exp(-sum p ln p), p = e / sum e."""
     q = _share(e)
     p = q / q.sum(axis=1, keepdims=True)
     return np.exp(-(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
 
 
 def stable_rank(e: Any) -> Any:
+    """Trace / top."""
     return _share(e).sum(axis=1)
 
 
 def top_fraction(e: Any) -> Any:
+    """Top / trace."""
     return 1.0 / stable_rank(e)
 
 
 def gap(e: Any) -> Any:
+    """e_1 / e_2."""
     return 1.0 / _share(e)[:, 1] if e.shape[1] > 1 else np.full(len(e), np.nan)
 
 
 def condition(e: Any) -> Any:
+    """e_1 / e_min."""
     return 1.0 / _share(e)[:, -1]
 
 
 def lr_crit(e: Any) -> Any:
+    """2 / top."""
     return 2.0 / np.where(e[:, 0] > 0, e[:, 0], np.nan)
 
 
@@ -123,20 +132,25 @@ class View:
     def drive(self, w: Any, at: Any) -> Any:
         """Return F* w, (K, m), or zeros where it is only rounding."""
         F = self.points.at(self.points.F, at)
-        found = (self.xp.swapaxes(F, 1, 2) @ w[:, :, None])[:, :, 0]
+        columns = self.xp.stack([w.real, w.imag], axis=2) if self.xp.iscomplexobj(w) else w[:, :, None]
+        found = self.xp.swapaxes(F, 1, 2) @ columns  # F stays real
+        found = found[:, :, 0] + 1j * found[:, :, 1] if self.xp.iscomplexobj(w) else found[:, :, 0]
         noise = BITS * self.points.n * norms(self.xp, F)
         return self.xp.where((norms(self.xp, found) > noise)[:, None], found, 0.0)
 
 
 def lambda_0(view: View) -> Any:
+    """Eigenvalue nearest to a singular J."""
     return view.points.critical.lambda_0
 
 
 def lambda_c(view: View) -> Any:
+    """Eigenvalue nearest to the stability boundary."""
     return view.points.critical.lambda_c
 
 
 def omega_c(view: View) -> Any:
+    """Frequency of lambda_c."""
     value = view.points.critical.lambda_c
     return view.xp.angle(value) if view.points.is_map else value.imag
 
@@ -146,14 +160,17 @@ def _condition_number(view: View, vectors: tuple[Any, Any]) -> Any:
 
 
 def kappa(view: View) -> Any:
+    """Condition number of lambda_c."""
     return _condition_number(view, view.points.stability_vectors)
 
 
 def kappa_0(view: View) -> Any:
+    """Condition number of lambda_0."""
     return _condition_number(view, view.points.singular_vectors)
 
 
 def g(view: View) -> Any:
+    """Bordered test function of J."""
     points, at = view.points, view.points.critical.at_0
     c, b = (_real_direction(view.xp, u) for u in points.singular_vectors)
     b = view.xp.where((inner(view.xp, b, c) < 0)[:, None], -b, b)
@@ -168,11 +185,14 @@ def _real_direction(xp: Any, u: Any) -> Any:
 def _over_prediction(view: View, largest: Any, vectors: tuple[Any, Any], at: Any, distance: Any) -> Any:
     """Return `largest` over the rank-one prediction |C v|^2 |F* w|^2 / distance^2, with w* v = 1."""
     xp, (v, w) = view.xp, vectors
-    predicted = norms(xp, view.drive(w, at)) * _condition_number(view, vectors) * norms(xp, view.points.out_vector(v, at))
+    predicted = (
+        norms(xp, view.drive(w, at)) * _condition_number(view, vectors) * norms(xp, view.points.out_vector(v, at))
+    )
     return largest * (distance / xp.where(predicted > 0, predicted, xp.nan)) ** 2
 
 
 def ratio(view: View) -> Any:
+    """Top over its rank-one prediction from lambda_0."""
     c = view.points.critical
     if view.name == "arclength":
         return view.xp.full(view.points.A.shape[0], view.xp.nan)
@@ -183,15 +203,18 @@ def ratio(view: View) -> Any:
 
 
 def ratio_resolvent(view: View) -> Any:
+    """Top of the resolvent kernel over its rank-one prediction from lambda_c."""
     c = view.points.critical
     return _over_prediction(view, view.resolvent_top, view.points.stability_vectors, c.at_c, abs(c.lambda_c - c.s))
 
 
 def top_arc(view: View) -> Any:
+    """Top of the arclength-gauge kernel."""
     return view.spectrum[0][:, 0] if view.name == "arclength" else kernels.arclength_top(view.points)
 
 
 def top_resolvent(view: View) -> Any:
+    """Top of the resolvent kernel at the critical frequency."""
     return view.resolvent_top
 
 
@@ -211,15 +234,18 @@ def _alignment(view: View, a: Any, b: Any) -> Any:
 
 
 def align_state(view: View) -> Any:
+    """Alignment of the top eigenvector with the critical vector."""
     return _alignment(view, view.spectrum[1], view.points.out_vector(view.vectors[0], view.at))
 
 
 def align_theta(view: View) -> Any:
+    """Alignment of the top parameter direction with the drive."""
     top_direction = (view.xp.swapaxes(view.G.conj(), 1, 2) @ view.spectrum[1][:, :, None])[:, :, 0]
     return _alignment(view, top_direction, view.drive(view.vectors[1], view.at))
 
 
 def singular(view: View) -> Any:
+    """Whether J is singular to rounding."""
     xp, points = view.xp, view.points
     shifted = abs(points.eigenvalues - 1.0 if points.is_map else points.eigenvalues).reshape(points.A.shape[0], -1)
     tiny = xp.min(shifted, axis=1) <= points.n * BITS * xp.max(shifted, axis=1)

@@ -1,7 +1,7 @@
 r"""Signatures at a special point, where a matrix is singular: limits and the regular factors of the bordered split.
 
-With ``M = [[L, b], [c^T, 0]]`` and ``M^{-1} = [[X, v], [w^T, g]]``, ``L^{-1} = X - v w^T/g`` exactly.  At the point g = 0, while X,
-v and w stay bounded: they are what is stored, never an inverse of L.
+With ``M = [[L, b], [c^T, 0]]`` and ``M^{-1} = [[X, v], [w^T, g]]``, ``L^{-1} = X - v w^T/g`` exactly.  At the point g = 0,
+while X, v and w stay bounded: they are what is stored, never an inverse of L.
 
 References
 ----------
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ntkcont.errors import InputError
 
 # fraction of the largest eigenvalue below which eigenvalues count as critical together with the nearest one
 _MULTIPLE = 1e-6
@@ -42,7 +44,7 @@ def special_signatures(
     label: str,
     A: NDArray[np.float64],
     F: NDArray[np.float64],
-    omega: float | None,
+    omega: Any,
     is_map: bool,
     readout: NDArray[np.float64] | None,
     kernel: str,
@@ -50,29 +52,29 @@ def special_signatures(
 ) -> dict[str, Any]:
     """Return the signatures at a special point as limits, with XF, wF, g and v in scaled variables.
 
-    The singular matrix is J at folds and branch points, ``-I - A`` at period doublings, ``i omega I - A`` at Hopf and
-    ``e^{i omega} I - A`` at Neimark-Sacker points; elsewhere J, which is then regular.
+    The singular matrix is J at folds and branch points, ``A + I`` at period doublings, ``A - i omega I`` at Hopf and
+    ``A - e^{i omega} I`` at Neimark-Sacker points; elsewhere J, which is then regular.
     """
     identity = np.eye(len(A))
-    oscillating = label in ("H", "NS") and omega is not None
+    oscillating = label in ("H", "NS")
+    if oscillating and omega is None:
+        msg = f"omega: a point of type {label} needs its critical frequency"
+        raise InputError(msg)
     if label == "PD":
-        L: NDArray[Any] = -identity - A
+        L: NDArray[Any] = A + identity
     elif oscillating:
-        assert omega is not None  # noqa: S101 - for the type checker
-        L = (np.exp(1j * omega) if is_map else 1j * omega) * identity - A
+        L = A - (np.exp(1j * omega) if is_map else 1j * omega) * identity
     else:
         L = A - identity if is_map else A
     size = np.abs(np.linalg.eigvals(L))
-    near = size <= max(_MULTIPLE * size.max(), 2 * size.min())
-    multiplicity = max(1, int(np.sum(size <= _MULTIPLE * size.max()))) if label in ("LP", "BP", "PD", "H", "NS") else 1
-    del near
+    multiplicity = max(1, int(np.sum(size <= _MULTIPLE * size.max())))
     split = bordered_factors(L, F, multiplicity)
     out = dict(row)
     if multiplicity == 1:
         out |= {"XF": split["XF"], "wF": split["wF"][0], "g": split["g"][0, 0], "v": split["v"][:, 0]}
     else:
         out |= split
-    driven = np.linalg.norm(split["wF"]) > _NO_DRIVE * np.linalg.norm(F)
+    driven = bool(np.linalg.norm(split["wF"]) > _NO_DRIVE * np.linalg.norm(F))
     if label in ("LP", "BP") and not stacked and kernel == "equilibrium":
         out |= _limits(split, driven, readout, len(row["eigenvalues"]))
         out["top_resolvent"] = out["top"]
@@ -84,7 +86,9 @@ def special_signatures(
     return out
 
 
-def _limits(split: dict[str, NDArray[Any]], driven: bool, readout: NDArray[np.float64] | None, k: int) -> dict[str, Any]:
+def _limits(
+    split: dict[str, NDArray[Any]], driven: bool, readout: NDArray[np.float64] | None, k: int
+) -> dict[str, Any]:
     """Return the spectrum of the kernel in the limit: infinite along the critical vectors, regular across them."""
     XF, v, wF = split["XF"], split["v"], split["wF"]
     if readout is not None:
@@ -108,9 +112,21 @@ def _limits(split: dict[str, NDArray[Any]], driven: bool, readout: NDArray[np.fl
     if infinite == 1:
         one = np.float64(1.0)
         found |= dict.fromkeys(
-            ("participation_ratio", "entropy_rank", "stable_rank", "top_fraction", "align_state", "align_theta", "ratio"), one
+            (
+                "participation_ratio",
+                "entropy_rank",
+                "stable_rank",
+                "top_fraction",
+                "align_state",
+                "align_theta",
+                "ratio",
+            ),
+            one,
         )
-        found |= {"gap": np.float64(np.inf) if len(e) > 1 else nan, "condition": np.float64(np.inf) if len(e) > 1 else one}
+        found |= {
+            "gap": np.float64(np.inf) if len(e) > 1 else nan,
+            "condition": np.float64(np.inf) if len(e) > 1 else one,
+        }
         found["lr_crit"] = np.float64(0.0)
         return found
     found |= dict.fromkeys(("align_state", "align_theta", "ratio"), nan)

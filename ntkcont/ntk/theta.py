@@ -89,7 +89,7 @@ def _picked(choose: Callable[[Any], Any], theta: Any) -> tuple[int, ...]:
         )
         raise InputError(msg) from error
     if not all(isinstance(leaf, _Leaf) for leaf in chosen):
-        msg = "theta: the function must return leaves of the pytree unchanged, such as lambda theta: [theta['W'], theta['b']]"
+        msg = "theta: the function must return leaves of the pytree as they are, such as lambda theta: [theta['W']]"
         raise InputError(msg)
     return tuple(sorted({leaf.index for leaf in chosen}))
 
@@ -104,7 +104,7 @@ def _named(names: Sequence[str], model: Model, paths: tuple[str, ...]) -> tuple[
         elif name in model.params:
             params.add(list(model.params).index(name))
         else:
-            raise unknown_name("theta", name, [*paths, *model.params])
+            raise unknown_name(argument="theta", got=name, allowed=[*paths, *model.params])
     return leaves, params
 
 
@@ -144,7 +144,9 @@ def resolve_theta(
     params: set[int] = set()
     if callable(choice):
         if not paths:
-            msg = "theta: a function was given, but the model has no pytree of weights; give 'all' or names of parameters"
+            msg = (
+                "theta: a function was given, but the model has no pytree of weights; give 'all' or names of parameters"
+            )
             raise InputError(msg)
         leaves = set(_picked(choice, model.theta))
     elif isinstance(choice, str) and choice == "all":
@@ -165,9 +167,7 @@ def resolve_theta(
     param_index, leaf_index = tuple(sorted(params)), tuple(sorted(leaves))
     param_names = tuple(names[i] for i in param_index)
     leaf_names = tuple(paths[i] for i in leaf_index)
-    values = [
-        np.asarray(leaf, dtype=float) for leaf in configured_jax().tree_util.tree_leaves(model.theta)
-    ]
+    values = [np.asarray(leaf, dtype=float) for leaf in configured_jax().tree_util.tree_leaves(model.theta)]
     chosen = [values[i] for i in leaf_index]
     if scale is None and not paths:
         msg = (
@@ -189,7 +189,11 @@ def resolve_theta(
 
 
 def _scales(
-    scale: Any, param_names: tuple[str, ...], leaf_names: tuple[str, ...], leaves: list[Array], magnitude: Mapping[str, float]
+    scale: Any,
+    param_names: tuple[str, ...],
+    leaf_names: tuple[str, ...],
+    leaves: list[Array],
+    magnitude: Mapping[str, float],
 ) -> tuple[Array, tuple[Array, ...]]:
     if scale is None or (isinstance(scale, str) and scale == "none"):
         return np.ones(len(param_names)), tuple(np.ones(()) for _ in leaves)
@@ -207,11 +211,13 @@ def _scales(
     if isinstance(scale, Mapping):
         for name in scale:
             if name not in (*param_names, *leaf_names):
-                raise unknown_name("theta_scale", name, [*leaf_names, *param_names])
-        given = {name: _positive(scale.get(name, 1.0), f"theta_scale[{name!r}]") for name in (*param_names, *leaf_names)}
+                raise unknown_name(argument="theta_scale", got=name, allowed=[*leaf_names, *param_names])
+        given = {
+            name: _positive(scale.get(name, 1.0), f"theta_scale[{name!r}]") for name in (*param_names, *leaf_names)
+        }
         for name, v in zip(leaf_names, leaves, strict=True):
             if given[name].shape not in ((), v.shape):
-                msg = f"theta_scale[{name!r}]: shape {given[name].shape} was given; it must be one number or shape {v.shape}"
+                msg = f"theta_scale[{name!r}]: shape {given[name].shape} was given; give one number or shape {v.shape}"
                 raise InputError(msg)
         for name in param_names:
             if given[name].shape != ():
@@ -220,13 +226,13 @@ def _scales(
         return np.array([float(given[n]) for n in param_names]), tuple(given[n] for n in leaf_names)
     if leaf_names:
         msg = (
-            f"theta_scale: {type(scale).__name__} was given; for weights it may be 'relative', 'none' or a mapping from "
-            f"name to scale, such as {{{leaf_names[0]!r}: 2.0}}"
+            f"theta_scale: {type(scale).__name__} was given; for weights it may be 'relative', 'none' or a mapping "
+            f"from names to scales, such as {{{leaf_names[0]!r}: 2.0}}"
         )
         raise InputError(msg)
     array = _positive(scale, "theta_scale")
     if array.shape != (len(param_names),):
-        msg = f"theta_scale: shape {array.shape} was given; theta has {len(param_names)} parameters ({', '.join(param_names)})"
+        msg = f"theta_scale: shape {array.shape} was given; theta has {len(param_names)} entries ({', '.join(param_names)})"
         raise InputError(msg)
     return array, ()
 
@@ -261,7 +267,7 @@ def resolve_state_scale(scale: Any, model: Model, reference: Array) -> tuple[Arr
             return np.ones(model.n), False
         if scale == "relative":
             return np.where(reference > 0, reference, 1.0), True
-        msg = f"state_scale: {scale!r} is unknown; {nearest(scale, ('relative', 'none'))} Positive numbers are possible too"
+        msg = f"state_scale: {scale!r} is unknown; {nearest(scale, ('relative', 'none'))}, or give positive numbers"
         raise InputError(msg)
     array = _positive(scale, "state_scale")
     if array.shape != (model.n,):
