@@ -115,7 +115,7 @@ def follow_network(network: RateRNN, v: np.ndarray) -> tuple[Branch, Branch]:
 
 
 def exponent(branch: Branch, point: SpecialPoint, after: bool) -> float:
-    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the six nearest points.
+    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the four nearest points.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def exponent(branch: Branch, point: SpecialPoint, after: bool) -> float:
     """
     away = branch.s - point.s if after else point.s - branch.s
     near = np.flatnonzero((away > 1e-6) & np.isfinite(branch["top"]))
-    near = near[np.argsort(away[near])][:6]
+    near = near[np.argsort(away[near])][:4]
     slope, _ = np.polyfit(np.log(np.abs(branch.p[near] - point.p)), np.log(branch["top"][near]), 1)
     return float(slope)
 
@@ -170,13 +170,17 @@ def print_scalings(rows: list[Scaling]) -> None:
 def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, v: np.ndarray, target: Path) -> list[Path]:
     """Draw the diagrams and the kernel panels, and return the files."""
     headless()
+    from matplotlib import pyplot
+
     from ntkcont import plot
 
     def overlap(branch: Branch) -> np.ndarray:
         return branch.x @ v
 
-    diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True)
+    wide = pyplot.subplots(figsize=(8.0, 4.6), layout="constrained")[1]
+    diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True, ax=wide)
     pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=overlap, color="participation_ratio", labels=False)
+    pitchfork.set_ylabel("overlap with the critical eigenvector")
     figures = {
         "neuron.png": diagram.figure,
         "neuron-kernel.png": plot.ntk_panels(neuron),
