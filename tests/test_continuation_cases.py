@@ -154,3 +154,16 @@ def test_an_imperfect_pitchfork_is_not_jumped_across(h):
     check_branch(upper, m)
     assert found(upper) == []
     assert np.all(upper.x > 0.0)
+
+
+@pytest.mark.parametrize(("x", "r"), [(0.8, 3.3), (0.52, 3.2), (0.85, 3.4), (0.6, 3.05)])
+def test_orbit_of_period_two_has_a_branch_point_and_no_fold_where_it_is_born(x, r):
+    """The second iterate of the logistic map: no symmetry helps here; doublings at 1 + sqrt(6)."""
+    m = nc.classics.logistic().power(2)
+    branch = nc.continuation(m, [x], free="r", p_span=(2.8, 3.6), params={"r": r})
+    check_branch(branch, m)
+    assert sorted(found(branch)) == [
+        ("BP", pytest.approx(3.0, abs=1e-9)),
+        ("PD", pytest.approx(1 + np.sqrt(6), abs=1e-9)),
+        ("PD", pytest.approx(1 + np.sqrt(6), abs=1e-9)),
+    ]

@@ -95,6 +95,9 @@ def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, t
         if it == 0:
             first = size
         if size <= tol:
+            for j in range(n):  # quadratic convergence to 0 leaves 1e-40
+                if abs(z[j]) < 1e-25 * d[j]:
+                    z[j] = 0.0
             return CONVERGED, it + 1, first, sign
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
             return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign

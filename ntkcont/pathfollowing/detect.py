@@ -19,6 +19,10 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 SEVERAL = "several"
 
+#: A fold and a branch point closer than this are one: a pitchfork seen from the side branch.  There F ~ h (p - h^2) at a
+#: distance h, so that rounding in F hides on which side of the turning point one is below h = eps^(1/3) = 6e-6.
+SIDE_BRANCH = 3e-5
+
 
 @dataclasses.dataclass(frozen=True)
 class Crossing:
@@ -100,7 +104,9 @@ def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 
         return []
     if label != SEVERAL:
         return [Crossing(label, left, right)]
-    if np.linalg.norm((right.z - left.z) / d) > shortest:
+    fold_and_turn = np.all(left.counts[[TANGENT_SIGN, ORIENTATION]] != right.counts[[TANGENT_SIGN, ORIENTATION]])
+    limit = max(shortest, SIDE_BRANCH) if fold_and_turn else shortest
+    if np.linalg.norm((right.z - left.z) / d) > limit:
         # off-centre: symmetric systems put their special points in the middle
         for fraction in (0.5 - 0.0417, 0.5 + 0.0831):
             middle = midpoint(curve, left, right, d, fraction)
