@@ -55,7 +55,10 @@ def bordered(a, fq, d, tau, big):
 
 
 @inner
-def correct(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints):
+def correct(
+    rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+    z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints,
+):  # fmt: skip
     """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` stay those of the last iterate.
 
     Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix).

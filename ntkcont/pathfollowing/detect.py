@@ -19,8 +19,8 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 SEVERAL = "several"
 
-#: A fold and a branch point closer than this are one: a pitchfork seen from the side branch.  There F ~ h (p - h^2) at a
-#: distance h, so that rounding in F hides on which side of the turning point one is below h = eps^(1/3) = 6e-6.
+#: A fold and a branch point closer than this are one: a pitchfork seen from the side branch.  There F ~ h (p - h^2)
+#: at a distance h, so that rounding in F hides on which side of the turning point one is below h = eps^(1/3) = 6e-6.
 SIDE_BRANCH = 3e-5
 
 
