@@ -82,9 +82,15 @@ def newton_step(lapack, a, f, reach, big, piv, ints, step):
 def damped_step(lapack, a, f, damping, big, piv, ints, step):
     """Fill `step` with the Levenberg-Marquardt step, (A^T A + damping) step = -A^T f."""
     n = f.shape[0]
-    big[:, :] = np.dot(a.T, a)
     for i in range(n):
-        big[i, i] += damping
+        for j in range(n):
+            big[i, j] = 0.0
+        big[i, i] = damping
+    for m in range(n):
+        for i in range(n):
+            for j in range(n):
+                big[i, j] += a[m, i] * a[m, j]
+    for i in range(n):
         total = 0.0
         for j in range(n):
             total += a[j, i] * f[j]
