@@ -112,11 +112,11 @@ def _digest(*parts: Any) -> str:
 def _sources_digest() -> str:
     """Return a digest of what turns equations into code, so that a new version never meets old files."""
     folder = Path(__file__).parent
-    names = ("codegen.py", "expressions.py", "rewrite.py", "symbolic.py", "sympy_input.py", "text.py")
+    names = ("codegen", "elementary", "expressions", "rewrite", "symbolic", "sympy_input", "text", "vocabulary")
     versions = f"python {sys.version_info[:2]} numba {importlib.metadata.version('numba')}"
     digest = hashlib.sha256(versions.encode())
     for name in names:
-        digest.update((folder / name).read_bytes())
+        digest.update((folder / f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 

@@ -16,8 +16,6 @@ import sympy as sp
 from ntkcont.errors import InputError, nearest
 from ntkcont.models.rewrite import rewrite
 from ntkcont.models.symbolic import (
-    FUNCTIONS,
-    SPECIAL_FORMS,
     And,
     Equal,
     Floor,
@@ -28,9 +26,9 @@ from ntkcont.models.symbolic import (
     Power,
     Where,
     is_condition,
-    modulo,
 )
 from ntkcont.models.text import MAX_DEPTH, Parsed, parse
+from ntkcont.models.vocabulary import FUNCTIONS, SPECIAL_FORMS, modulo
 
 MAX_SIZE = 200_000
 MAX_EXPONENT = 1000

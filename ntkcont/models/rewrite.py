@@ -12,9 +12,10 @@ from typing import Any
 
 import sympy as sp
 
-from ntkcont.models.symbolic import Absolute, Expm1, Exprel, Power, Sigmoid, Sign, Step
+from ntkcont.models.elementary import Expm1, Sinh, Tanh
+from ntkcont.models.symbolic import Absolute, Exprel, Power, Sigmoid, Sign, Step
 
-_MAX_OPS = 200  # larger arguments are left alone: matching them would cost more than it gives
+_MAX_OPS = 40  # larger arguments are left alone: matching them would cost more than it gives
 _TOLERANCE = 1e-12
 
 
@@ -71,15 +72,15 @@ def _exp_minus_one(expr: Any) -> tuple[Any, Any] | None:
     if isinstance(expr, Expm1):
         return sp.Integer(1), expr.args[0]
     u: Any = expr.args[0] if expr.args else None
-    if isinstance(expr, sp.sinh):
+    if isinstance(expr, Sinh):
         return sp.exp(-u) / 2, 2 * u
-    if isinstance(expr, sp.tanh):
+    if isinstance(expr, Tanh):
         return -Sigmoid(2 * u), -2 * u
     pair = _two_exponentials(expr)
     if pair is None:
         return None
     (c1, g1), (c2, g2) = pair
-    if sp.expand(c1 + c2) != 0:
+    if c1 + c2 != 0 and (not _small(c1, c2) or sp.expand(c1 + c2) != 0):
         return None
     return (c1, g1) if g2 == 0 else (c1 * sp.exp(g2), g1 - g2)
 
@@ -119,7 +120,7 @@ def _ratio(g: Any, u: Any) -> Any | None:
     quotient = g / u
     if not quotient.free_symbols:
         return quotient
-    if g.count_ops() + u.count_ops() > _MAX_OPS or any(not _tame(power) for e in (g, u) for power in e.atoms(sp.Pow)):
+    if not _small(g, u):
         return None
     for s in sorted(u.free_symbols & g.free_symbols, key=str):
         a, c = u.diff(s), g.diff(s)
@@ -132,8 +133,11 @@ def _ratio(g: Any, u: Any) -> Any | None:
     return None
 
 
-def _tame(power: Any) -> bool:
-    return bool(power.exp.is_Rational and abs(power.exp) <= 3)
+def _small(*exprs: Any) -> bool:
+    """Whether expanding products of `exprs` is cheap."""
+    if sum(e.count_ops() for e in exprs) > _MAX_OPS:
+        return False
+    return all(power.exp.is_Rational and abs(power.exp) <= 2 for e in exprs for power in e.atoms(sp.Pow))
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -9,7 +9,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ntkcont.errors import InputError
+from ntkcont.models import elementary as el
 from ntkcont.models.symbolic import (
+    Absolute,
     And,
     ArcTan2,
     Equal,
@@ -18,13 +20,12 @@ from ntkcont.models.symbolic import (
     LessEqual,
     Not,
     Or,
+    Sign,
     Step,
     Where,
     is_condition,
-    maximum,
-    minimum,
-    modulo,
 )
+from ntkcont.models.vocabulary import maximum, minimum, modulo
 
 if TYPE_CHECKING:
     from ntkcont.models.expressions import Reader
@@ -37,10 +38,8 @@ _RELATIONS: dict[type, Any] = {
     sp.Equality: Equal,
     sp.Unequality: lambda a, b: Not(Equal(a, b)),
 }
-_AS_THEY_ARE: tuple[Any, ...] = (
-    *(sp.Add, sp.Mul, sp.exp, sp.log, sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan),
-    *(sp.Abs, sp.sign, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh, sp.erf),
-)
+_ELEMENTARY = {getattr(sp, f.__name__.lower()): f for f in el.ELEMENTARY if hasattr(sp, f.__name__.lower())}
+_RECIPROCAL = {sp.sec: el.Cos, sp.csc: el.Sin, sp.cot: el.Tan, sp.sech: el.Cosh, sp.csch: el.Sinh, sp.coth: el.Tanh}
 
 
 def from_sympy(reader: Reader, expr: Any, where: str, local: Mapping[str, Any]) -> Any:
@@ -81,8 +80,12 @@ def from_sympy(reader: Reader, expr: Any, where: str, local: Mapping[str, Any]) 
 def _build(reader: Reader, expr: Any, args: list[Any], where: str) -> Any:
     if isinstance(expr, sp.Pow):
         return reader.power(args[0], args[1], where)
-    if isinstance(expr, _AS_THEY_ARE):
+    if isinstance(expr, sp.Add | sp.Mul | sp.exp):
         return expr.func(*args)
+    if expr.func in _ELEMENTARY:
+        return _ELEMENTARY[expr.func](*args)
+    if isinstance(expr, sp.Abs | sp.sign):
+        return (Absolute if isinstance(expr, sp.Abs) else Sign)(*args)
     if isinstance(expr, sp.Max | sp.Min):
         return (maximum if isinstance(expr, sp.Max) else minimum)(*args)
     if isinstance(expr, sp.Heaviside):
@@ -93,12 +96,8 @@ def _build(reader: Reader, expr: Any, args: list[Any], where: str) -> Any:
         return modulo(*args)
     if isinstance(expr, sp.atan2):
         return ArcTan2(*args)
-    if isinstance(expr, sp.Function) and expr.rewrite(sp.exp) != expr:  # sech, cot and others by exponentials
-        for basis in (sp.cosh, sp.sinh, sp.cos, sp.sin):
-            rewritten = expr.rewrite(basis)
-            if rewritten != expr and not rewritten.has(sp.I, type(expr)):
-                symbols = dict(zip(expr.args, args, strict=True))
-                return rewritten.xreplace(symbols)
+    if expr.func in _RECIPROCAL:
+        return reader.power(_RECIPROCAL[expr.func](*args), sp.Integer(-1), where)
     raise _not_compiled(expr, where)
 
 
