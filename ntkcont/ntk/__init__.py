@@ -1,9 +1,9 @@
 r"""State-space neural tangent kernels of equilibria, and what they say near bifurcations.
 
-Notation: the flow ``z' = f(z; theta)`` or map ``z <- f(z; theta)`` at an equilibrium; ``A = D_z f``, ``J = A`` for flows,
+Notation: the flow ``z' = f(z; theta)`` or map ``z <- f(z; theta)`` at rest; ``A = D_z f``, ``J = A`` for flows,
 ``A - I`` for maps, ``F = D_theta f``.  Trainable parameters move the equilibrium by ``S = D_theta z* = -J^{-1} F``; the
-kernel is ``K = S S^T``, with eigenvalues e_1 >= e_2 >= ... and trace sum e_i.  States and parameters are measured in the
-scales given to :class:`StateNTK`; with "relative" nothing below changes between volts and millivolts.
+kernel is ``K = S S^T``, with eigenvalues e_1 >= e_2 >= ... and trace sum e_i.  States and parameters are measured in
+the scales given to :class:`StateNTK`; with "relative" nothing below changes between volts and millivolts.
 
 Signatures (arrays with one row per point; K here is the kernel that was asked for):
 
@@ -23,7 +23,8 @@ Signatures (arrays with one row per point; K here is the kernel that was asked f
 ``kappa``              |w||v| / |w* v|, condition number of lambda_c, with A v = lambda v, w* A = lambda w*
 ``kappa_0``            the same of lambda_0
 ``g``                  bordered test function, zero where J is singular: -1/(c^T J^{-1} b), with the borders
-                       c and b along v and w of lambda_0 (|b| = |c| = 1, b^T c >= 0); close to -lambda_0/kappa_0 for small lambda_0
+                       c and b along v and w of lambda_0 (|b| = |c| = 1, b^T c >= 0); close to -lambda_0/kappa_0
+                       for small lambda_0
 ``ratio``              top |lambda_0|^2 / (|v|^2 |F* w|^2) with w* v = 1 (maps: |1 - lambda_0|): tends to 1 where
                        lambda_0 dominates; for a resolvent kernel as ratio_resolvent; nan where F* w = 0
 ``ratio_resolvent``    the same of top_resolvent, with the distance of lambda_c from the stability boundary
@@ -39,13 +40,13 @@ Signatures (arrays with one row per point; K here is the kernel that was asked f
 ``singular``           whether J is singular to rounding; then top and trace are inf, the rest of K nan
 ====================== =====================================================================================
 
-K = 0 (a network at z* = 0 with only W in theta) gives nan for every ratio.  With `conditions` the equilibria are stacked,
-and lambda_0, lambda_c and their vectors belong to the condition where they are nearest to critical.
+K = 0 (a network at z* = 0 with only W in theta) gives nan for every ratio.  With `conditions` the equilibria are
+stacked, and lambda_0, lambda_c and their vectors belong to the condition where they are nearest to critical.
 
-At special points, ``point.ntk`` holds the same names as limits, and the factors of the bordered split of the matrix L that
-is singular there (J at LP and BP, ``A + I`` at PD, ``A - i omega I`` at H, ``A - e^{i omega} I`` at NS): with
-``M = [[L, b], [c*, 0]]`` and ``M^{-1} = [[X, v], [w*, g]]``, ``L^{-1} = X - v w*/g``; ``XF``, ``wF``, ``g`` and ``v`` are
-bounded.  For a network, F is replaced by a square factor with the same ``F F^T``.
+At special points, ``point.ntk`` holds the same names as limits, and the factors of the bordered split of the matrix L
+that is singular there (J at LP and BP, ``A + I`` at PD, ``A - i omega I`` at H, ``A - e^{i omega} I`` at NS): with
+``M = [[L, b], [c*, 0]]`` and ``M^{-1} = [[X, v], [w*, g]]``, ``L^{-1} = X - v w*/g``; ``XF``, ``wF``, ``g`` and ``v``
+are bounded.  For a network, F is replaced by a square factor with the same ``F F^T``.
 
 References
 ----------

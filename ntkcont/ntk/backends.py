@@ -1,8 +1,8 @@
 """Two ways to the same linear algebra on stacks of matrices: LAPACK on the host, and JAX on any device.
 
 The kernels and signatures are written once, against array functions ``xp`` (numpy or jax.numpy) and the methods that
-both classes have.  LAPACK is what JAX itself calls on the CPU; calling it from the host needs no compilation, follows only
-the branch that applies, and gives the eigenvalues of a symmetric matrix without its vectors, which JAX cannot.
+both classes have.  LAPACK is what JAX itself calls on the CPU; calling it from the host needs no compilation, follows
+only the branch that applies, and gives the eigenvalues of a symmetric matrix without its vectors, which JAX cannot.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def products(matrices: Any, columns: Any, only: Any = None) -> Any:
 
 
 def _symmetric(K: Any) -> tuple[Any, Any]:
-    """Return the eigenvalues of a symmetric matrix, descending, and the vector of the largest: one reduction for both."""
+    """Return the eigenvalues of a symmetric matrix, descending, and the vector of the largest: one reduction."""
     n = len(K)
     reflectors, d, off, tau, _ = lapack.dsytrd(K, lower=1)
     e, failed = lapack.dsterf(d, off)

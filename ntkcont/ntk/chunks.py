@@ -12,6 +12,7 @@ from ntkcont.jax_tools import configured_jax, x64
 from ntkcont.ntk.backends import DEVICE, HOST
 from ntkcont.ntk.points import Critical, Points, cases, critical
 from ntkcont.ntk.signatures import geometric_signatures, spectral_signatures
+from ntkcont.ntk.sources import Source
 
 # up to this many states all points of a chunk go through each operation together, above one after the other
 BATCHED_STATES = 16
@@ -25,11 +26,12 @@ _LARGEST_CHUNK = 256
 def chunk_size(n: int, conditions: int, columns: int) -> int:
     """Return the number of points per chunk: fewer for large systems, so that a chunk stays below 24 MB."""
     per_point = 8 * conditions * n * (n + columns + 8)
-    return int(max(1, min(_LARGEST_CHUNK, _CHUNK_BYTES // per_point)))
+    largest = _LARGEST_CHUNK if n <= BATCHED_STATES else _LARGEST_CHUNK // 8
+    return int(max(1, min(largest, _CHUNK_BYTES // per_point)))
 
 
 def evaluate_points(
-    source: tuple[Any, Any],
+    source: Source,
     *,
     x: np.ndarray,
     values: np.ndarray,
@@ -49,8 +51,8 @@ def evaluate_points(
 
     Parameters
     ----------
-    source : (callable, dict)
-        The linearisation and its arguments.
+    source : Source
+        The linearisation.
     x, values : ndarray, shapes (K, B, n) and (K, B, m)
         States and parameter values; a point with anything not finite gives nan.
     direction : ndarray, shape (m,)
@@ -70,34 +72,34 @@ def evaluate_points(
     on_host : bool, optional
         Whether LAPACK is called from the host; None: on the CPU.
     """
-    function, arguments = source
     count, conditions, n = x.shape
     valid = np.all(np.isfinite(x), axis=(1, 2)) & np.all(np.isfinite(values), axis=(1, 2))
     x = np.where(valid[:, None, None], x, 0.0)
-    size = chunk_size(n, conditions, _columns(function, arguments, x[0], values[0], direction))
+    size = chunk_size(n, conditions, _columns(source, x[0], values[0], direction))
     on_host = device.platform == "cpu" if on_host is None else on_host
     has_free = bool(np.any(direction))
-    linear = _linearise(function)
+    linear = _linearise(source.linearise)
     C = None if readout is None else readout * state_scale
     scale = np.append(state_scale, param_scale)
     parts: list[dict[str, np.ndarray]] = []
     with x64(), configured_jax().default_device(device), _threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
-        arguments, scales, on_device = put(arguments), put((state_scale, param_scale)), put(direction)
+        constants = put((direction, source.arguments))
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             used = min(size, count - start)
-            A, F, fp = linear(put(x[rows]), put(values[rows]), on_device, arguments, scales)
+            chunk = linear(put(x[rows]), put(values[rows]), *constants)
             given = None if eigenvalues is None else eigenvalues[rows]
             t = None if tangent is None else (tangent[rows] / scale)[:, None, :]
-            lam = _eigenvalues(np.asarray(A), given)
-            found = critical(lam, is_map)
             if on_host:
-                chunk = [a if a is None else np.asarray(a)[:used] for a in (A, F, fp, t, lam)]
-                found = Critical(*(a[:used] for a in found))
-                out = _on_host(*chunk, found, C, kernel, is_map, has_free)
+                A, F, fp = _scaled(source, np, [np.asarray(a)[:used] for a in chunk], state_scale, param_scale)
+                lam = _eigenvalues(A, given)
+                t = None if t is None else t[:used]
+                out = _on_host(A, F, fp, t, lam, critical(lam, is_map), C, kernel, is_map, has_free)
             else:
-                out = _compiled(kernel, is_map, has_free)(A, F, fp, *put((t, lam, found, C)))
+                A, F, fp = _scaled(source, DEVICE.xp, chunk, *put((state_scale, param_scale)))
+                lam = _eigenvalues(np.asarray(A), given)
+                out = _compiled(kernel, is_map, has_free)(A, F, fp, *put((t, lam, critical(lam, is_map), C)))
                 out = {name: np.array(a)[:used] for name, a in out.items()}
             e = out.pop("spectrum")
             parts.append(spectral_signatures(e, k) | out)
@@ -109,36 +111,32 @@ def evaluate_points(
 
 
 def linearised(
-    source: tuple[Any, Any],
-    x: np.ndarray,
-    values: np.ndarray,
-    direction: np.ndarray,
-    state_scale: np.ndarray,
+    source: Source, x: np.ndarray, values: np.ndarray, direction: np.ndarray, state_scale: np.ndarray,
     param_scale: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
-    function, arguments = source
     with x64():
-        scales = (state_scale, param_scale)
-        A, F, fp = _linearise(function)(x[None], values[None], direction, arguments, scales)
-        return np.asarray(A[0]), np.asarray(F[0]), np.asarray(fp[0])
+        chunk = _linearise(source.linearise)(x[None], values[None], direction, source.arguments)
+    A, F, fp = _scaled(source, np, [np.asarray(a) for a in chunk], state_scale, param_scale)
+    return A[0], F[0], fp[0]
+
+
+def _scaled(source: Source, xp: Any, chunk: Any, state_scale: Any, param_scale: float) -> list[Any]:
+    """Return A, F, fp of K points in scaled variables, F as a factor."""
+    A, F, fp = chunk
+    unit = state_scale[:, None]
+    return [A / unit * state_scale, source.factor(xp, F) / unit, fp / state_scale * param_scale]
 
 
 @functools.lru_cache(maxsize=64)
 def _linearise(function: Any) -> Any:
     import jax
 
-    def scaled(x: Any, values: Any, direction: Any, arguments: Any, scales: Any) -> Any:
-        def one(x: Any, values: Any) -> Any:
-            A, F, fp = function(x, values, direction, arguments)
-            unit, param = scales
-            return A / unit[:, None] * unit, F / unit[:, None], fp / unit * param
+    def chunk(x: Any, values: Any, direction: Any, arguments: Any) -> Any:
+        together = x.shape[0] if x.shape[2] <= BATCHED_STATES else None
+        return jax.lax.map(lambda a: function(*a, direction, arguments), (x, values), batch_size=together)
 
-        return jax.lax.map(
-            lambda a: one(*a), (x, values), batch_size=None if x.shape[2] > BATCHED_STATES else x.shape[0]
-        )
-
-    return jax.jit(scaled)
+    return jax.jit(chunk)
 
 
 @functools.lru_cache(maxsize=256)
@@ -161,7 +159,7 @@ def _on_host(
     kernel: str, is_map: bool, has_free: bool,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the signatures of a chunk with LAPACK, the points of each case together."""
-    of_point = cases(found, eigenvalues, is_map)
+    of_point = cases(found, eigenvalues, tangent, is_map)
     out: dict[str, np.ndarray] = {}
     together = max(1, _CACHED_BYTES // (A[0].nbytes + F[0].nbytes))
     batches = []
@@ -182,11 +180,11 @@ def _on_host(
     return out
 
 
-def _columns(function: Any, arguments: Any, x: Any, values: Any, direction: Any) -> int:
+def _columns(source: Source, x: Any, values: Any, direction: Any) -> int:
     import jax
 
     with x64():
-        return jax.eval_shape(function, x, values, direction, arguments).F.shape[2]
+        return jax.eval_shape(source.linearise, x, values, direction, source.arguments).F.shape[2]
 
 
 def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:

@@ -18,12 +18,7 @@ def read_conditions(conditions: Any) -> tuple[dict[str, float], ...] | None:
     """Return the conditions as dicts of numbers, or raise InputError."""
     if conditions is None:
         return None
-    if (
-        isinstance(conditions, Mapping)
-        or isinstance(conditions, str)
-        or not isinstance(conditions, Sequence)
-        or not conditions
-    ):
+    if isinstance(conditions, (Mapping, str)) or not isinstance(conditions, Sequence) or not conditions:
         msg = f"conditions: {conditions!r} was given; give a list of mappings, such as [{{'stim': 0}}, {{'stim': 1}}]"
         raise InputError(msg)
     read = []

@@ -168,7 +168,7 @@ class StateNTK:
         for name, value in given.items():
             column = np.asarray(value, dtype=float)
             if column.ndim and column.shape not in ((1,), (len(states),)):
-                msg = f"params[{name!r}]: shape {column.shape} was given for {len(states)} points; give 1 or {len(states)}"
+                msg = f"params[{name!r}]: shape {column.shape} was given; give 1 or {len(states)} numbers"
                 raise InputError(msg)
             values[:, list(model.params).index(name)] = column
         magnitude = np.max(np.abs(values), axis=0)

@@ -21,7 +21,7 @@ import numpy as np
 from ntkcont.models.activations import find_phi
 from ntkcont.models.model import Model
 from ntkcont.models.networks import LowRank, RateRNN
-from ntkcont.ntk.sources import Linear
+from ntkcont.ntk.sources import Linear, Source
 from ntkcont.ntk.theta import Theta
 
 
@@ -45,8 +45,8 @@ def network_of(model: Model) -> RateRNN | None:
     return base if isinstance(base, RateRNN) else None
 
 
-def network_source(model: RateRNN, given: Model, theta: Theta) -> tuple[Any, Any]:
-    """Return ``(function, arguments)`` as :func:`~ntkcont.ntk.sources.generic_source` does, for a rate network.
+def network_source(model: RateRNN, given: Model, theta: Theta) -> Source:
+    """Return the linearisation, as :func:`~ntkcont.ntk.sources.generic_source` does, for a rate network.
 
     `given` is the model itself, whose parameters may be combinations of those of the network `model`.
     """
@@ -77,7 +77,7 @@ def network_source(model: RateRNN, given: Model, theta: Theta) -> tuple[Any, Any
         "scale": scale,
         "param_scale": theta.param_scale,
     }
-    return _network(structure), arguments
+    return Source(_network(structure), arguments)
 
 
 def _pattern(model: RateRNN, scale: Any) -> Any:
@@ -189,12 +189,21 @@ def _network(structure: _Structure) -> Any:
 
 
 def _root(rows: Any) -> Any:
-    """Return (k, B, B) factors with the Gram matrices of the (k, B, m) rows."""
+    """Return (k, B, B) lower triangular factors with the Gram matrices of the (k, B, m) rows, by Gram and Schmidt.
+
+    Written out, since batched LAPACK calls side by side can block each other in JAX's thread pool on few cores.
+    """
     import jax.numpy as jnp
 
-    _, n_cond, m = rows.shape
-    if n_cond == 1:
-        return jnp.sqrt(jnp.sum(rows**2, axis=2, keepdims=True))
-    if m < n_cond:
-        return jnp.pad(rows, ((0, 0), (0, 0), (0, n_cond - m)))
-    return jnp.moveaxis(jnp.linalg.qr(jnp.moveaxis(rows, 1, 2), mode="r"), 1, 2)
+    basis: list[Any] = []
+    lower = []
+    for j in range(rows.shape[1]):
+        rest, entries = rows[:, j], []
+        for q in basis:
+            entries.append(jnp.sum(q * rest, axis=1))
+            rest = rest - entries[-1][:, None] * q
+        length = jnp.sqrt(jnp.sum(rest**2, axis=1))
+        basis.append(rest / jnp.where(length > 0, length, 1.0)[:, None])
+        zero = jnp.zeros_like(length)
+        lower.append(jnp.stack([*entries, length, *[zero] * (rows.shape[1] - j - 1)], axis=1))
+    return jnp.stack(lower, axis=1)

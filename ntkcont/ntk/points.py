@@ -15,7 +15,8 @@ import numpy as np
 from ntkcont.ntk import backends
 from ntkcont.ntk.backends import Backend
 
-# below this fraction of the largest eigenvalue, J^{-1} is avoided in the arclength gauge (rounding grows as its square)
+# for an eigenvalue below this fraction of the largest one, or a branch as steep as its inverse, J^{-1} is avoided in
+# the arclength gauge: rounding grows as the inverse of its square
 _NEARLY_SINGULAR = 1e-3
 
 
@@ -50,6 +51,7 @@ def critical(eigenvalues: Any, is_map: bool) -> Critical:
     """Pick the critical eigenvalues from those of A, (K, B, n)."""
     eigenvalues = np.asarray(eigenvalues)
     count, _, n = eigenvalues.shape
+    s: Any
     flat = np.where(np.isfinite(eigenvalues), eigenvalues, 1e300).reshape(count, -1)
     rows = np.arange(count)
 
@@ -66,10 +68,15 @@ def critical(eigenvalues: Any, is_map: bool) -> Critical:
     return Critical(at_0, lambda_0, at_c, lambda_c, s)
 
 
-def cases(found: Critical, eigenvalues: Any, is_map: bool) -> list[Case]:
-    """Return the case of each point."""
+def cases(found: Critical, eigenvalues: Any, tangent: Any, is_map: bool) -> list[Case]:
+    """Return the case of each point, from eigenvalues (K, B, n) and tangents (K, B, n+1) or None."""
     shifted = np.abs(eigenvalues - 1.0 if is_map else eigenvalues).reshape(len(eigenvalues), -1)
     near = ~(shifted.min(axis=1) >= _NEARLY_SINGULAR * shifted.max(axis=1))
+    if tangent is None:
+        near[:] = True
+    else:
+        slope = np.abs(tangent[..., -1]) / np.linalg.norm(tangent, axis=-1)
+        near |= ~np.all(slope >= _NEARLY_SINGULAR, axis=1)
     real_0, real_c = found.lambda_0.imag == 0, found.lambda_c.imag == 0
     same = (found.at_0 == found.at_c) & (found.lambda_0 == found.lambda_c)
     flip = (found.s.real < 0) & is_map

@@ -1,7 +1,8 @@
 """Jacobian and source term of any model with a JAX twin: A = D_z f and a factor F with the Gram matrix of D_theta f.
 
 Every kernel of this package needs D_theta f only through inner products over theta, so the P columns are replaced by
-at most B n of them with the same Gram matrix (B conditions, n states): exactly, by a QR factorisation.
+at most B n of them with the same Gram matrix (B conditions, n states): by a QR factorisation, or, where the columns
+would not fit, from the Gram matrix itself.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from ntkcont.ntk.theta import Theta
 
 # a dense D_theta f beyond this is replaced by products with it
 DENSE_BYTES = 64 * 1024 * 1024
+# columns beyond B n that cost less than their removal
+_SPARE = 16
 
 
 class Linear(NamedTuple):
-    """The system linearised at one point, under B conditions, in scaled variables.
+    """The system linearised at one point, under B conditions.
 
     ``A`` (B, n, n) is the Jacobian of the right-hand side or of the map, ``F`` (B, n, m) a factor of the source term
-    whose columns are shared by the conditions, ``fp`` (B, n) the derivative in the free parameter.
+    whose columns are shared by the conditions, or its Gram matrix; ``fp`` (B, n) the derivative in the free parameter.
     """
 
     A: Any
@@ -29,12 +32,33 @@ class Linear(NamedTuple):
     fp: Any
 
 
-def generic_source(model: Model, theta: Theta, conditions: int) -> tuple[Any, Any]:
-    """Return ``(function, arguments)``: the linearisation of a model by automatic differentiation.
+class Source(NamedTuple):
+    """How to linearise a model.
 
-    ``function(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the
-    direction (m,) of the free parameter, and returns a :class:`Linear` before any scaling of the states.
+    ``linearise(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the direction
+    (m,) of the free parameter, and returns a :class:`Linear`; `gram` says that its F is a Gram matrix (B, n, B n).
     """
+
+    linearise: Any
+    arguments: Any
+    gram: bool = False
+
+    def factor(self, xp: Any, F: Any) -> Any:
+        """Return the source terms (K, B, n, at most B n) from what ``linearise`` gave at K points, with numpy or jax."""
+        count, conditions, n, m = F.shape
+        rows = conditions * n
+        if self.gram:
+            Q = F.reshape(count, rows, rows)
+            e, q = xp.linalg.eigh((Q + xp.swapaxes(Q, 1, 2)) / 2)
+            return (q * xp.sqrt(xp.maximum(e, 0.0))[:, None, :]).reshape(F.shape)
+        if m <= rows + _SPARE:
+            return F
+        r = xp.linalg.qr(xp.swapaxes(F.reshape(count, rows, m), 1, 2), mode="r")
+        return xp.swapaxes(r, 1, 2).reshape(count, conditions, n, rows)
+
+
+def generic_source(model: Model, theta: Theta, conditions: int) -> Source:
+    """Return the linearisation of a model by automatic differentiation."""
     jax = configured_jax()
     leaves, structure = jax.tree_util.tree_flatten(model.theta)
     dense = theta.size * model.n * conditions * 8 <= DENSE_BYTES
@@ -46,7 +70,7 @@ def generic_source(model: Model, theta: Theta, conditions: int) -> tuple[Any, An
         "param_scale": theta.param_scale,
         "leaf_scale": theta.leaf_scale,
     }
-    return function, arguments
+    return Source(function, arguments, gram=not dense and bool(theta.leaves))
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,19 +117,10 @@ def _generic(rhs: Any, structure: Any, leaf_index: tuple[int, ...], param_index:
                 _, pull = jax.vjp(scaled, zero)
                 unit = jnp.eye(n_cond * n).reshape(-1, n_cond, n)
                 gram = jax.lax.map(lambda e: jax.jvp(scaled, (zero,), pull(e))[1].reshape(-1), unit)
-                e, q = jnp.linalg.eigh((gram + gram.T) / 2)
-                columns.append((q * jnp.sqrt(jnp.maximum(e, 0.0))).reshape(n_cond, n, -1))
-        return Linear(jacobian, thin(jnp.concatenate(columns, axis=2)), fp)
+                if columns:
+                    few = columns[0].reshape(n_cond * n, -1)
+                    gram = gram + few @ few.T
+                return Linear(jacobian, gram.reshape(n_cond, n, n_cond * n), fp)
+        return Linear(jacobian, jnp.concatenate(columns, axis=2), fp)
 
     return linearise
-
-
-def thin(F: Any) -> Any:
-    """Return a factor (B, n, m) with the same Gram matrix and m at most B n."""
-    import jax.numpy as jnp
-
-    n_cond, n, m = F.shape
-    if m <= n_cond * n:
-        return F
-    r = jnp.linalg.qr(F.reshape(n_cond * n, m).T, mode="r")
-    return r.T.reshape(n_cond, n, n_cond * n)

@@ -1,6 +1,6 @@
 r"""Signatures at a special point, where a matrix is singular: limits and the regular factors of the bordered split.
 
-With ``M = [[L, b], [c^T, 0]]`` and ``M^{-1} = [[X, v], [w^T, g]]``, ``L^{-1} = X - v w^T/g`` exactly.  At the point g = 0,
+With ``M = [[L, b], [c^T, 0]]`` and ``M^{-1} = [[X, v], [w^T, g]]``, ``L^{-1} = X - v w^T/g`` exactly.  There g = 0,
 while X, v and w stay bounded: they are what is stored, never an inverse of L.
 
 References

@@ -232,7 +232,7 @@ def _scales(
         raise InputError(msg)
     array = _positive(scale, "theta_scale")
     if array.shape != (len(param_names),):
-        msg = f"theta_scale: shape {array.shape} was given; theta has {len(param_names)} entries ({', '.join(param_names)})"
+        msg = f"theta_scale: shape {array.shape} was given; theta has {len(param_names)}: {', '.join(param_names)}"
         raise InputError(msg)
     return array, ()
 
