@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ntkcont.cli.output import folder, headless, notices, progress_wanted, save_figure
+from ntkcont.cli import demo_pictures as pictures
+from ntkcont.cli.output import folder, notices, progress_wanted
 
 if TYPE_CHECKING:
     from ntkcont.models.networks import RateRNN
@@ -32,25 +34,29 @@ def demo(out: str) -> int:
     """Run the demo, write pictures and branch files to the folder `out`, and return 0."""
     started = time.perf_counter()
     target = folder(out)
-    with notices():
+    # Pictures take as long as the numbers: a second process draws them meanwhile.
+    with notices(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as artist:
         neuron = follow_neuron()
+        drawn = [artist.submit(pictures.kernel_panels, neuron, target / "neuron-kernel.png")]
         print("Morris-Lecar neuron, equilibria in the input current I")
         print(neuron, end="\n\n")
         network, v = pitchfork_network()
         trivial, bifurcated = follow_network(network, v)
+        drawn.append(artist.submit(pictures.pitchfork, trivial, bifurcated, v, target / "network.png"))
+        drawn.append(artist.submit(pictures.kernel_panels, trivial, target / "network-kernel.png"))
         print("Rate network of 64 units, fixed points in the gain: the resting state")
         print(trivial, end="\n\n")
         print("... and the branch that bifurcates from it")
         print(bifurcated, end="\n\n")
         print("Growth of the kernel's largest eigenvalue, top ~ distance^exponent, next to the bifurcations")
         print_scalings([*fold_scalings(neuron), *pitchfork_scalings(trivial, bifurcated)])
-        pictures = draw(neuron, trivial, bifurcated, v, target)
+        files = [pictures.neuron_with_cycles(neuron, target / "neuron.png"), *(job.result() for job in drawn)]
     for name, branch in (("neuron", neuron), ("network-rest", trivial), ("network-bifurcated", bifurcated)):
         branch.save(target / f"{name}.npz")
     print(
         f"\nPictures, after {time.perf_counter() - started:.1f} s, beside the branch files (*.npz; ntkcont info FILE):"
     )
-    for path in pictures:
+    for path in files:
         print(f"  {path}")
     return 0
 
@@ -68,7 +74,7 @@ def follow_neuron() -> Branch:
         free="I",
         p_span=(-30.0, 160.0),
         params={"I": 0.0},
-        settings=nc.ContinuationSettings(ds_max=0.005),
+        settings=nc.ContinuationSettings(ds_max=0.01),
         ntk=nc.ntk.StateNTK(theta="all", theta_scale="relative", state_scale="relative"),
         progress=progress_wanted(),
     )
@@ -103,11 +109,17 @@ def follow_network(network: RateRNN, v: np.ndarray) -> tuple[Branch, Branch]:
     import ntkcont as nc
 
     kernel = nc.ntk.StateNTK(theta=["b"])
-    settings = nc.ContinuationSettings(ds_max=0.01)
-    common = {"free": "gain", "p_span": (0.7, 1.5), "settings": settings, "ntk": kernel, "progress": progress_wanted()}
+    settings = nc.ContinuationSettings(ds_max=0.02)
+    common = {
+        "free": "gain",
+        "p_span": (0.75, 1.25),
+        "settings": settings,
+        "ntk": kernel,
+        "progress": progress_wanted(),
+    }
     trivial = nc.continuation(network, np.zeros(network.n), params={"gain": 0.9}, **common)
-    start = nc.find_fixed_points(network, starts=(v / np.abs(v).max())[None, :], params={"gain": 1.4})
-    bifurcated = nc.continuation(network, start.x[0], params={"gain": 1.4}, **common)
+    start = nc.find_fixed_points(network, starts=(v / np.abs(v).max())[None, :], params={"gain": 1.2})
+    bifurcated = nc.continuation(network, start.x[0], params={"gain": 1.2}, **common)
     return trivial, bifurcated
 
 
@@ -162,29 +174,3 @@ def print_scalings(rows: list[Scaling]) -> None:
     for row in rows:
         print(f"{row.what:28}{row.side:14}{row.measured:9.3f}{row.predicted:11.0f}")
     sys.stdout.flush()
-
-
-# -------------------------------------------------------------------- pictures
-
-
-def draw(neuron: Branch, trivial: Branch, bifurcated: Branch, v: np.ndarray, target: Path) -> list[Path]:
-    """Draw the diagrams and the kernel panels, and return the files."""
-    headless()
-    from matplotlib import pyplot
-
-    from ntkcont import plot
-
-    def overlap(branch: Branch) -> np.ndarray:
-        return branch.x @ v
-
-    wide = pyplot.subplots(figsize=(8.0, 4.6), layout="constrained")[1]
-    diagram = plot.bifurcation_diagram(neuron, y="v", color="top", envelope=True, ax=wide)
-    pitchfork = plot.bifurcation_diagram([trivial, bifurcated], y=overlap, color="participation_ratio", labels=False)
-    pitchfork.set_ylabel("overlap with the critical eigenvector")
-    figures = {
-        "neuron.png": diagram.figure,
-        "neuron-kernel.png": plot.ntk_panels(neuron),
-        "network.png": pitchfork.figure,
-        "network-kernel.png": plot.ntk_panels(trivial),
-    }
-    return [save_figure(figure, target / name) for name, figure in figures.items()]

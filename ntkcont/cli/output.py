@@ -78,11 +78,18 @@ def headless() -> None:
     matplotlib.use("Agg")
 
 
-def save_figure(figure: Any, path: Path) -> Path:
-    """Write a matplotlib figure, forget it, and return the path."""
+def save_figure(figure: Any, path: Path, *, laid_out: bool = False) -> Path:
+    """Write a matplotlib figure, forget it, and return the path.
+
+    The layout is found once, or not at all if the figure is `laid_out` already; savefig alone would find it twice,
+    which is half the time of a picture.
+    """
     from matplotlib import pyplot
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not laid_out:
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
     return path
