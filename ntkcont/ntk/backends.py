@@ -16,7 +16,7 @@ from scipy import linalg
 lapack: Any = linalg.lapack  # its functions are made at import, unseen by type checkers
 BITS = float(np.finfo(float).eps)
 # up to here singular values, beyond eigenvalues of the Gram matrix, at half the cost
-_SMALL = 24
+SMALL = 24
 # beyond this the largest eigenvalue alone comes from an iteration
 _DIRECT = 112
 _REAL_ARITHMETIC = 96
@@ -29,78 +29,110 @@ def start_vector(n: int) -> Any:
     return np.random.default_rng(0).standard_normal(n)
 
 
+class Factored:
+    """LU factors of matrices (K, B, n, n)."""
+
+    def __init__(self, matrices: Any) -> None:
+        self.conditions, n = matrices.shape[1:3]
+        getrf, self.getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrices,))
+        self.factors = [getrf(m)[:2] for m in matrices.reshape(-1, n, n)]
+
+    def __call__(self, rhs: Any, adjoint: bool = False) -> Any:
+        """Solve for rhs (K, B, n, m)."""
+        columns = rhs.reshape(-1, *rhs.shape[2:])
+        trans = 2 if adjoint else 0
+        found = [self.getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(self.factors, columns, strict=True)]
+        return (found[0] if len(found) == 1 else np.array(found)).reshape(rhs.shape)
+
+    def vector(self, i: int, x: Any, adjoint: bool = False) -> Any:
+        """Solve at point i for x (B, n)."""
+        trans = 2 if adjoint else 0
+        chosen = self.factors[i * self.conditions : (i + 1) * self.conditions]
+        return np.array([self.getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(chosen, x, strict=True)])
+
+
+class ShiftedInReal:
+    """Solver for ``A - s I`` with real matrices (K, B, n, n) and complex s (K,), in real arithmetic.
+
+    ``(A - s)^{-1} = (A - s*) (A^2 - 2 Re(s) A + |s|^2)^{-1}``, at a third of the cost of complex factors.
+    """
+
+    def __init__(self, A: Any, s: Any, square: Any) -> None:
+        self.A, self.s = A, s
+        self.inverse = Factored(_plus_diagonal(square - 2.0 * s.real[:, None, None, None] * A, np.abs(s) ** 2))
+
+    def __call__(self, rhs: Any, adjoint: bool = False) -> Any:
+        """Solve for rhs (K, B, n, m)."""
+        # one part after the other, which LAPACK does faster than two columns; the product last, since it removes what
+        # belongs to the conjugate eigenvalue
+        real, imag = self.inverse(rhs.real, adjoint), self.inverse(rhs.imag, adjoint)
+        A, s = (self.A.swapaxes(-1, -2), self.s) if adjoint else (self.A, self.s.conj())
+        return A @ real + 1j * (A @ imag) - s[:, None, None, None] * (real + 1j * imag)
+
+    def vector(self, i: int, x: Any, adjoint: bool = False) -> Any:
+        """Solve at point i for x (B, n)."""
+        real, imag = self.inverse.vector(i, x.real, adjoint), self.inverse.vector(i, x.imag, adjoint)
+        s = self.s[i] if adjoint else self.s[i].conj()
+        rows = [(a.T if adjoint else a) for a in self.A[i]]
+        product = [a @ r + 1j * (a @ m) for a, r, m in zip(rows, real, imag, strict=True)]
+        return np.array(product) - s * (real + 1j * imag)
+
+
 class HostBackend:
     """LAPACK, one matrix after the other."""
 
     xp: Any = np
 
     @staticmethod
-    def factor(matrices: Any) -> Callable[..., Any]:
-        """Factor matrices (K, B, n, n); return ``solve(rhs, adjoint=False, only=None)`` for rhs (K, B, n, m).
-
-        With `only`, rhs has rows for these of the K alone.
-        """
-        conditions, n = matrices.shape[1:3]
-        getrf, getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrices,))
-        factors = [getrf(m)[:2] for m in matrices.reshape(-1, n, n)]
-
-        def solve(rhs: Any, adjoint: bool = False, only: Any = None) -> Any:
-            columns = rhs.reshape(-1, n, rhs.shape[-1])
-            trans = 2 if adjoint else 0
-            chosen = factors
-            if only is not None:
-                chosen = [factors[i * conditions + j] for i in only for j in range(conditions)]
-            found = [getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(chosen, columns, strict=True)]
-            return np.array(found).reshape(rhs.shape)
-
-        return solve
+    def factor(matrices: Any) -> Factored:
+        """Factor matrices (K, B, n, n); the result solves, ``solve(rhs, adjoint=False)``, for rhs (K, B, n, m)."""
+        return Factored(matrices)
 
     @staticmethod
-    def shifted(A: Any, shift: Any, square: Callable[[], Any]) -> Callable[..., Any]:
-        """Factor ``A - shift I`` for A (K, B, n, n) and shifts (K,); return ``solve`` as :meth:`factor` does.
-
-        A complex shift s of a large real matrix stays in real arithmetic, at a third of the cost:
-        ``(A - s)^{-1} = (A - s*) (A^2 - 2 Re(s) A + |s|^2)^{-1}``; `square` returns A^2.
-        """
-        n = A.shape[-1]
-        s = shift[:, None, None, None]
-        if not np.iscomplexobj(shift) or n < _REAL_ARITHMETIC:
-            return HostBackend.factor(A - s * np.eye(n))
-        inverse = HostBackend.factor(square() - 2.0 * s.real * A + np.abs(s) ** 2 * np.eye(n))
-        transposed = A.swapaxes(-1, -2)
-
-        def solve(rhs: Any, adjoint: bool = False, only: Any = None) -> Any:
-            m = rhs.shape[-1]
-            parts = inverse(np.concatenate([rhs.real, rhs.imag], axis=-1), adjoint, only)
-            point = s if adjoint else s.conj()
-            point = point if only is None else point[only]
-            # last, so that it removes what belongs to the conjugate eigenvalue
-            product = products(transposed if adjoint else A, parts, only)
-            return product[..., :m] + 1j * product[..., m:] - point * (parts[..., :m] + 1j * parts[..., m:])
-
-        return solve
+    def shifted(A: Any, shift: Any, square: Callable[[], Any]) -> Factored | ShiftedInReal:
+        """Factor ``A - shift I`` for A (K, B, n, n) and shifts (K,); `square` returns A^2."""
+        if not np.iscomplexobj(shift) or A.shape[-1] < _REAL_ARITHMETIC:
+            return Factored(_plus_diagonal(A.astype(shift.dtype), -shift))
+        return ShiftedInReal(A, shift, square())
 
     @staticmethod
-    def spectrum(G: Any) -> tuple[Any, Any]:
-        """Return the eigenvalues of G G*, descending (K, rows), and unit eigenvectors (K, rows) of the largest."""
+    def spectrum(G: Any, gram: Callable[[], Any] | None = None) -> tuple[Any, Any]:
+        """Return the eigenvalues of G G*, descending (K, rows), and unit eigenvectors (K, rows) of the largest.
+
+        `gram` returns G G*, if that is known.
+        """
         rows, m = G.shape[-2:]
-        if min(rows, m) <= _SMALL or np.iscomplexobj(G):
+        if min(rows, m) <= SMALL or np.iscomplexobj(G):
             u, s, _ = np.linalg.svd(G, full_matrices=False)
             return np.pad(s**2, ((0, 0), (0, rows - s.shape[1]))), u[:, :, 0]
-        pairs = [_symmetric(g @ g.T) for g in G]
+        pairs = [_symmetric(k) for k in (HostBackend.gram(G) if gram is None else gram())]
         return np.array([e for e, _ in pairs]), np.array([u for _, u in pairs])
 
     @staticmethod
     def top(G: Any) -> Any:
         """Return the largest eigenvalue of G G*, (K,)."""
         rows, m = G.shape[-2:]
-        if min(rows, m) <= _SMALL:
+        if min(rows, m) <= SMALL:
             return np.linalg.svd(G, compute_uv=False)[:, 0] ** 2
-        if rows <= _DIRECT:
-            return np.array([_largest(g @ g.conj().T) for g in G])
-        K = G @ G.conj().swapaxes(1, 2)
-        start = np.broadcast_to(start_vector(rows), (len(G), rows)).astype(G.dtype)
-        return lanczos(lambda x, only: products(K, x[:, :, None], only)[:, :, 0], start)
+        return HostBackend.top_of_gram([g @ g.conj().T for g in G])
+
+    @staticmethod
+    def gram(G: Any) -> Any:
+        """Return G G^T of real factors, (K, rows, rows)."""
+        return np.array([g @ g.T for g in G])
+
+    @staticmethod
+    def top_of_gram(K: Any) -> Any:
+        """Return the largest eigenvalues (K,) of Hermitian matrices."""
+        if len(K[0]) <= _DIRECT:
+            return np.array([_largest(k) for k in K])
+        return np.array([lanczos(k.__matmul__, start_vector(len(k)).astype(k.dtype)) for k in K])
+
+    @staticmethod
+    def finite(G: Any) -> Any:
+        """Return G (K, ...), with zeros in points where any entry is not finite: LAPACK may not return otherwise."""
+        good = np.array([np.isfinite(np.linalg.norm(g)) for g in G])
+        return G if np.all(good) else np.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
     @staticmethod
     def iterates(rows: int) -> bool:
@@ -108,11 +140,11 @@ class HostBackend:
         return rows > _DIRECT
 
 
-def products(matrices: Any, columns: Any, only: Any = None) -> Any:
-    """Return ``matrices[only] @ columns`` without a copy of the matrices."""
-    if only is None or len(only) == len(matrices):
-        return matrices @ columns
-    return np.array([matrices[i] @ c for i, c in zip(only, columns, strict=True)])
+def _plus_diagonal(matrices: Any, value: Any) -> Any:
+    """Add values (K,) to the diagonals of matrices (K, B, n, n), in place."""
+    diagonal = np.einsum("kbii->kbi", matrices)
+    diagonal += value[:, None, None]
+    return matrices
 
 
 def _symmetric(K: Any) -> tuple[Any, Any]:
@@ -150,42 +182,30 @@ def _largest(K: Any) -> float:
     return lapack.dsterf(d, off)[0][-1]
 
 
-def lanczos(apply: Callable[[Any, Any], Any], start: Any) -> Any:
-    """Return the largest eigenvalues (K,) of Hermitian positive operators, each iterated until it has converged.
-
-    Parameters
-    ----------
-    apply : callable
-        ``apply(x, active)``: the products of the operators with indices `active` and the rows of x.
-    start : array, shape (K, n)
-        First vectors.
-    """
-    count, n = start.shape
+def lanczos(apply: Callable[[Any], Any], start: Any) -> float:
+    """Return the largest eigenvalue of a Hermitian positive operator on vectors (n,), with full reorthogonalisation."""
+    n = len(start)
     limit = min(n, _LONGEST)
-    value = np.full(count, np.nan)
-    active = np.flatnonzero(np.all(np.isfinite(start), axis=1))
-    Q = (start[active] / np.linalg.norm(start[active], axis=1, keepdims=True))[:, None, :]
-    a, b = np.zeros((len(active), limit)), np.zeros((len(active), limit))
-    check = 5
+    Q = np.empty((limit + 1, n), start.dtype)
+    a, b = np.zeros(limit), np.zeros(limit)
+    Q[0] = start / np.linalg.norm(start)
+    value, check = np.nan, 5
     for j in range(limit):
-        if not len(active):
-            break
-        y = apply(Q[:, j], active)
-        a[:, j] = np.sum(Q[:, j].conj() * y, axis=1).real
-        for _ in range(2):  # all earlier directions, twice: keeps them orthogonal to rounding
-            y = y - (np.swapaxes(Q, 1, 2) @ (Q.conj() @ y[:, :, None]))[:, :, 0]
-        b[:, j] = np.linalg.norm(y, axis=1)
-        previous = b[:, j - 1] if j else 0.0
-        ended = ~(b[:, j] > 10 * BITS * (np.abs(a[:, j]) + previous)) | (j + 1 == limit)
-        if j == check or np.any(ended):
-            check += 2 + j // 3
-            done = ended.copy()
-            for i, index in enumerate(active):
-                value[index], gap, tail = _top_of_tridiagonal(a[i, : j + 1], b[i, :j])
-                done[i] |= not (b[i, j] * tail) ** 2 > _ACCURACY * value[index] * gap
-            keep = ~done
-            active, Q, a, b, y = active[keep], Q[keep], a[keep], b[keep], y[keep]
-        Q = np.concatenate([Q, (y / b[:, j : j + 1])[:, None, :]], axis=1)
+        y = apply(Q[j])
+        known = Q[: j + 1]
+        size = np.linalg.norm(y)
+        for turn in range(2):  # twice, since the first turn cancels digits
+            h = known @ y.conj()
+            y = y - h.conj() @ known
+            a[j] += h[j].real if turn == 0 else 0.0
+        b[j] = np.linalg.norm(y)
+        last = not b[j] > 10 * BITS * size or j + 1 == limit
+        if j == check or last:
+            check += 2 + j // 4
+            value, gap, tail = _top_of_tridiagonal(a[: j + 1], b[:j])
+            if last or not (b[j] * tail) ** 2 > _ACCURACY * value * gap:
+                break
+        Q[j + 1] = y / b[j]
     return value
 
 
@@ -229,7 +249,7 @@ class DeviceBackend:
         return DeviceBackend.factor(A - shift[:, None, None, None] * jnp.eye(A.shape[-1]))
 
     @staticmethod
-    def spectrum(G: Any) -> tuple[Any, Any]:
+    def spectrum(G: Any, gram: Callable[[], Any] | None = None) -> tuple[Any, Any]:  # noqa: ARG004
         """Return the eigenvalues of G G*, descending (K, rows), and unit eigenvectors (K, rows) of the largest."""
         import jax.numpy as jnp
 
@@ -242,6 +262,28 @@ class DeviceBackend:
         import jax.numpy as jnp
 
         return jnp.linalg.svd(G, compute_uv=False)[:, 0] ** 2
+
+    @staticmethod
+    def gram(G: Any) -> Any:
+        """Return G G^T of real factors, (K, rows, rows)."""
+        import jax.numpy as jnp
+
+        return G @ jnp.swapaxes(G, 1, 2)
+
+    @staticmethod
+    def top_of_gram(K: Any) -> Any:
+        """Return the largest eigenvalues (K,) of Hermitian matrices."""
+        import jax.numpy as jnp
+
+        return jnp.linalg.eigvalsh(K)[:, -1]
+
+    @staticmethod
+    def finite(G: Any) -> Any:
+        """Return G (K, ...), with zeros in points where any entry is not finite."""
+        import jax.numpy as jnp
+
+        good = jnp.all(jnp.isfinite(G.reshape(G.shape[0], -1)), axis=1)
+        return jnp.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
     @staticmethod
     def iterates(rows: int) -> bool:  # noqa: ARG004
@@ -268,12 +310,6 @@ def norms(xp: Any, v: Any) -> Any:
 def inner(xp: Any, a: Any, b: Any) -> Any:
     """Return <a, b> of the rows, conjugating a."""
     return xp.sum(a.conj() * b, axis=1)
-
-
-def finite(xp: Any, G: Any) -> Any:
-    """Return G (K, ...), with zeros in points where any entry is not finite: LAPACK may not return otherwise."""
-    good = xp.all(xp.isfinite(G.reshape(G.shape[0], -1)), axis=1)
-    return xp.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
 
 def critical_vectors(

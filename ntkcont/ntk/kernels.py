@@ -29,7 +29,7 @@ class Kernel:
 
 
 def equilibrium_factor(points: Points) -> Any:
-    """Sensitivity of the equilibrium, -J^{-1} F."""
+    """Sensitivity of the equilibrium, J^{-1} F."""
     return points.out(points.S)
 
 
@@ -55,28 +55,27 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
     backend, xp, c = points.backend, points.xp, points.critical
     solve, F = _resolvent(points, c.s.real if points.case.resolvent == "flip" else c.s)
     if not backend.iterates(points.rows):
-        return backend.top(backends.finite(xp, points.out(solve(F))))
-    d = np.diagonal(points.F, axis1=-2, axis2=-1)[..., None] if _diagonal(points.F) else None
-    back = np.swapaxes(F, -1, -2)
-
-    def apply(x: Any, only: Any) -> Any:
-        y = x.reshape(len(only), points.conditions, -1, 1)
-        y = solve(y if points.readout is None else points.readout.T @ y, adjoint=True, only=only)
-        if d is not None:
-            y = d[only] ** 2 * y
-        else:
-            y = np.sum(backends.products(back, y, only), axis=1, keepdims=True)
-            y = backends.products(F, np.broadcast_to(y, (len(only), points.conditions, *y.shape[2:])), only)
-        return points.out(solve(y, only=only))[:, :, 0]
-
+        return backend.top(backend.finite(points.out(solve(F))))
     # a little of everything: the critical vector alone may lie in an invariant subspace
     start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(F.dtype)
-    return backends.lanczos(apply, start + 1e-3 * backends.start_vector(points.rows))
+    start = start + 1e-3 * backends.start_vector(points.rows)
+    return np.array([backends.lanczos(_resolvent_operator(points, solve, F[i], i), x) for i, x in enumerate(start)])
 
 
-def _diagonal(F: Any) -> bool:
-    """Whether all source terms (K, 1, n, n) are diagonal: one condition of a rate network."""
-    return F.shape[1] == 1 and F.shape[2] == F.shape[3] and not np.any(F * (1.0 - np.eye(F.shape[2])))
+def _resolvent_operator(points: Points, solve: Any, F: Any, i: int) -> Callable[[Any], Any]:
+    """Return ``x -> R F F^T R* x`` on the stacked outputs of point i."""
+    C = points.readout
+    d = np.diagonal(F[0])
+    diagonal = len(F) == 1 and len(d) == F.shape[2] and np.count_nonzero(F) <= len(d)  # as for one network condition
+
+    def apply(x: Any) -> Any:
+        y = x.reshape(points.conditions, -1)
+        y = solve.vector(i, y if C is None else y @ C, adjoint=True)
+        y = d**2 * y if diagonal else F @ np.einsum("bnm,bn->m", F, y)
+        y = solve.vector(i, y)
+        return (y if C is None else y @ C.T).reshape(-1)
+
+    return apply
 
 
 def arclength_factor(points: Points) -> Any:
@@ -85,17 +84,34 @@ def arclength_factor(points: Points) -> Any:
     if points.case.nearly_singular:
         M = xp.concatenate([xp.concatenate([points.J, points.fp[..., None]], axis=-1), t], axis=-2)
         rhs = xp.concatenate([points.F, xp.zeros_like(points.F[:, :, :1])], axis=-2)
-        return points.out(-points.backend.factor(M)(rhs)[:, :, :-1])
-    zdot, pdot = t[..., :-1], t[..., -1:]
-    y = points.solve(points.fp[..., None])  # a rank-one correction of S
-    return points.out(points.S + (y / (pdot - zdot @ y)) @ (zdot @ points.S))
+        return points.out(points.backend.factor(M)(rhs)[:, :, :-1])
+    y, zdot = _arclength_update(points)
+    return points.out(points.S + y[..., None] @ (zdot[:, :, None, :] @ points.S))
 
 
-def arclength_top(points: Points) -> Any:
-    """Largest eigenvalue of the arclength-gauge kernel, (K,); nan without a free parameter."""
+def _arclength_update(points: Points) -> tuple[Any, Any]:
+    """Return y and zdot (K, B, n) such that ``S_arc = (I + y zdot^T) S`` under each condition."""
+    xp, zdot, pdot = points.xp, points.direction[..., :-1], points.direction[..., -1:]
+    y = points.solve(points.fp[..., None])[..., 0]
+    return y / (pdot - xp.sum(zdot * y, axis=-1, keepdims=True)), zdot
+
+
+def arclength_top(points: Points, gram: Callable[[], Any] | None) -> Any:
+    """Largest eigenvalue of the arclength-gauge kernel, (K,); nan without a free parameter.
+
+    `gram` returns the equilibrium kernel of a single condition without a readout, which needs a rank-two update alone.
+    """
+    xp = points.xp
     if not points.has_free:
-        return points.xp.full(points.A.shape[0], points.xp.nan)
-    return points.backend.top(backends.finite(points.xp, arclength_factor(points)))
+        return xp.full(points.A.shape[0], xp.nan)
+    if gram is None or points.case.nearly_singular or points.rows <= backends.SMALL:
+        return points.backend.top(points.backend.finite(arclength_factor(points)))
+    y, zdot = (a[:, 0, :, None] for a in _arclength_update(points))
+    K = gram()
+    Kz = K @ zdot
+    u = Kz + y * (xp.swapaxes(zdot, 1, 2) @ Kz) / 2
+    update = u @ xp.swapaxes(y, 1, 2)
+    return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)))
 
 
 KERNELS: dict[str, Kernel] = {

@@ -1,7 +1,7 @@
 """Linearised points as the signatures see them: everything they share is computed once, on first use.
 
 Notation of the package: A is the Jacobian, J = A for flows and A - I for maps, F the source term, S = -J^{-1} F the
-sensitivity of the equilibrium; K points, each under B conditions that are stacked; a readout C acts on the states.
+sensitivity of the equilibrium (its sign does not matter to any kernel); K points, each under B conditions that are stacked; a readout C acts on the states.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ class Points:
 
     @functools.cached_property
     def S(self) -> Any:
-        """Sensitivity of the equilibria, D_theta z* = -J^{-1} F, (K, B, n, m)."""
-        return -self.solve(self.F)
+        """Sensitivity of the equilibria but for its sign, J^{-1} F, (K, B, n, m)."""
+        return self.solve(self.F)
 
     def out(self, S: Any) -> Any:
         """Apply the readout and stack the conditions: (K, B, n, m) to (K, B q, m)."""

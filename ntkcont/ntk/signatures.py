@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.ntk import backends, kernels
+from ntkcont.ntk import kernels
 from ntkcont.ntk.backends import BITS, inner, norms, unit
 from ntkcont.ntk.points import Points
 
@@ -98,12 +98,23 @@ class View:
     @functools.cached_property
     def G(self) -> Any:
         """Factor of the kernel, (K, rows, m)."""
-        return backends.finite(self.xp, self.kernel.factor(self.points))
+        return self.points.backend.finite(self.kernel.factor(self.points))
 
     @functools.cached_property
     def spectrum(self) -> tuple[Any, Any]:
         """All eigenvalues of K = G G*, descending, and the top eigenvectors."""
-        return self.points.backend.spectrum(self.G)
+        return self.points.backend.spectrum(self.G, self.plain_gram)
+
+    @functools.cached_property
+    def gram(self) -> Any:
+        """K itself, of a real kernel, (K, rows, rows)."""
+        return self.points.backend.gram(self.G)
+
+    @property
+    def plain_gram(self) -> Callable[[], Any] | None:
+        """Returns K where it is the equilibrium kernel of one condition without a readout, else None."""
+        plain = self.name == "equilibrium" and self.points.conditions == 1 and self.points.readout is None
+        return (lambda: self.gram) if plain else None
 
     @functools.cached_property
     def resolvent_top(self) -> Any:
@@ -114,7 +125,7 @@ class View:
         def equilibrium_top() -> Any:
             if self.name == "equilibrium":
                 return self.spectrum[0][:, 0]
-            return self.points.backend.top(backends.finite(self.xp, kernels.equilibrium_factor(self.points)))
+            return self.points.backend.top(self.points.backend.finite(kernels.equilibrium_factor(self.points)))
 
         return kernels.resolvent_top(self.points, equilibrium_top)
 
@@ -129,12 +140,23 @@ class View:
         """Unit right and left eigenvectors of that eigenvalue."""
         return self.points.singular_vectors if self.kernel.ruled_by == "singular" else self.points.stability_vectors
 
-    def drive(self, w: Any, at: Any) -> Any:
-        """Return F* w, (K, m), or zeros where it is only rounding."""
-        F = self.points.at(self.points.F, at)
-        columns = self.xp.stack([w.real, w.imag], axis=2) if self.xp.iscomplexobj(w) else w[:, :, None]
-        found = self.xp.swapaxes(F, 1, 2) @ columns  # F stays real
-        found = found[:, :, 0] + 1j * found[:, :, 1] if self.xp.iscomplexobj(w) else found[:, :, 0]
+    @functools.cached_property
+    def drive_0(self) -> Any:
+        """F* w for lambda_0, (K, m), or zeros where it is only rounding."""
+        return self._drive(self.points.singular_vectors[1], self.points.critical.at_0)
+
+    @functools.cached_property
+    def drive_c(self) -> Any:
+        """F* w for lambda_c, (K, m), or zeros where it is only rounding."""
+        if self.points.case.same:
+            return self.drive_0
+        return self._drive(self.points.stability_vectors[1], self.points.critical.at_c)
+
+    def _drive(self, w: Any, at: Any) -> Any:
+        F = self.xp.swapaxes(self.points.at(self.points.F, at), 1, 2)
+        found = (F @ w.real[:, :, None])[:, :, 0]  # F stays real
+        if self.xp.iscomplexobj(w):
+            found = found + 1j * (F @ w.imag[:, :, None])[:, :, 0]
         noise = BITS * self.points.n * norms(self.xp, F)
         return self.xp.where((norms(self.xp, found) > noise)[:, None], found, 0.0)
 
@@ -182,12 +204,10 @@ def _real_direction(xp: Any, u: Any) -> Any:
     return unit(xp, (u * xp.exp(-0.5j * xp.angle(xp.sum(u * u, axis=1, keepdims=True)))).real)
 
 
-def _over_prediction(view: View, largest: Any, vectors: tuple[Any, Any], at: Any, distance: Any) -> Any:
+def _over_prediction(view: View, largest: Any, vectors: tuple[Any, Any], drive: Any, at: Any, distance: Any) -> Any:
     """Return `largest` over the rank-one prediction |C v|^2 |F* w|^2 / distance^2, with w* v = 1."""
-    xp, (v, w) = view.xp, vectors
-    predicted = (
-        norms(xp, view.drive(w, at)) * _condition_number(view, vectors) * norms(xp, view.points.out_vector(v, at))
-    )
+    xp, v = view.xp, vectors[0]
+    predicted = norms(xp, drive) * _condition_number(view, vectors) * norms(xp, view.points.out_vector(v, at))
     return largest * (distance / xp.where(predicted > 0, predicted, xp.nan)) ** 2
 
 
@@ -199,18 +219,19 @@ def ratio(view: View) -> Any:
     if view.name == "resolvent":
         return ratio_resolvent(view)
     distance = abs(c.lambda_0 - 1.0 if view.points.is_map else c.lambda_0)
-    return _over_prediction(view, view.spectrum[0][:, 0], view.points.singular_vectors, c.at_0, distance)
+    return _over_prediction(view, view.spectrum[0][:, 0], view.points.singular_vectors, view.drive_0, c.at_0, distance)
 
 
 def ratio_resolvent(view: View) -> Any:
     """Top of the resolvent kernel over its rank-one prediction from lambda_c."""
     c = view.points.critical
-    return _over_prediction(view, view.resolvent_top, view.points.stability_vectors, c.at_c, abs(c.lambda_c - c.s))
+    distance = abs(c.lambda_c - c.s)
+    return _over_prediction(view, view.resolvent_top, view.points.stability_vectors, view.drive_c, c.at_c, distance)
 
 
 def top_arc(view: View) -> Any:
     """Top of the arclength-gauge kernel."""
-    return view.spectrum[0][:, 0] if view.name == "arclength" else kernels.arclength_top(view.points)
+    return view.spectrum[0][:, 0] if view.name == "arclength" else kernels.arclength_top(view.points, view.plain_gram)
 
 
 def top_resolvent(view: View) -> Any:
@@ -240,8 +261,9 @@ def align_state(view: View) -> Any:
 
 def align_theta(view: View) -> Any:
     """Alignment of the top parameter direction with the drive."""
-    top_direction = (view.xp.swapaxes(view.G.conj(), 1, 2) @ view.spectrum[1][:, :, None])[:, :, 0]
-    return _alignment(view, top_direction, view.drive(view.vectors[1], view.at))
+    u = view.spectrum[1][:, :, None].conj()
+    top_direction = (view.xp.swapaxes(view.G, 1, 2) @ u)[:, :, 0].conj()
+    return _alignment(view, top_direction, view.drive_0 if view.kernel.ruled_by == "singular" else view.drive_c)
 
 
 def singular(view: View) -> Any:
@@ -249,7 +271,7 @@ def singular(view: View) -> Any:
     xp, points = view.xp, view.points
     shifted = abs(points.eigenvalues - 1.0 if points.is_map else points.eigenvalues).reshape(points.A.shape[0], -1)
     tiny = xp.min(shifted, axis=1) <= points.n * BITS * xp.max(shifted, axis=1)
-    return tiny | ~xp.all(xp.isfinite(points.S.reshape(points.A.shape[0], -1)), axis=1)
+    return tiny | ~xp.isfinite(norms(xp, points.S))
 
 
 GEOMETRIC = _by_name(
