@@ -18,6 +18,7 @@ class Status(enum.StrEnum):
     UNBOUNDED = "the states grew a million times beyond their scale: the branch goes to infinity there"
     NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"
     RHS_ERROR = "the right-hand side raised an exception; the branch up to there is kept"
+    CALLBACK_ERROR = "a stop function, monitor or user zero raised an exception; the branch up to there is kept"
     INTERRUPTED = "interrupted by the user; the branch up to there is kept"
 
     @property

@@ -41,7 +41,8 @@ def test_stop_function_sees_every_point():
     assert branch.status is Status.CALLBACK
     assert branch.x[-1, 0] > 0.0
     assert np.all(branch.x[:-1, 0] <= 0.0)
-    assert seen == branch.p[1:].tolist()
+    assert seen[0] == -1.0  # tried once at the start
+    assert seen[1:] == branch.p[1:].tolist()
 
 
 def test_monitors_are_called_with_every_accepted_point():
@@ -160,6 +161,35 @@ def test_exception_in_the_middle_keeps_the_part_before():
     assert branch.ends[0] is Status.BOUND
 
 
+def _fails_after(count):
+    calls = []
+
+    def function(point):
+        calls.append(point)
+        if len(calls) > count:
+            raise ValueError("boom")
+        return 1.0
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stop": lambda point: bool(1 / (point["x"] < 0.3) < 0)},
+        {"events": [nc.UserZero("u", _fails_after(30))]},
+        {"monitors": [_fails_after(30)]},
+    ],
+    ids=["stop", "user zero", "monitor"],
+)
+def test_a_callback_that_raises_loses_no_points(options):
+    branch = cusp_branch(direction="+", **options)
+    assert branch.status is Status.CALLBACK_ERROR
+    assert len(branch) > 20
+    assert "Error" in branch.provenance["errors"][0]
+    check_branch(branch, CUSP)
+
+
 def test_a_branch_to_infinity_says_so():
     m = nc.Model.from_equations({"x": "1 - p*x"}, {"p": 1.0})
     branch = nc.continuation(m, [1.0], free="p", p_span=(-1, 2))
@@ -186,6 +216,10 @@ def test_conserved_quantity_is_named():
         ({"stop": 3}, r"stop: got 3; give \('H', 2\)"),
         ({"settings": {"ds": 1}}, r"settings: got dict; give nc.ContinuationSettings"),
         ({"ntk": 3}, r"ntk: got int; give a kernel evaluator"),
+        ({"ntk": nc.ntk.StateNTK}, r"ntk: got the class StateNTK; give a kernel evaluator"),
+        ({"events": [nc.UserZero("u", lambda _: None)]}, r"UserZero\('u'\) returned None at the start"),
+        ({"events": [nc.UserZero("u", lambda q: q["v"])]}, r"UserZero\('u'\) raised InputError at the start"),
+        ({"stop": lambda _: "no"}, r"stop: the function returned 'no' at the start; it must return True or False"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
@@ -223,6 +257,26 @@ def test_start_without_a_fixed_point_reports_the_residual():
 def test_bad_settings_are_named(options, message):
     with pytest.raises(InputError, match=message):
         nc.ContinuationSettings(**options)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e3, 1e8])
+def test_units_of_one_state_change_nothing(unit):
+    """A state in other units, as far as 1e10 from the rest: the same points and the same kernel."""
+    results = []
+    for s in (1.0, unit):
+        m = nc.Model.from_equations(
+            {"v": "(mu - (v/s)**2 + w)*s", "w": "0.01*tanh(v/s)*q - w"}, {"mu": 1.0, "q": 1.0, "s": s}
+        )
+        kernel = nc.ntk.StateNTK(theta=["q"], theta_scale="relative", state_scale="relative")
+        branch = nc.continuation(m, {"v": s, "w": 0.01}, free="mu", p_span=(-0.5, 2.0), ntk=kernel)
+        check_branch(branch, m)
+        results.append(branch)
+    a, b = results
+    assert len(a) == len(b)
+    assert a.special_points.labels == b.special_points.labels
+    np.testing.assert_allclose(a.p, b.p, rtol=0, atol=1e-8)
+    for name in ("top", "trace", "participation_ratio", "top_arc"):
+        np.testing.assert_allclose(a.ntk[name], b.ntk[name], rtol=1e-5)
 
 
 def test_extend_refuses_another_model_and_missing_kernels():

@@ -48,6 +48,10 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
             f"free parameter {branch.free!r}"
         )
         raise InputError(msg)
+    recorded = branch.provenance.get("model", {}).get("digest")
+    if recorded and model.digest and recorded != model.digest:
+        msg = "model: it is not the model that this branch was computed with (its equations or weights differ)"
+        raise InputError(msg)
     reference, span = _scales(branch, model)
     bound = kernel.bind(model, branch.free, dict(branch.params), reference, span)
     arrays = bound.evaluate(branch.x, branch.p, branch.tangent, branch.eigenvalues)

@@ -75,6 +75,11 @@ def special_signatures(
     else:
         out |= split
     driven = bool(np.linalg.norm(split["wF"]) > _NO_DRIVE * np.linalg.norm(F))
+    if label == "BP" and driven:  # the null vector of J is one of the bordered matrix too: arclength does not help
+        out["top_arc"] = np.float64(np.inf)
+    if label in ("LP", "BP") and multiplicity == 1 and not stacked:
+        out["kappa_0"] = _condition_number(L)
+        out["kappa"] = out["kappa"] if np.isfinite(out["kappa"]) else out["kappa_0"]
     if label in ("LP", "BP") and not stacked and kernel == "equilibrium":
         out |= _limits(split, driven, readout, len(row["eigenvalues"]))
         out["top_resolvent"] = out["top"]
@@ -84,6 +89,13 @@ def special_signatures(
         if kernel == "resolvent":
             out |= _limits(split, driven, readout, len(row["eigenvalues"]))
     return out
+
+
+def _condition_number(L: NDArray[np.float64]) -> np.float64:
+    """Return |w| |v| / |w^T v| of the zero eigenvalue of a singular matrix."""
+    left, _, right = np.linalg.svd(L)
+    overlap = abs(float(left[:, -1] @ right[-1]))
+    return np.float64(1.0 / overlap) if overlap > 0.0 else np.float64(np.inf)
 
 
 def _limits(

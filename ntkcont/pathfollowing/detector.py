@@ -24,6 +24,7 @@ class Detector:
         self.task = task
         self.size = 0.0  # largest eigenvalue seen
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
+        self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
@@ -61,8 +62,11 @@ class Detector:
                     found.append(special_point(task.curve, event, crossing, d, task.params))
         before = self.last
         self.last = nodes[k - 1]
-        for event in task.users:
-            found += self._user_zeros(event, before, nodes, d, at_start)
+        try:
+            for event in task.users:
+                found += self._user_zeros(event, before, nodes, d, at_start)
+        except Exception as failure:  # the user's function: keep what has been found
+            self.error = f"{type(failure).__name__}: {failure}"
         return sorted(found, key=lambda point: point.s)
 
     def restart(self, node: Node) -> None:

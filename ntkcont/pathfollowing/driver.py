@@ -15,7 +15,7 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import Side, assemble, evaluate
 from ntkcont.pathfollowing.curve import Curve
-from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.events import UserZero, resolve_events
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
@@ -67,7 +67,30 @@ def _setup(
     stop_at, stop_function = parse_stop(stop, [*chosen, "UZ", *(u.name for u in users)])
     curve = Curve(model, free, values)
     start = prepare(curve, x0, values[free], span, settings.tol)
+    _check_callbacks(as_point(curve, start.node), users, stop_function)
     return Task(curve, values, span, settings, chosen, users, stop_function, stop_at), start
+
+
+def _tried(what: str, function: Callable[[Point], Any], point: Point) -> Any:
+    try:
+        return function(point)
+    except Exception as error:
+        msg = f"{what} raised {type(error).__name__} at the start ({error}); it gets a point with p, x, s and columns"
+        raise InputError(msg) from error
+
+
+def _check_callbacks(point: Point, users: Sequence[UserZero], stop: Callable[[Point], bool] | None) -> None:
+    """Try the user's functions once, at the start."""
+    for user in users:
+        value = _tried(f"events: UserZero({user.name!r})", user.g, point)
+        if not isinstance(value, (int, float, np.integer, np.floating)) or not np.isfinite(value):
+            msg = f"events: UserZero({user.name!r}) returned {value!r} at the start; it must return a finite number"
+            raise InputError(msg)
+    if stop is not None:
+        answer = _tried("stop: the function", stop, point)
+        if not isinstance(answer, (bool, np.bool_)):
+            msg = f"stop: the function returned {answer!r} at the start; it must return True or False"
+            raise InputError(msg)
 
 
 def _check_direction(direction: str) -> None:
@@ -242,12 +265,16 @@ def follow(
             if signatures is not None:
                 side.signatures.append(signatures)
             side.d = chunk.d
-            for monitor in monitors:
-                for i in range(len(nodes.s)):
-                    monitor(as_point(task.curve, nodes[i]))
             show(chunk)
             if chunk.status is not None:
                 side.status, side.error = chunk.status, chunk.error
+            try:
+                for monitor in monitors:
+                    for i in range(len(nodes.s)):
+                        monitor(as_point(task.curve, nodes[i]))
+            except Exception as failure:  # the user's function: keep the points
+                side.status, side.error = Status.CALLBACK_ERROR, f"{type(failure).__name__}: {failure}"
+                break
     except KeyboardInterrupt:
         side.status = Status.INTERRUPTED
     return side
@@ -257,8 +284,9 @@ def bind(ntk: KernelEvaluator | None, task: Task, start: Start) -> BoundEvaluato
     """Prepare the kernel evaluator for this model, free parameter and scales."""
     if ntk is None:
         return None
-    if not hasattr(ntk, "bind"):
-        msg = f"ntk: got {type(ntk).__name__}; give a kernel evaluator such as nc.ntk.StateNTK(...)"
+    if isinstance(ntk, type) or not hasattr(ntk, "bind"):
+        got = f"the class {ntk.__name__}" if isinstance(ntk, type) else type(ntk).__name__
+        msg = f"ntk: got {got}; give a kernel evaluator such as nc.ntk.StateNTK(...)"
         raise InputError(msg)
     curve = task.curve
     return ntk.bind(

@@ -56,8 +56,13 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             status = Status.MAX_STEPS
         if status is Status.BOUND:
             special += at_bound(detector, stepper.d)
+        if detector.error:
+            status, error = Status.CALLBACK_ERROR, detector.error
         chunk = Chunk(nodes, special, stepper.d.copy(), status, error)
-        chunk, hits = _stopped(task, chunk, hits)
+        try:
+            chunk, hits = _stopped(task, chunk, hits)
+        except Exception as failure:  # the user's function: keep the points
+            chunk.status, chunk.error = Status.CALLBACK_ERROR, f"{type(failure).__name__}: {failure}"
         status = chunk.status
         if len(nodes.s):
             before = nodes[len(nodes.s) - 1]

@@ -112,17 +112,22 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     width = span[1] - span[0]
     size = np.abs(z[:n])
     _, a, fq = curve.system(z)
+    slope, noise = np.zeros(n), np.zeros(n)
     with np.errstate(all="ignore"):
         try:
-            slope = np.abs(np.linalg.solve(a, fq)) * width * 0.05
+            inverse = np.linalg.inv(a)
+            slope = 0.05 * width * np.abs(inverse @ fq)
+            # what rounding in F and its derivative makes of a state that is zero, whatever the units
+            noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
         except np.linalg.LinAlgError:
-            slope = np.zeros(n)
+            pass
     slope[~np.isfinite(slope)] = 0.0
+    noise[~np.isfinite(noise)] = 0.0
     size = np.maximum(size, slope)
-    largest = float(size.max())
+    size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
     if curve.model.homogeneous:
+        largest = float(size.max())
         size[:] = largest if largest > 1e-9 else 1.0
-    size[size <= 1e-9 * largest] = 1.0
     size[size == 0.0] = 1.0
     return np.append(size * np.sqrt(n), width)
 
