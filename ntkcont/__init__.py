@@ -14,10 +14,6 @@ from ntkcont.status import Status
 
 if TYPE_CHECKING:
     from ntkcont import ntk, plot
-    from ntkcont.pathfollowing.driver import continuation, iterate
-    from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
-    from ntkcont.pathfollowing.extend import extend
-    from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
@@ -25,6 +21,10 @@ if TYPE_CHECKING:
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
     from ntkcont.ntk.annotate import annotate
+    from ntkcont.pathfollowing.driver import continuation, iterate
+    from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
+    from ntkcont.pathfollowing.extend import extend
+    from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.results.branch import Branch
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
@@ -62,7 +62,7 @@ _LAZY = {
     "plot": "plot",
 }
 
-__all__ = ["ConvergenceError", "FileFormatError", "InputError", "Status", "__version__", *_LAZY]  # noqa: PLE0604
+__all__ = ["ConvergenceError", "FileFormatError", "InputError", "Status", "__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

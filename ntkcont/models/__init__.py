@@ -1,0 +1,1 @@
+"""Models: one right-hand side, compiled for the continuation and traceable for the kernels."""
