@@ -229,7 +229,7 @@ def test_bad_arguments_are_named(options, message):
 
 
 def test_bad_starts_are_named():
-    with pytest.raises(InputError, match=r"x0: shape \(2,\) was given; the model has 1 states"):
+    with pytest.raises(InputError, match=r"x0: shape \(2,\) was given; the model has 1 state "):
         nc.continuation(CUSP, [0.0, 1.0], free="h", p_span=(-2, 2))
     with pytest.raises(InputError, match=r"x0: 'y' is unknown; it may be 'x'"):
         nc.continuation(CUSP, {"y": 0.0}, free="h", p_span=(-2, 2))

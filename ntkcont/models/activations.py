@@ -99,8 +99,8 @@ def find_phi(phi: Any) -> Phi:
 def _compiled(function: Any, argument: str) -> Any:
     import numba
 
-    dispatcher = function if hasattr(function, "py_func") else numba.njit(error_model="numpy")(function)
     try:
+        dispatcher = function if hasattr(function, "py_func") else numba.njit(error_model="numpy")(function)
         value = dispatcher(0.5)
     except Exception as error:
         reason = str(error).strip().splitlines()[0]

@@ -261,6 +261,8 @@ class Model:
                 argument = "params"
                 raise unknown_name(argument, name, merged)
             try:
+                if isinstance(value, str):
+                    raise TypeError
                 merged[name] = float(value)
             except (TypeError, ValueError):
                 msg = f"params[{name!r}]: got {value!r}; it must be one number"
@@ -302,7 +304,7 @@ class Model:
             raise InputError(msg) from None
         if vector.shape != (self.n,):
             shown = ", ".join(self.states[:6]) + (", ..." if self.n > 6 else "")
-            has = f"the model has {self.n} states ({shown}), so give shape ({self.n},)"
+            has = f"the model has {self.n} state{'s' if self.n > 1 else ''} ({shown}), so give shape ({self.n},)"
             msg = f"{argument}: shape {vector.shape} was given; {has}"
             raise InputError(msg)
         if not np.all(np.isfinite(vector)):
@@ -437,4 +439,4 @@ class Model:
         shown = ", ".join(self.states[:6]) + (", ..." if self.n > 6 else "")
         names = ", ".join(f"{k}={v:g}" for k, v in list(self.params.items())[:8])
         names += ", ..." if len(self.params) > 8 else ""
-        return f"<{type(self).__name__}: {self.kind} with {self.n} states ({shown}); parameters {names}>"
+        return f"<{type(self).__name__}: {self.kind} with {self.n} state{'s' if self.n > 1 else ''} ({shown}); parameters {names}>"

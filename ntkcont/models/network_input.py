@@ -16,9 +16,11 @@ Array = NDArray[np.float64]
 def frozen_array(value: Any, argument: str) -> Array:
     """Return `value` as a new read-only C-contiguous float64 array of finite numbers."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError
         array = np.array(value, dtype=float, order="C")
     except (TypeError, ValueError):
-        msg = f"{argument}: {type(value).__name__} was given, which is not an array of numbers; give a float array"
+        msg = f"{argument}: {type(value).__name__} was given, which is not an array of real numbers; give a float array"
         raise InputError(msg) from None
     if not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
