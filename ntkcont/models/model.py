@@ -439,4 +439,5 @@ class Model:
         shown = ", ".join(self.states[:6]) + (", ..." if self.n > 6 else "")
         names = ", ".join(f"{k}={v:g}" for k, v in list(self.params.items())[:8])
         names += ", ..." if len(self.params) > 8 else ""
-        return f"<{type(self).__name__}: {self.kind} with {self.n} state{'s' if self.n > 1 else ''} ({shown}); parameters {names}>"
+        plural = "s" if self.n > 1 else ""
+        return f"<{type(self).__name__}: {self.kind} with {self.n} state{plural} ({shown}); parameters {names}>"
