@@ -57,9 +57,9 @@ def build(kind, mu, seed=5):
 @pytest.mark.parametrize(
     "kind",
     [
-        "synaptic", "rate", "synaptic heterogeneous", "rate heterogeneous", "synaptic masked", "rate masked heterogeneous",
-        "synaptic map", "rate map heterogeneous", "synaptic map masked", "synaptic low rank", "rate low rank heterogeneous",
-        "synaptic map low rank",
+        "synaptic", "rate", "synaptic heterogeneous", "rate heterogeneous", "synaptic masked",
+        "rate masked heterogeneous", "synaptic map", "rate map heterogeneous", "synaptic map masked",
+        "synaptic low rank", "rate low rank heterogeneous", "synaptic map low rank",
     ],
 )  # fmt: skip
 def test_ratio_tends_to_one(kind):

@@ -24,7 +24,7 @@ Signatures (arrays with one row per point; K here is the kernel that was asked f
 ``kappa_0``            the same of lambda_0
 ``g``                  bordered test function, zero where J is singular: -1/(c^T J^{-1} b), with the borders
                        c and b along v and w of lambda_0 (|b| = |c| = 1, b^T c >= 0); close to -lambda_0/kappa_0
-                       for small lambda_0
+                       for small lambda_0; nan where lambda_0 is complex
 ``ratio``              top |lambda_0|^2 / (|v|^2 |F* w|^2) with w* v = 1 (maps: |1 - lambda_0|): tends to 1 where
                        lambda_0 dominates; for a resolvent kernel as ratio_resolvent; nan where F* w = 0
 ``ratio_resolvent``    the same of top_resolvent, with the distance of lambda_c from the stability boundary

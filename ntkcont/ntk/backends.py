@@ -22,6 +22,7 @@ _DIRECT = 112
 _REAL_ARITHMETIC = 96
 _ACCURACY = 1e-10  # of an iterated eigenvalue, by the residual squared over the gap
 _LONGEST = 240
+_BLOCK = 32  # columns that LAPACK takes together
 
 
 def start_vector(n: int) -> Any:
@@ -35,20 +36,24 @@ class Factored:
     def __init__(self, matrices: Any) -> None:
         self.conditions, n = matrices.shape[1:3]
         getrf, self.getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrices,))
-        self.factors = [getrf(m)[:2] for m in matrices.reshape(-1, n, n)]
+        # of the transposes, which have the memory layout that LAPACK takes without reordering
+        self.factors = [getrf(m.T)[:2] for m in matrices.reshape(-1, n, n)]
 
     def __call__(self, rhs: Any, adjoint: bool = False) -> Any:
         """Solve for rhs (K, B, n, m)."""
         columns = rhs.reshape(-1, *rhs.shape[2:])
-        trans = 2 if adjoint else 0
-        found = [self.getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(self.factors, columns, strict=True)]
+        found = [self._solve(f, b, adjoint) for f, b in zip(self.factors, columns, strict=True)]
         return (found[0] if len(found) == 1 else np.array(found)).reshape(rhs.shape)
 
     def vector(self, i: int, x: Any, adjoint: bool = False) -> Any:
         """Solve at point i for x (B, n)."""
-        trans = 2 if adjoint else 0
         chosen = self.factors[i * self.conditions : (i + 1) * self.conditions]
-        return np.array([self.getrs(lu, piv, b, trans=trans)[0] for (lu, piv), b in zip(chosen, x, strict=True)])
+        return np.array([self._solve(f, b, adjoint) for f, b in zip(chosen, x, strict=True)])
+
+    def _solve(self, factors: Any, b: Any, adjoint: bool) -> Any:
+        if not adjoint:
+            return self.getrs(*factors, b, trans=1)[0]
+        return self.getrs(*factors, b.conj(), trans=0)[0].conj() if np.iscomplexobj(b) else self.getrs(*factors, b)[0]
 
 
 class ShiftedInReal:
@@ -150,14 +155,14 @@ def _plus_diagonal(matrices: Any, value: Any) -> Any:
 def _symmetric(K: Any) -> tuple[Any, Any]:
     """Return the eigenvalues of a symmetric matrix, descending, and the vector of the largest: one reduction."""
     n = len(K)
-    reflectors, d, off, tau, _ = lapack.dsytrd(K, lower=1)
+    reflectors, d, off, tau, _ = lapack.dsytrd(K.T, lower=1, lwork=_BLOCK * n)
     e, failed = lapack.dsterf(d, off)
     y, also_failed = _tridiagonal_vector(d, off, e[-1])
     if failed or also_failed:
         w, v = np.linalg.eigh(K)
         return np.maximum(w[::-1], 0.0), v[:, -1]
     below = np.asfortranarray(reflectors[1:, :-1])
-    y[1:] = lapack.dormqr("L", "N", below, tau, np.asfortranarray(y[1:]), 64 * n)[0]
+    y[1:] = lapack.dormqr("L", "N", below, tau, np.asfortranarray(y[1:]), _BLOCK * n)[0]
     return np.maximum(e[::-1], 0.0), y[:, 0]
 
 
@@ -178,8 +183,8 @@ def _largest(K: Any) -> float:
     n = len(K)
     if np.iscomplexobj(K):
         return lapack.zheevr(K, compute_v=0, range="I", il=n, iu=n)[0][0]
-    _, d, off, _, _ = lapack.dsytrd(K, lower=1)
-    return lapack.dsterf(d, off)[0][-1]
+    _, d, off, _, _ = lapack.dsytrd(K.T, lower=1, lwork=_BLOCK * n)
+    return lapack.dstebz(d, off, 2, 0.0, 1.0, n, n, 0.0, "B")[1][0]
 
 
 def lanczos(apply: Callable[[Any], Any], start: Any) -> float:

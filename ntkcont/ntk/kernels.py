@@ -34,14 +34,13 @@ def equilibrium_factor(points: Points) -> Any:
 
 
 def resolvent_factor(points: Points) -> Any:
-    """Response to parameters modulated at the critical frequency, (s I - A)^{-1} F with s on the stability boundary."""
-    solve, F = _resolvent(points, points.critical.s)
-    return points.out(solve(F))
+    """Response to parameters modulated at the critical frequency, (A - s I)^{-1} F with s on the stability boundary."""
+    return points.out(_resolvent(points, points.critical.s)(points.F.astype(complex)))
 
 
-def _resolvent(points: Points, s: Any) -> tuple[Any, Any]:
-    """Return the solver of A - s I, and F in its arithmetic; the sign of the resolvent does not matter to K."""
-    return points.backend.shifted(points.A, points.xp.asarray(s), lambda: points.square), points.F.astype(s.dtype)
+def _resolvent(points: Points, s: Any) -> Any:
+    """Return the solver of A - s I; the sign of the resolvent does not matter to K."""
+    return points.backend.shifted(points.A, points.xp.asarray(s), lambda: points.square)
 
 
 def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
@@ -53,25 +52,30 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
     if points.case.resolvent == "equilibrium":
         return equilibrium_top()
     backend, xp, c = points.backend, points.xp, points.critical
-    solve, F = _resolvent(points, c.s.real if points.case.resolvent == "flip" else c.s)
+    s = c.s.real if points.case.resolvent == "flip" else c.s
+    solve = _resolvent(points, s)
     if not backend.iterates(points.rows):
-        return backend.top(backend.finite(points.out(solve(F))))
+        return backend.top(backend.finite(points.out(solve(points.F.astype(s.dtype)))))
     # a little of everything: the critical vector alone may lie in an invariant subspace
-    start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(F.dtype)
+    start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(s.dtype)
     start = start + 1e-3 * backends.start_vector(points.rows)
-    return np.array([backends.lanczos(_resolvent_operator(points, solve, F[i], i), x) for i, x in enumerate(start)])
+    return np.array([backends.lanczos(_resolvent_operator(points, solve, i), x) for i, x in enumerate(start)])
 
 
-def _resolvent_operator(points: Points, solve: Any, F: Any, i: int) -> Callable[[Any], Any]:
+def _resolvent_operator(points: Points, solve: Any, i: int) -> Callable[[Any], Any]:
     """Return ``x -> R F F^T R* x`` on the stacked outputs of point i."""
-    C = points.readout
+    C, F = points.readout, points.F[i]
     d = np.diagonal(F[0])
     diagonal = len(F) == 1 and len(d) == F.shape[2] and np.count_nonzero(F) <= len(d)  # as for one network condition
+
+    def source(y: Any) -> Any:  # F stays real
+        real, imag = (sum(f.T @ part for f, part in zip(F, side, strict=True)) for side in (y.real, y.imag))
+        return F @ real + 1j * (F @ imag) if np.iscomplexobj(y) else F @ real
 
     def apply(x: Any) -> Any:
         y = x.reshape(points.conditions, -1)
         y = solve.vector(i, y if C is None else y @ C, adjoint=True)
-        y = d**2 * y if diagonal else F @ np.einsum("bnm,bn->m", F, y)
+        y = d**2 * y if diagonal else source(y)
         y = solve.vector(i, y)
         return (y if C is None else y @ C.T).reshape(-1)
 

@@ -1,7 +1,8 @@
 """Linearised points as the signatures see them: everything they share is computed once, on first use.
 
 Notation of the package: A is the Jacobian, J = A for flows and A - I for maps, F the source term, S = -J^{-1} F the
-sensitivity of the equilibrium (its sign does not matter to any kernel); K points, each under B conditions that are stacked; a readout C acts on the states.
+sensitivity of the equilibrium (its sign does not matter to any kernel); K points, each under B conditions that are
+stacked; a readout C acts on the states.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ def critical(eigenvalues: Any, is_map: bool) -> Critical:
     """Pick the critical eigenvalues from those of A, (K, B, n)."""
     eigenvalues = np.asarray(eigenvalues)
     count, _, n = eigenvalues.shape
-    s: Any
     flat = np.where(np.isfinite(eigenvalues), eigenvalues, 1e300).reshape(count, -1)
     rows = np.arange(count)
 
@@ -61,7 +61,7 @@ def critical(eigenvalues: Any, is_map: bool) -> Critical:
         return index // n, np.where(value.imag < 0, value.conj(), value)
 
     at_0, lambda_0 = nearest(np.abs(flat - 1.0) if is_map else np.abs(flat))
-    at_c, lambda_c = nearest(np.abs(np.abs(flat) - 1.0) if is_map else np.abs(flat.real))
+    at_c, lambda_c = nearest(np.abs(np.abs(flat) - 1.0) if is_map else np.abs(np.real(flat)))
     size = np.abs(lambda_c)
     on_circle = lambda_c / np.where(size > 0, size, 1.0)
     s = np.where(size > 0, on_circle, 1.0) if is_map else 1j * np.imag(lambda_c)

@@ -192,16 +192,13 @@ def kappa_0(view: View) -> Any:
 
 
 def g(view: View) -> Any:
-    """Bordered test function of J."""
-    points, at = view.points, view.points.critical.at_0
-    c, b = (_real_direction(view.xp, u) for u in points.singular_vectors)
-    b = view.xp.where((inner(view.xp, b, c) < 0)[:, None], -b, b)
-    return -1.0 / inner(view.xp, c, points.at(points.solve(points.spread(b, at)), at)[:, :, 0])
-
-
-def _real_direction(xp: Any, u: Any) -> Any:
-    """Return the longest real unit vectors in the planes of Re u and Im u."""
-    return unit(xp, (u * xp.exp(-0.5j * xp.angle(xp.sum(u * u, axis=1, keepdims=True)))).real)
+    """Bordered test function of J; nan where lambda_0 is complex, since no real border belongs to it."""
+    xp, points, c = view.xp, view.points, view.points.critical
+    v, w = points.singular_vectors
+    v, w = v.real, w.real
+    w = xp.where((inner(xp, w, v) < 0)[:, None], -w, w)
+    found = -1.0 / inner(xp, v, points.at(points.solve(points.spread(w, c.at_0)), c.at_0)[:, :, 0])
+    return xp.where(c.lambda_0.imag == 0, found, xp.nan)
 
 
 def _over_prediction(view: View, largest: Any, vectors: tuple[Any, Any], drive: Any, at: Any, distance: Any) -> Any:
@@ -271,7 +268,7 @@ def singular(view: View) -> Any:
     xp, points = view.xp, view.points
     shifted = abs(points.eigenvalues - 1.0 if points.is_map else points.eigenvalues).reshape(points.A.shape[0], -1)
     tiny = xp.min(shifted, axis=1) <= points.n * BITS * xp.max(shifted, axis=1)
-    return tiny | ~xp.isfinite(norms(xp, points.S))
+    return tiny | ~xp.isfinite(xp.sum(points.S, axis=(1, 2, 3)))
 
 
 GEOMETRIC = _by_name(
@@ -290,6 +287,7 @@ def geometric_signatures(points: Points, kernel: str) -> dict[str, Any]:
     e = view.spectrum[0]
     values = {name: f(view) for name, f in GEOMETRIC.items()}
     defined = e[:, 0] > 0
+    values["g"] = xp.where(values["singular"] & (points.critical.lambda_0.imag == 0), 0.0, values["g"])
     if kernel == "equilibrium":
         flagged = values["singular"][:, None]
         driven = xp.any(points.F.reshape(points.F.shape[0], -1) != 0, axis=1)

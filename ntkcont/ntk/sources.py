@@ -35,8 +35,8 @@ class Linear(NamedTuple):
 class Source(NamedTuple):
     """How to linearise a model.
 
-    ``linearise(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the direction
-    (m,) of the free parameter, and returns a :class:`Linear`; `gram` says that its F is a Gram matrix (B, n, B n).
+    ``linearise(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the
+    direction (m,) of the free parameter, and returns a :class:`Linear`; `gram` says that its F is a Gram matrix.
     """
 
     linearise: Any
@@ -44,7 +44,7 @@ class Source(NamedTuple):
     gram: bool = False
 
     def factor(self, xp: Any, F: Any) -> Any:
-        """Return the source terms (K, B, n, at most B n) from what ``linearise`` gave at K points, with numpy or jax."""
+        """Return source terms (K, B, n, some B n) from what ``linearise`` gave at K points."""
         count, conditions, n, m = F.shape
         rows = conditions * n
         if self.gram:
