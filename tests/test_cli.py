@@ -121,7 +121,7 @@ def test_info_of_a_problem_file(write, capsys):
     assert main(["info", write(FOLD)]) == 0
     out = capsys.readouterr().out
     assert "continuation in mu from -1 to 2" in out
-    assert "states" in out
+    assert "1 state (x)" in out
 
 
 @pytest.mark.parametrize("options", [[], ["--y", "x", "--color", "top"], ["--panels"]])
