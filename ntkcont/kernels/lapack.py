@@ -28,8 +28,7 @@ def addresses() -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-@intrinsic
-def _call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: ARG001
+def _pointer_call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: ARG001
     """Call the C function at `address` with a tuple of integer addresses as its pointer arguments."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -40,6 +39,9 @@ def _call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(types.int64, pointers), codegen
+
+
+_call: Any = intrinsic(_pointer_call)  # type checkers take the typing context for an argument
 
 
 @inner
