@@ -27,6 +27,7 @@ def main(out: Path) -> None:
     x = (r + 1 + np.sqrt((r - 3) * (r + 1))) / (2 * r)
     orbit = nc.continuation(logistic.power(2), {"x": x}, free="r", p_span=(2.9, 4.0), params={"r": r})
     print(orbit)
+    assert not orbit.special_points("LP")  # it turns round at r = 3, but as a pitchfork
     second = orbit.special_points("PD")[0]
     assert abs(second.p - (1 + np.sqrt(6))) < 1e-8
 
