@@ -7,6 +7,7 @@ only the branch that applies, and gives the eigenvalues of a symmetric matrix wi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,25 +20,29 @@ BITS = float(np.finfo(float).eps)
 SMALL = 24
 # beyond this the largest eigenvalue alone comes from an iteration
 _DIRECT = 112
+_DIRECT_COMPLEX = 40
 _REAL_ARITHMETIC = 96
 _ACCURACY = 1e-10  # of an iterated eigenvalue, by the residual squared over the gap
 _LONGEST = 240
 _BLOCK = 32  # columns that LAPACK takes together
 
 
+@functools.lru_cache(maxsize=16)
 def start_vector(n: int) -> Any:
     """Return a fixed vector without symmetry, shape (n,): starts every iteration, so that results are reproducible."""
-    return np.random.default_rng(0).standard_normal(n)
+    vector = np.random.default_rng(0).standard_normal(n)
+    vector.setflags(write=False)
+    return vector
 
 
 class Factored:
-    """LU factors of matrices (K, B, n, n)."""
+    """LU factors of matrices (K, B, n, n), which are overwritten if they are `own`."""
 
-    def __init__(self, matrices: Any) -> None:
+    def __init__(self, matrices: Any, own: bool = False) -> None:
         self.conditions, n = matrices.shape[1:3]
         getrf, self.getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrices,))
         # of the transposes, which have the memory layout that LAPACK takes without reordering
-        self.factors = [getrf(m.T)[:2] for m in matrices.reshape(-1, n, n)]
+        self.factors = [getrf(m.T, overwrite_a=own)[:2] for m in matrices.reshape(-1, n, n)]
 
     def __call__(self, rhs: Any, adjoint: bool = False) -> Any:
         """Solve for rhs (K, B, n, m)."""
@@ -47,6 +52,8 @@ class Factored:
 
     def vector(self, i: int, x: Any, adjoint: bool = False) -> Any:
         """Solve at point i for x (B, n)."""
+        if self.conditions == 1:
+            return self._solve(self.factors[i], x[0], adjoint)[None]
         chosen = self.factors[i * self.conditions : (i + 1) * self.conditions]
         return np.array([self._solve(f, b, adjoint) for f, b in zip(chosen, x, strict=True)])
 
@@ -64,7 +71,9 @@ class ShiftedInReal:
 
     def __init__(self, A: Any, s: Any, square: Any) -> None:
         self.A, self.s = A, s
-        self.inverse = Factored(_plus_diagonal(square - 2.0 * s.real[:, None, None, None] * A, np.abs(s) ** 2))
+        quadratic = A * (-2.0 * s.real[:, None, None, None])
+        quadratic += square
+        self.inverse = Factored(_plus_diagonal(quadratic, np.abs(s) ** 2), own=True)
 
     def __call__(self, rhs: Any, adjoint: bool = False) -> Any:
         """Solve for rhs (K, B, n, m)."""
@@ -78,9 +87,12 @@ class ShiftedInReal:
         """Solve at point i for x (B, n)."""
         real, imag = self.inverse.vector(i, x.real, adjoint), self.inverse.vector(i, x.imag, adjoint)
         s = self.s[i] if adjoint else self.s[i].conj()
-        rows = [(a.T if adjoint else a) for a in self.A[i]]
-        product = [a @ r + 1j * (a @ m) for a, r, m in zip(rows, real, imag, strict=True)]
-        return np.array(product) - s * (real + 1j * imag)
+        found = -s * (real + 1j * imag)
+        for row, a, r, m in zip(found, self.A[i], real, imag, strict=True):
+            a = a.T if adjoint else a
+            row.real += a @ r
+            row.imag += a @ m
+        return found
 
 
 class HostBackend:
@@ -97,7 +109,7 @@ class HostBackend:
     def shifted(A: Any, shift: Any, square: Callable[[], Any]) -> Factored | ShiftedInReal:
         """Factor ``A - shift I`` for A (K, B, n, n) and shifts (K,); `square` returns A^2."""
         if not np.iscomplexobj(shift) or A.shape[-1] < _REAL_ARITHMETIC:
-            return Factored(_plus_diagonal(A.astype(shift.dtype), -shift))
+            return Factored(_plus_diagonal(A.astype(shift.dtype), -shift), own=True)
         return ShiftedInReal(A, shift, square())
 
     @staticmethod
@@ -119,7 +131,7 @@ class HostBackend:
         rows, m = G.shape[-2:]
         if min(rows, m) <= SMALL:
             return np.linalg.svd(G, compute_uv=False)[:, 0] ** 2
-        return HostBackend.top_of_gram([g @ g.conj().T for g in G])
+        return HostBackend.top_of_gram([g @ g.conj().T for g in G], {})
 
     @staticmethod
     def gram(G: Any) -> Any:
@@ -127,11 +139,11 @@ class HostBackend:
         return np.array([g @ g.T for g in G])
 
     @staticmethod
-    def top_of_gram(K: Any) -> Any:
-        """Return the largest eigenvalues (K,) of Hermitian matrices."""
+    def top_of_gram(K: Any, memory: dict[str, Any]) -> Any:
+        """Return the largest eigenvalues (K,) of Hermitian matrices; `memory` holds where the last search ended."""
         if len(K[0]) <= _DIRECT:
             return np.array([_largest(k) for k in K])
-        return np.array([lanczos(k.__matmul__, start_vector(len(k)).astype(k.dtype)) for k in K])
+        return np.array([remembering(k.__matmul__, start_vector(len(k)).astype(k.dtype), memory, "gram") for k in K])
 
     @staticmethod
     def finite(G: Any) -> Any:
@@ -142,7 +154,7 @@ class HostBackend:
     @staticmethod
     def iterates(rows: int) -> bool:
         """Whether the largest eigenvalue of an operator comes cheaper from :func:`lanczos` than from its factor."""
-        return rows > _DIRECT
+        return rows > _DIRECT_COMPLEX
 
 
 def _plus_diagonal(matrices: Any, value: Any) -> Any:
@@ -187,40 +199,62 @@ def _largest(K: Any) -> float:
     return lapack.dstebz(d, off, 2, 0.0, 1.0, n, n, 0.0, "B")[1][0]
 
 
-def lanczos(apply: Callable[[Any], Any], start: Any) -> float:
-    """Return the largest eigenvalue of a Hermitian positive operator on vectors (n,), with full reorthogonalisation."""
-    n = len(start)
-    limit = min(n, _LONGEST)
-    Q = np.empty((limit + 1, n), start.dtype)
-    a, b = np.zeros(limit), np.zeros(limit)
-    Q[0] = start / np.linalg.norm(start)
-    value, check = np.nan, 5
-    for j in range(limit):
-        y = apply(Q[j])
-        known = Q[: j + 1]
-        size = np.linalg.norm(y)
-        for turn in range(2):  # twice, since the first turn cancels digits
-            h = known @ y.conj()
-            y = y - h.conj() @ known
-            a[j] += h[j].real if turn == 0 else 0.0
-        b[j] = np.linalg.norm(y)
-        last = not b[j] > 10 * BITS * size or j + 1 == limit
-        if j == check or last:
-            check += 2 + j // 4
-            value, gap, tail = _top_of_tridiagonal(a[: j + 1], b[:j])
-            if last or not (b[j] * tail) ** 2 > _ACCURACY * value * gap:
-                break
-        Q[j + 1] = y / b[j]
+def _length(y: Any) -> Any:
+    return np.sqrt(np.vdot(y, y).real)
+
+
+def remembering(apply: Callable[[Any], Any], start: Any, memory: dict[str, Any], name: str) -> float:
+    """Return the largest eigenvalue of an operator, searched from where the search at the last point ended."""
+    last = memory.get(name)
+    if last is not None and last.shape == start.shape and last.dtype == start.dtype:
+        start = last
+    # a little of everything: the vector alone may lie in an invariant subspace, or belong to another eigenvalue by now
+    mixed = start / np.linalg.norm(start) + 1e-3 * start_vector(len(start))
+    value, vector = lanczos(apply, mixed)
+    if np.all(np.isfinite(vector)):
+        memory[name] = vector
     return value
 
 
-def _top_of_tridiagonal(a: Any, b: Any) -> tuple[float, float, float]:
-    """Return the largest eigenvalue, its distance to the next one, and the size of the last component of its vector."""
+def lanczos(apply: Callable[[Any], Any], start: Any) -> tuple[float, Any]:
+    """Return the largest eigenvalue and a vector (n,) of a Hermitian positive operator, reorthogonalised fully."""
+    n = len(start)
+    limit = min(n, _LONGEST)
+    Q = np.empty((min(limit + 1, 32), n), start.dtype)
+    a, b = np.zeros(limit), np.zeros(limit)
+    Q[0] = start / np.linalg.norm(start)
+    value, check, tail_vector = np.nan, 5, np.full(1, np.nan)
+    for j in range(limit):
+        y = apply(Q[j])
+        known = Q[: j + 1]
+        size = _length(y)
+        h = known @ y.conj()
+        y, a[j] = y - h.conj() @ known, h[j].real
+        if _length(y) < 0.1 * size:  # digits cancelled: once more
+            y = y - (known @ y.conj()).conj() @ known
+        b[j] = _length(y)
+        last = not b[j] > 10 * BITS * size or j + 1 == limit
+        if j == check or last:
+            check += 2 + j // 4
+            value, gap, tail_vector = _top_of_tridiagonal(a[: j + 1], b[:j])
+            if last or not (b[j] * tail_vector[-1]) ** 2 > _ACCURACY * value * gap:
+                break
+        if j + 1 == len(Q):
+            Q = np.concatenate([Q, np.empty_like(Q)])
+        Q[j + 1] = y / b[j]
+    return value, tail_vector @ Q[: len(tail_vector)]
+
+
+def _top_of_tridiagonal(a: Any, b: Any) -> tuple[float, float, Any]:
+    """Return the largest eigenvalue, its distance to the next one, and its unit vector."""
     if len(a) == 1 or not np.all(np.isfinite(a)):
-        return float(a[0]), 0.0, 1.0
+        return float(a[0]), 0.0, np.ones(1)
     e, failed = lapack.dsterf(a, b)
     y, also_failed = _tridiagonal_vector(a, b, e[-1])
-    return float(e[-1]), float(e[-1] - e[-2]), 1.0 if failed or also_failed else float(abs(y[-1, 0]))
+    if failed or also_failed:
+        e, vectors = np.linalg.eigh(np.diag(a) + np.diag(b, 1) + np.diag(b, -1))
+        y = vectors[:, -1:]
+    return float(e[-1]), float(e[-1] - e[-2]), y[:, 0]
 
 
 class DeviceBackend:
@@ -276,7 +310,7 @@ class DeviceBackend:
         return G @ jnp.swapaxes(G, 1, 2)
 
     @staticmethod
-    def top_of_gram(K: Any) -> Any:
+    def top_of_gram(K: Any, memory: dict[str, Any]) -> Any:  # noqa: ARG004
         """Return the largest eigenvalues (K,) of Hermitian matrices."""
         import jax.numpy as jnp
 

@@ -65,7 +65,7 @@ class BoundNTK:
         self.solver = None if settings.conditions is None else ConditionSolver(model, settings.conditions)
         stacked = 1 if settings.conditions is None else len(settings.conditions)
         if (structured := network.network_of(model)) is not None:
-            self.source = network.network_source(structured, model, self.theta)
+            self.source = network.network_source(structured, model, self.theta, stacked)
         else:
             self.source = sources.generic_source(model, self.theta, stacked)
         self.direction = np.zeros(len(names))

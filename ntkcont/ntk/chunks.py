@@ -75,7 +75,7 @@ def evaluate_points(
     count, conditions, n = x.shape
     valid = np.all(np.isfinite(x), axis=(1, 2)) & np.all(np.isfinite(values), axis=(1, 2))
     x = np.where(valid[:, None, None], x, 0.0)
-    size = chunk_size(n, conditions, _columns(source, x[0], values[0], direction))
+    size = chunk_size(n, conditions, source.columns)
     on_host = device.platform == "cpu" if on_host is None else on_host
     has_free = bool(np.any(direction))
     linear = _linearise(source.linearise)
@@ -161,6 +161,7 @@ def _on_host(
     """Return the signatures of a chunk with LAPACK, the points of each case together."""
     of_point = cases(found, eigenvalues, tangent, is_map)
     out: dict[str, np.ndarray] = {}
+    memory: dict[str, Any] = {}
     together = max(1, _CACHED_BYTES // (A[0].nbytes + F[0].nbytes))
     batches = []
     for case in dict.fromkeys(of_point):
@@ -171,20 +172,13 @@ def _on_host(
         points = Points(
             backend=HOST, A=A[pick], F=F[pick], fp=fp[pick], tangent=None if tangent is None else tangent[pick],
             eigenvalues=eigenvalues[pick], critical=Critical(*(a[pick] for a in found)), readout=readout,
-            is_map=is_map, has_free=has_free, case=case,
+            is_map=is_map, has_free=has_free, case=case, memory=memory,
         )  # fmt: skip
         for name, a in geometric_signatures(points, kernel).items():
             if name not in out:
                 out[name] = np.empty((len(A), *a.shape[1:]), a.dtype)
             out[name][rows] = a
     return out
-
-
-def _columns(source: Source, x: Any, values: Any, direction: Any) -> int:
-    import jax
-
-    with x64():
-        return jax.eval_shape(source.linearise, x, values, direction, source.arguments).F.shape[2]
 
 
 def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:
@@ -200,8 +194,11 @@ def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:
 
 def _threads(n: int) -> Any:
     """One BLAS thread for small matrices, where more only wait for each other."""
-    if n >= _THREADED_STATES:
-        return contextlib.nullcontext()
+    return contextlib.nullcontext() if n >= _THREADED_STATES else _blas().limit(limits=1, user_api="blas")
+
+
+@functools.cache  # finding the libraries takes 10 ms
+def _blas() -> Any:
     import threadpoolctl
 
-    return threadpoolctl.threadpool_limits(1, "blas")
+    return threadpoolctl.ThreadpoolController()

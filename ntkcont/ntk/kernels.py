@@ -51,22 +51,23 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
     """
     if points.case.resolvent == "equilibrium":
         return equilibrium_top()
-    backend, xp, c = points.backend, points.xp, points.critical
+    backend, c = points.backend, points.critical
     s = c.s.real if points.case.resolvent == "flip" else c.s
     solve = _resolvent(points, s)
     if not backend.iterates(points.rows):
         return backend.top(backend.finite(points.out(solve(points.F.astype(s.dtype)))))
-    # a little of everything: the critical vector alone may lie in an invariant subspace
-    start = backends.unit(xp, points.out_vector(points.stability_vectors[0], c.at_c)).astype(s.dtype)
-    start = start + 1e-3 * backends.start_vector(points.rows)
-    return np.array([backends.lanczos(_resolvent_operator(points, solve, i), x) for i, x in enumerate(start)])
+    start = points.out_vector(points.stability_vectors[0], c.at_c).astype(s.dtype)
+    operators = [_resolvent_operator(points, solve, i) for i in range(len(start))]
+    rows = zip(operators, start, strict=True)
+    return np.array([backends.remembering(f, x, points.memory, f"resolvent {s.dtype}") for f, x in rows])
 
 
 def _resolvent_operator(points: Points, solve: Any, i: int) -> Callable[[Any], Any]:
     """Return ``x -> R F F^T R* x`` on the stacked outputs of point i."""
     C, F = points.readout, points.F[i]
-    d = np.diagonal(F[0])
-    diagonal = len(F) == 1 and len(d) == F.shape[2] and np.count_nonzero(F) <= len(d)  # as for one network condition
+    squares = np.diagonal(F[0]) ** 2
+    # as for one condition of a network
+    diagonal = len(F) == 1 and len(squares) == F.shape[2] and np.count_nonzero(F) <= len(squares)
 
     def source(y: Any) -> Any:  # F stays real
         real, imag = (sum(f.T @ part for f, part in zip(F, side, strict=True)) for side in (y.real, y.imag))
@@ -75,7 +76,7 @@ def _resolvent_operator(points: Points, solve: Any, i: int) -> Callable[[Any], A
     def apply(x: Any) -> Any:
         y = x.reshape(points.conditions, -1)
         y = solve.vector(i, y if C is None else y @ C, adjoint=True)
-        y = d**2 * y if diagonal else source(y)
+        y = squares * y if diagonal else source(y)
         y = solve.vector(i, y)
         return (y if C is None else y @ C.T).reshape(-1)
 
@@ -115,7 +116,7 @@ def arclength_top(points: Points, gram: Callable[[], Any] | None) -> Any:
     Kz = K @ zdot
     u = Kz + y * (xp.swapaxes(zdot, 1, 2) @ Kz) / 2
     update = u @ xp.swapaxes(y, 1, 2)
-    return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)))
+    return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)), points.memory)
 
 
 KERNELS: dict[str, Kernel] = {

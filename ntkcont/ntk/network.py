@@ -45,7 +45,7 @@ def network_of(model: Model) -> RateRNN | None:
     return base if isinstance(base, RateRNN) else None
 
 
-def network_source(model: RateRNN, given: Model, theta: Theta) -> Source:
+def network_source(model: RateRNN, given: Model, theta: Theta, conditions: int) -> Source:
     """Return the linearisation, as :func:`~ntkcont.ntk.sources.generic_source` does, for a rate network.
 
     `given` is the model itself, whose parameters may be combinations of those of the network `model`.
@@ -77,7 +77,10 @@ def network_source(model: RateRNN, given: Model, theta: Theta) -> Source:
         "scale": scale,
         "param_scale": theta.param_scale,
     }
-    return Source(_network(structure), arguments)
+    columns = len(theta.params) + (model.W.rank * conditions if "V" in scale else 0)
+    if structure.blocks & {"W", "U", "W_in", "b"}:
+        columns += model.n * conditions
+    return Source(_network(structure), arguments, columns)
 
 
 def _pattern(model: RateRNN, scale: Any) -> Any:

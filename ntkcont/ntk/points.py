@@ -112,6 +112,8 @@ class Points:
         Whether the model is a map, and whether there is a free parameter.
     case : Case
         What may be assumed.
+    memory : dict
+        Where iterations at earlier points ended.
     """
 
     backend: Backend
@@ -125,6 +127,7 @@ class Points:
     is_map: bool
     has_free: bool
     case: Case = ANY
+    memory: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def xp(self) -> Any:

@@ -36,11 +36,13 @@ class Source(NamedTuple):
     """How to linearise a model.
 
     ``linearise(x, values, direction, arguments)`` takes the states (B, n), the parameter values (B, m) and the
-    direction (m,) of the free parameter, and returns a :class:`Linear`; `gram` says that its F is a Gram matrix.
+    direction (m,) of the free parameter, and returns a :class:`Linear`, whose F has `columns` columns; `gram` says
+    that it is a Gram matrix.
     """
 
     linearise: Any
     arguments: Any
+    columns: int
     gram: bool = False
 
     def factor(self, xp: Any, F: Any) -> Any:
@@ -70,7 +72,9 @@ def generic_source(model: Model, theta: Theta, conditions: int) -> Source:
         "param_scale": theta.param_scale,
         "leaf_scale": theta.leaf_scale,
     }
-    return Source(function, arguments, gram=not dense and bool(theta.leaves))
+    if dense or not theta.leaves:
+        return Source(function, arguments, theta.size)
+    return Source(function, arguments, conditions * model.n, gram=True)
 
 
 @functools.lru_cache(maxsize=64)
