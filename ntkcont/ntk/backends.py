@@ -223,7 +223,7 @@ def lanczos(apply: Callable[[Any], Any], start: Any) -> tuple[float, Any]:
     Q = np.empty((min(limit + 1, 32), n), start.dtype)
     a, b = np.zeros(limit), np.zeros(limit)
     Q[0] = start / np.linalg.norm(start)
-    value, check, tail_vector = np.nan, 5, np.full(1, np.nan)
+    value, check, tail_vector = np.nan, 3, np.full(1, np.nan)
     for j in range(limit):
         y = apply(Q[j])
         known = Q[: j + 1]
