@@ -100,7 +100,8 @@ def test_every_signature_on_both_backends(n, kind, shape, on_host, monkeypatch):
         monkeypatch.setattr(chunks, "chunk_size", lambda *_: 1)
     found = chunks.evaluate_points(
         Source(source, (A, F, fp), n), x=np.zeros((3, 1, n)), values=np.arange(3.0)[:, None, None],
-        direction=np.ones(1), tangent=t[:, 0], eigenvalues=None, state_scale=np.ones(n), param_scale=1.0, readout=None, kernel="equilibrium",
+        direction=np.ones(1), tangent=t[:, 0], eigenvalues=None,
+        state_scale=np.ones(n), param_scale=1.0, readout=None, kernel="equilibrium",
         k=8, is_map=is_map, device=device("cpu"), on_host=on_host,
     )  # fmt: skip
     for i in range(3):
