@@ -123,19 +123,21 @@ def test_readout():
     np.testing.assert_allclose(sig.lr_crit, 2 / np.linalg.eigvalsh(K)[-1], rtol=1e-12)
 
 
-def refused(match, call, *args, **kwargs):
+def assert_refused(match, call, *args, **kwargs):
     with pytest.raises(nc.InputError, match=re.escape(match)):
         call(*args, **kwargs)
 
 
 def test_settings_that_make_no_sense_are_refused_at_once():
-    refused("kernel: 'equilibirum' is unknown; did you mean 'equilibrium'?", nc.ntk.StateNTK, kernel="equilibirum")
-    refused("theta: [] was given; it may be 'all', names", nc.ntk.StateNTK, theta=[])
-    refused("theta: 3 was given", nc.ntk.StateNTK, theta=3)
-    refused("k: 0 was given; it must be a positive whole number", nc.ntk.StateNTK, k=0)
-    refused("readout: it must be a matrix of finite numbers", nc.ntk.StateNTK, readout=[1.0, 2.0])
-    refused("conditions: {'a': 1} was given; give a list of mappings", nc.ntk.StateNTK, conditions={"a": 1})
-    refused("conditions[0]: {'a': 'x'} was given; it must map", nc.ntk.StateNTK, conditions=[{"a": "x"}])
+    assert_refused(
+        "kernel: 'equilibirum' is unknown; did you mean 'equilibrium'?", nc.ntk.StateNTK, kernel="equilibirum"
+    )
+    assert_refused("theta: [] was given; it may be 'all', names", nc.ntk.StateNTK, theta=[])
+    assert_refused("theta: 3 was given", nc.ntk.StateNTK, theta=3)
+    assert_refused("k: 0 was given; it must be a positive whole number", nc.ntk.StateNTK, k=0)
+    assert_refused("readout: it must be a matrix of finite numbers", nc.ntk.StateNTK, readout=[1.0, 2.0])
+    assert_refused("conditions: {'a': 1} was given; give a list of mappings", nc.ntk.StateNTK, conditions={"a": 1})
+    assert_refused("conditions[0]: {'a': 'x'} was given; it must map", nc.ntk.StateNTK, conditions=[{"a": "x"}])
     with pytest.raises(TypeError):
         nc.ntk.StateNTK("equilibrium")
 
@@ -144,28 +146,38 @@ def test_settings_that_do_not_fit_the_model_are_refused_before_anything_is_compu
     def bind(**settings):
         return nc.ntk.StateNTK(**settings).bind(neuron(), free="I", params={})
 
-    refused("theta: 'gg' is unknown; did you mean 'g'?", bind, theta=["gg"], **UNSCALED)
-    refused("theta_scale: not given; parameters with different units", bind, state_scale="none")
-    refused("state_scale: not given; states with different units", bind, theta_scale="none")
-    refused("theta_scale: shape (2,) was given; theta has 3: g, c, e", bind, theta_scale=[1.0, 2.0], state_scale="none")
-    refused("theta_scale: every scale must be a positive number", bind, theta_scale=[1.0, 2.0, 0.0], state_scale="none")
-    refused("theta_scale: 'log' was given; it may be 'relative', 'none'", bind, theta_scale="log", state_scale="none")
-    refused("theta_scale: 'h' is unknown; it may be 'g', 'c', 'e'", bind, theta_scale={"h": 1.0}, state_scale="none")
-    refused(
+    assert_refused("theta: 'gg' is unknown; did you mean 'g'?", bind, theta=["gg"], **UNSCALED)
+    assert_refused("theta_scale: not given; parameters with different units", bind, state_scale="none")
+    assert_refused("state_scale: not given; states with different units", bind, theta_scale="none")
+    assert_refused(
+        "theta_scale: shape (2,) was given; theta has 3: g, c, e", bind, theta_scale=[1.0, 2.0], state_scale="none"
+    )
+    assert_refused(
+        "theta_scale: every scale must be a positive number", bind, theta_scale=[1.0, 2.0, 0.0], state_scale="none"
+    )
+    assert_refused(
+        "theta_scale: 'log' was given; it may be 'relative', 'none'", bind, theta_scale="log", state_scale="none"
+    )
+    assert_refused(
+        "theta_scale: 'h' is unknown; it may be 'g', 'c', 'e'", bind, theta_scale={"h": 1.0}, state_scale="none"
+    )
+    assert_refused(
         "state_scale: 'relativ' is unknown; did you mean 'relative'?", bind, theta_scale="none", state_scale="relativ"
     )
-    refused("state_scale: shape (3,) was given; the model has 2", bind, theta_scale="none", state_scale=[1.0, 1.0, 1.0])
-    refused("theta: a function was given, but the model has no pytree", bind, theta=lambda t: t, **UNSCALED)
-    refused("conditions: 'gl' is unknown; did you mean 'g'?", bind, conditions=[{"gl": 1.0}], **UNSCALED)
-    refused("theta: 'g' is set by conditions", bind, theta=["g"], conditions=[{"g": 1.0}], **UNSCALED)
-    refused("readout: shape (1, 3) was given; the model has 2 states", bind, readout=np.ones((1, 3)), **UNSCALED)
-    refused("free: 'J' is unknown", nc.ntk.StateNTK(**UNSCALED).bind, neuron(), free="J")
+    assert_refused(
+        "state_scale: shape (3,) was given; the model has 2", bind, theta_scale="none", state_scale=[1.0, 1.0, 1.0]
+    )
+    assert_refused("theta: a function was given, but the model has no pytree", bind, theta=lambda t: t, **UNSCALED)
+    assert_refused("conditions: 'gl' is unknown; did you mean 'g'?", bind, conditions=[{"gl": 1.0}], **UNSCALED)
+    assert_refused("theta: 'g' is set by conditions", bind, theta=["g"], conditions=[{"g": 1.0}], **UNSCALED)
+    assert_refused("readout: shape (1, 3) was given; the model has 2 states", bind, readout=np.ones((1, 3)), **UNSCALED)
+    assert_refused("free: 'J' is unknown", nc.ntk.StateNTK(**UNSCALED).bind, neuron(), free="J")
 
 
 def test_a_parameter_of_size_zero_has_no_relative_scale():
     model = nc.Model.from_equations({"x": "h + mu*x - x**3"}, params={"mu": 1.0, "h": 0.0})
     kernel = nc.ntk.StateNTK(theta_scale="relative", state_scale="none")
-    refused("theta_scale: 'relative' was given, but 'h' is 0", kernel.bind, model, free="mu")
+    assert_refused("theta_scale: 'relative' was given, but 'h' is 0", kernel.bind, model, free="mu")
     assert kernel.bind(model, free="h", param_scale=2.0).metadata["theta"] == ["mu"]
     named = nc.ntk.StateNTK(theta=["h"], theta_scale="relative", state_scale="none").bind(
         model, free="h", param_scale=2.0
@@ -175,32 +187,36 @@ def test_a_parameter_of_size_zero_has_no_relative_scale():
 
 def test_theta_that_names_nothing():
     model = nc.Model.from_equations({"x": "mu - x"}, params={"mu": 1.0})
-    refused("theta: 'all' names nothing that could be trained", nc.ntk.StateNTK(**UNSCALED).bind, model, free="mu")
-    refused("names nothing that could be trained", nc.ntk.StateNTK(theta=lambda t: []).bind, nested(), free="g")
+    assert_refused(
+        "theta: 'all' names nothing that could be trained", nc.ntk.StateNTK(**UNSCALED).bind, model, free="mu"
+    )
+    assert_refused("names nothing that could be trained", nc.ntk.StateNTK(theta=lambda t: []).bind, nested(), free="g")
 
 
 def test_functions_of_the_pytree_must_return_leaves():
-    refused(
+    assert_refused(
         "theta: the function must return leaves", nc.ntk.StateNTK(theta=lambda t: np.ones(2)).bind, nested(), free="g"
     )
-    refused(
+    assert_refused(
         "theta: the function failed on the pytree (KeyError", nc.ntk.StateNTK(theta=lambda t: t["W"]).bind, nested()
     )
-    refused("theta: the function failed", nc.ntk.StateNTK(theta=lambda t: 2 * t["out"][0]).bind, nested(), free="g")
+    assert_refused(
+        "theta: the function failed", nc.ntk.StateNTK(theta=lambda t: 2 * t["out"][0]).bind, nested(), free="g"
+    )
 
 
 def test_points_of_the_wrong_shape():
     kernel, model = nc.ntk.StateNTK(**UNSCALED), neuron()
-    refused("x: shape (2, 3) was given; the model has 2 states", kernel.evaluate, model, np.ones((2, 3)))
-    refused(
+    assert_refused("x: shape (2, 3) was given; the model has 2 states", kernel.evaluate, model, np.ones((2, 3)))
+    assert_refused(
         "params['g']: shape (3,) was given; give 1 or 2 numbers",
         kernel.evaluate,
         model,
         np.ones((2, 2)),
         {"g": np.ones(3)},
     )
-    refused("params: 'gg' is unknown", kernel.evaluate, model, np.ones(2), {"gg": 1.0})
-    refused("free: 'J' is unknown", kernel.evaluate, model, np.ones(2), free="J")
+    assert_refused("params: 'gg' is unknown", kernel.evaluate, model, np.ones(2), {"gg": 1.0})
+    assert_refused("free: 'J' is unknown", kernel.evaluate, model, np.ones(2), free="J")
 
 
 def test_a_state_by_name():
@@ -214,7 +230,7 @@ def test_no_gpu_is_said_clearly():
 
     if any(d.platform == "gpu" for d in jax.devices()):
         pytest.skip("there is one")
-    refused(
+    assert_refused(
         "device: 'gpu' was asked for, but JAX sees no GPU",
         nc.ntk.StateNTK(device="gpu", **UNSCALED).bind,
         neuron(),

@@ -184,9 +184,10 @@ def _twin(model: Model, x: Array, values: Array) -> tuple[Array, Array, Array]:
     jax = configured_jax()
 
     def everything(y: Any, v: Any) -> Any:
-        in_x = lambda z: model.jax_rhs(z, v, model.theta)  # noqa: E731
-        in_v = lambda w: model.jax_rhs(y, w, model.theta)  # noqa: E731
-        return in_x(y), jax.jacfwd(in_x)(y), jax.jacfwd(in_v)(v)
+        def rhs(state: Any, values: Any) -> Any:
+            return model.jax_rhs(state, values, model.theta)
+
+        return rhs(y, v), *jax.jacfwd(rhs, argnums=(0, 1))(y, v)
 
     with x64():
         f, in_state, in_params = (np.asarray(a) for a in jax.jit(everything)(x, values))

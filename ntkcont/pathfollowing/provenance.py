@@ -8,6 +8,8 @@ import importlib.metadata
 import platform
 from typing import TYPE_CHECKING, Any
 
+import ntkcont
+
 if TYPE_CHECKING:
     from ntkcont.pathfollowing.assemble import Side
     from ntkcont.pathfollowing.protocols import BoundEvaluator
@@ -35,8 +37,8 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
 
 @functools.cache  # reading package metadata takes milliseconds
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("ntkcont", "numpy", "scipy", "numba", "jax"):
+    versions = {"python": platform.python_version(), "ntkcont": ntkcont.__version__}
+    for name in ("numpy", "scipy", "numba", "jax"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
