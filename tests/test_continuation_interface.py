@@ -286,5 +286,8 @@ def test_extend_refuses_another_model_and_missing_kernels():
         nc.extend(branch, model=other)
     with pytest.raises(InputError, match=r"lies outside \(-1, 1\)"):
         nc.extend(branch, p_span=(-1, 1))
+    circle = nc.Model.from_equations({"x": "x**2 + p**2 - 1"}, {"p": 0.0})
+    with pytest.raises(InputError, match="it is closed, so it has no end"):
+        nc.extend(nc.continuation(circle, [1.0], free="p", p_span=(-2, 2)), p_span=(-3, 3))
     with pytest.raises(InputError, match=r"nc\.extend"):
         nc.continuation(CUSP, branch, free="h", p_span=(-3, 3))

@@ -171,7 +171,22 @@ def test_settings_that_do_not_fit_the_model_are_refused_before_anything_is_compu
     assert_refused("conditions: 'gl' is unknown; did you mean 'g'?", bind, conditions=[{"gl": 1.0}], **UNSCALED)
     assert_refused("theta: 'g' is set by conditions", bind, theta=["g"], conditions=[{"g": 1.0}], **UNSCALED)
     assert_refused("readout: shape (1, 3) was given; the model has 2 states", bind, readout=np.ones((1, 3)), **UNSCALED)
+    assert_refused("conditions: 'I' is the free parameter", bind, conditions=[{"I": 1.0}], **UNSCALED)
     assert_refused("free: 'J' is unknown", nc.ntk.StateNTK(**UNSCALED).bind, neuron(), free="J")
+
+
+def test_whole_numbers_are_not_trained():
+    theta = {"W": 0.3 * np.eye(2), "order": np.array([1, 0])}
+    model = nc.Model.from_jax(lambda x, p, t: -x + p["g"] * (t["W"] @ x)[t["order"]] + 1.0, 2, {"g": 0.5}, theta=theta)
+    assert nc.ntk.StateNTK().bind(model, free="g").metadata["theta"] == ["W"]
+    A = -np.eye(2) + 0.5 * 0.3 * np.eye(2)[[1, 0]]
+    x = np.linalg.solve(-A, np.ones(2))
+    # each row of W moves one state: F F^T = g^2 |x|^2 I
+    expected = 0.25 * (x @ x) * np.linalg.eigvalsh(np.linalg.inv(A) @ np.linalg.inv(A).T)[::-1]
+    np.testing.assert_allclose(nc.ntk.StateNTK().evaluate(model, x, {}).eigenvalues[0], expected, rtol=1e-10)
+    assert_refused(
+        "the leaf 'order' holds no floating-point numbers", nc.ntk.StateNTK(theta=["order"]).bind, model, free="g"
+    )
 
 
 def test_a_parameter_of_size_zero_has_no_relative_scale():

@@ -139,7 +139,15 @@ def resolve_theta(
     InputError
         A name is unknown, nothing is left, a scale is missing or does not fit.
     """
+    if free is not None and free in overridden:
+        msg = f"conditions: {free!r} is the free parameter, which moves along the branch; set others"
+        raise InputError(msg)
     paths = leaf_paths(model.theta)
+    floats = {
+        i
+        for i, leaf in enumerate(configured_jax().tree_util.tree_leaves(model.theta))
+        if np.asarray(leaf).dtype.kind == "f"
+    }
     leaves: set[int] = set()
     params: set[int] = set()
     if callable(choice):
@@ -151,11 +159,17 @@ def resolve_theta(
         leaves = set(_picked(choice, model.theta))
     elif isinstance(choice, str) and choice == "all":
         if paths:
-            leaves = set(range(len(paths)))
+            leaves = floats  # whole numbers, such as indices, cannot be trained
         else:
             params = {i for i, name in enumerate(model.params) if name != free and name not in overridden}
     else:
         leaves, params = _named([choice] if isinstance(choice, str) else list(choice), model, paths)
+    if leaves - floats:
+        path = paths[min(leaves - floats)]
+        msg = (
+            f"theta: the leaf {path!r} holds no floating-point numbers, so it cannot be trained; make it a float array"
+        )
+        raise InputError(msg)
     clash = [name for name in overridden if list(model.params).index(name) in params]
     if clash:
         msg = f"theta: {clash[0]!r} is set by conditions, so it cannot be trained as well; leave it out of one of them"

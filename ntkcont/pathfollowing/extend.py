@@ -53,7 +53,7 @@ def extend(
     Raises
     ------
     InputError
-        If the model is missing or not the branch's, or the branch lies outside `p_span`.
+        If the model is missing or not the branch's, the branch is closed, or it lies outside `p_span`.
 
     Examples
     --------
@@ -75,6 +75,9 @@ def extend(
         had = "has" if branch.ntk is not None else "has no"
         msg = f"ntk: the branch {had} kernel signatures; extend it with the same kernel (or annotate afterwards)"
         raise InputError(msg)
+    if Status.CLOSED in branch.ends:
+        msg = "branch: it is closed, so it has no end to go on from"
+        raise InputError(msg)
     if direction not in ("both", "low", "high"):
         msg = f"direction: got {direction!r}; it may be 'both', 'low' or 'high' (end of the arclength)"
         raise InputError(msg)
@@ -84,9 +87,7 @@ def extend(
     task = Task(curve, dict(branch.params), span, settings or ContinuationSettings(), chosen, users)
     result = branch
     for end in ("low", "high") if direction == "both" else (direction,):
-        i, sign, side = (0, -1.0, 0) if end == "low" else (-1, 1.0, 1)
-        if branch.ends[side] is Status.CLOSED:
-            continue
+        i, sign = (0, -1.0) if end == "low" else (-1, 1.0)
         z = np.append(branch.x[i], branch.p[i])
         if not span[0] <= z[-1] <= span[1]:
             msg = f"p_span: the end at {branch.free} = {z[-1]:g} lies outside ({span[0]:g}, {span[1]:g}); widen it"

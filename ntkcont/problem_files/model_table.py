@@ -147,6 +147,6 @@ def read_arrays(path: Path) -> dict[str, Any]:
     except (AttributeError, TypeError):  # numpy.load returned one bare array
         msg = f"[model] weights: {path} holds a single array without a name; write it with numpy.savez"
         raise InputError(msg) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        msg = f"[model] weights: {path} is not an .npz file of plain arrays ({error}); write it with numpy.savez"
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # numpy's own words would advise to unpickle
+        msg = f"[model] weights: {path} is not an .npz file of plain arrays; write it with numpy.savez"
         raise InputError(msg) from None
