@@ -1,0 +1,1 @@
+"""Models written for other programs, read and written: PyDSTool, XPP, LaTeX."""

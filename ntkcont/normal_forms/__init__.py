@@ -1,0 +1,1 @@
+"""Normal form coefficients of special points."""
