@@ -74,6 +74,7 @@ def power(model: Model, k: int) -> Model:
             x = model.jax_function(x, p, theta)
         return x
 
+    written = model.equations
     return _plain(
         model,
         build=lambda: _iterated(model.compiled, k),
@@ -81,6 +82,7 @@ def power(model: Model, k: int) -> Model:
         description=f"{model.description}\niterated {k} times",
         digest=_digest(model, "power", k),
         base=None,
+        equations=None if written is None else written._replace(iterations=k * written.iterations),
     )
 
 

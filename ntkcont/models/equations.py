@@ -17,13 +17,23 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ntkcont.cache_folder import user_cache
 from ntkcont.errors import InputError
 from ntkcont.models.model import Compiled, Model
 from ntkcont.models.names import check_clashes, read_mapping, read_params
 from ntkcont.models.text import KEYWORDS
+
+
+class Equations(NamedTuple):
+    """The equations of a model as they were written: text, numbers or sympy expressions by name."""
+
+    equations: Mapping[str, Any]
+    params: tuple[str, ...]
+    aux: Mapping[str, Any]
+    functions: Mapping[str, tuple[tuple[str, ...], Any]]
+    iterations: int = 1  # the model is this iterate of the map
 
 
 def model_from_equations(
@@ -59,6 +69,7 @@ def model_from_equations(
         jax_function=code.jax_function,
         description=_describe(kind, raw, values),
         digest=_digest(raw, kind, values)[:16],
+        equations=Equations(right, tuple(values), helpers, named),
     )
 
 

@@ -15,6 +15,7 @@ from ntkcont.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from ntkcont.models.check import CheckReport
+    from ntkcont.models.equations import Equations
 
 Array = NDArray[np.float64]
 
@@ -60,6 +61,8 @@ class Model:
         The compiled parameters are ``offset + matrix @ values``; None: they are the values.
     base : Model or None
         The model that this one was made from by :meth:`along`, with its structure (a ``RateRNN`` stays reachable).
+    equations : Equations or None
+        What :meth:`from_equations` was given, in terms of the M compiled parameters; kept for other languages.
     """
 
     kind: Literal["flow", "map"]
@@ -75,6 +78,7 @@ class Model:
     offset: Array | None = None
     matrix: Array | None = None
     base: Model | None = None
+    equations: Equations | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("flow", "map"):
