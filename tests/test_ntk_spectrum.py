@@ -182,7 +182,7 @@ def _jitted():
 
     bound = nc.ntk.StateNTK().bind(nc.RateRNN(np.eye(6)), free="gain", params={})
     assert network._network.cache_info().currsize
-    return [chunks._linearise(bound.source[0])]
+    return [chunks._linearise(bound.source.linearise, bound.source.gram)]
 
 
 def test_a_point_that_is_not_finite_gives_nan_and_leaves_the_others_alone():

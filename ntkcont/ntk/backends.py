@@ -131,7 +131,7 @@ class HostBackend:
         rows, m = G.shape[-2:]
         if min(rows, m) <= SMALL:
             return np.linalg.svd(G, compute_uv=False)[:, 0] ** 2
-        return HostBackend.top_of_gram([g @ g.conj().T for g in G], {})
+        return HostBackend.top_of_gram([g @ g.conj().T for g in G])
 
     @staticmethod
     def gram(G: Any) -> Any:
@@ -139,11 +139,11 @@ class HostBackend:
         return np.array([g @ g.T for g in G])
 
     @staticmethod
-    def top_of_gram(K: Any, memory: dict[str, Any]) -> Any:
-        """Return the largest eigenvalues (K,) of Hermitian matrices; `memory` holds where the last search ended."""
+    def top_of_gram(K: Any) -> Any:
+        """Return the largest eigenvalues (K,) of Hermitian matrices."""
         if len(K[0]) <= _DIRECT:
             return np.array([_largest(k) for k in K])
-        return np.array([remembering(k.__matmul__, start_vector(len(k)).astype(k.dtype), memory, "gram") for k in K])
+        return np.array([lanczos(k.__matmul__, start_vector(len(k)).astype(k.dtype))[0] for k in K])
 
     @staticmethod
     def finite(G: Any) -> Any:
@@ -152,9 +152,9 @@ class HostBackend:
         return G if np.all(good) else np.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
     @staticmethod
-    def iterates(rows: int) -> bool:
-        """Whether the largest eigenvalue of an operator comes cheaper from :func:`lanczos` than from its factor."""
-        return rows > _DIRECT_COMPLEX
+    def iterates(rows: int, real: bool) -> bool:
+        """Whether the largest eigenvalue of an operator comes cheaper from :func:`lanczos` than from its matrix."""
+        return rows > (_DIRECT if real else _DIRECT_COMPLEX)
 
 
 def _plus_diagonal(matrices: Any, value: Any) -> Any:
@@ -310,7 +310,7 @@ class DeviceBackend:
         return G @ jnp.swapaxes(G, 1, 2)
 
     @staticmethod
-    def top_of_gram(K: Any, memory: dict[str, Any]) -> Any:  # noqa: ARG004
+    def top_of_gram(K: Any) -> Any:
         """Return the largest eigenvalues (K,) of Hermitian matrices."""
         import jax.numpy as jnp
 
@@ -325,7 +325,7 @@ class DeviceBackend:
         return jnp.where(good.reshape(-1, *[1] * (G.ndim - 1)), G, 0.0)
 
     @staticmethod
-    def iterates(rows: int) -> bool:  # noqa: ARG004
+    def iterates(rows: int, real: bool) -> bool:  # noqa: ARG004
         """Whether the largest eigenvalue of an operator comes cheaper from an iteration: never, in one compilation."""
         return False
 

@@ -78,26 +78,27 @@ def evaluate_points(
     size = chunk_size(n, conditions, source.columns)
     on_host = device.platform == "cpu" if on_host is None else on_host
     has_free = bool(np.any(direction))
-    linear = _linearise(source.linearise)
+    linear = _linearise(source.linearise, source.gram)
     C = None if readout is None else readout * state_scale
     scale = np.append(state_scale, param_scale)
     parts: list[dict[str, np.ndarray]] = []
     with x64(), configured_jax().default_device(device), _threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
-        constants = put((direction, source.arguments))
+        constants = put((direction, source.arguments, state_scale, float(param_scale)))
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             used = min(size, count - start)
-            chunk = linear(put(x[rows]), put(values[rows]), *constants)
+            A, F, fp = linear(put(x[rows]), put(values[rows]), *constants)
             given = None if eigenvalues is None else eigenvalues[rows]
             t = None if tangent is None else (tangent[rows] / scale)[:, None, :]
             if on_host:
-                A, F, fp = _scaled(source, np, [np.asarray(a)[:used] for a in chunk], state_scale, param_scale)
+                A, F, fp = (np.asarray(a)[:used] for a in (A, F, fp))
+                F = source.factor(np, F)
                 lam = _eigenvalues(A, given)
                 t = None if t is None else t[:used]
                 out = _on_host(A, F, fp, t, lam, critical(lam, is_map), C, kernel, is_map, has_free)
             else:
-                A, F, fp = _scaled(source, DEVICE.xp, chunk, *put((state_scale, param_scale)))
+                F = source.factor(DEVICE.xp, F)
                 lam = _eigenvalues(np.asarray(A), given)
                 out = _compiled(kernel, is_map, has_free)(A, F, fp, *put((t, lam, critical(lam, is_map), C)))
                 out = {name: np.array(a)[:used] for name, a in out.items()}
@@ -115,26 +116,29 @@ def linearised(
     param_scale: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
+    linear = _linearise(source.linearise, source.gram)
     with x64():
-        chunk = _linearise(source.linearise)(x[None], values[None], direction, source.arguments)
-    A, F, fp = _scaled(source, np, [np.asarray(a) for a in chunk], state_scale, param_scale)
-    return A[0], F[0], fp[0]
-
-
-def _scaled(source: Source, xp: Any, chunk: Any, state_scale: Any, param_scale: float) -> list[Any]:
-    """Return A, F, fp of K points in scaled variables, F as a factor."""
-    A, F, fp = chunk
-    unit = state_scale[:, None]
-    return [A / unit * state_scale, source.factor(xp, F) / unit, fp / state_scale * param_scale]
+        found = linear(x[None], values[None], direction, source.arguments, state_scale, float(param_scale))
+    A, F, fp = (np.asarray(a) for a in found)
+    return A[0], source.factor(np, F)[0], fp[0]
 
 
 @functools.lru_cache(maxsize=64)
-def _linearise(function: Any) -> Any:
+def _linearise(function: Any, gram: bool) -> Any:
+    """Return the linearisation of a chunk in scaled variables as one compiled function."""
     import jax
+    import jax.numpy as jnp
 
-    def chunk(x: Any, values: Any, direction: Any, arguments: Any) -> Any:
+    def chunk(x: Any, values: Any, direction: Any, arguments: Any, state_scale: Any, param_scale: Any) -> Any:
+        def one(point: Any) -> Any:
+            A, F, fp = function(*point, direction, arguments)
+            F = F / state_scale[:, None]
+            if gram:  # its columns are states too
+                F = F / jnp.tile(state_scale, len(fp))
+            return A / state_scale[:, None] * state_scale, F, fp / state_scale * param_scale
+
         together = x.shape[0] if x.shape[2] <= BATCHED_STATES else None
-        return jax.lax.map(lambda a: function(*a, direction, arguments), (x, values), batch_size=together)
+        return jax.lax.map(one, (x, values), batch_size=together)
 
     return jax.jit(chunk)
 

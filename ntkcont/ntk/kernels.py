@@ -54,7 +54,7 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
     backend, c = points.backend, points.critical
     s = c.s.real if points.case.resolvent == "flip" else c.s
     solve = _resolvent(points, s)
-    if not backend.iterates(points.rows):
+    if not backend.iterates(points.rows, real=False):
         return backend.top(backend.finite(points.out(solve(points.F.astype(s.dtype)))))
     start = points.out_vector(points.stability_vectors[0], c.at_c).astype(s.dtype)
     operators = [_resolvent_operator(points, solve, i) for i in range(len(start))]
@@ -115,8 +115,17 @@ def arclength_top(points: Points, gram: Callable[[], Any] | None) -> Any:
     K = gram()
     Kz = K @ zdot
     u = Kz + y * (xp.swapaxes(zdot, 1, 2) @ Kz) / 2
+    if points.backend.iterates(points.rows, real=True):
+        operators = [_updated(*arrays) for arrays in zip(K, u[..., 0], y[..., 0], strict=True)]
+        start = backends.start_vector(points.rows)
+        return np.array([backends.remembering(f, start, points.memory, "arclength") for f in operators])
     update = u @ xp.swapaxes(y, 1, 2)
-    return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)), points.memory)
+    return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)))
+
+
+def _updated(K: Any, u: Any, y: Any) -> Callable[[Any], Any]:
+    """Return ``x -> (K + u y^T + y u^T) x``."""
+    return lambda x: K @ x + (y @ x) * u + (u @ x) * y
 
 
 KERNELS: dict[str, Kernel] = {
