@@ -89,7 +89,8 @@ def dense_signatures(A: np.ndarray, F: np.ndarray, fp: np.ndarray, tangent: np.n
         "ratio": over_prediction(e[0], nearest, abs(values[nearest])),
         "ratio_resolvent": over_prediction(top_resolvent, critical, abs(values[critical] - s)),
         "top_resolvent": top_resolvent, "top_arc": np.linalg.eigvalsh(arc @ arc.T)[-1],
-        "align_state": abs(u @ right[:, nearest]), "align_theta": abs((u @ S) @ drive) / (np.linalg.norm(drive) * np.sqrt(e[0])),
+        "align_state": abs(u @ right[:, nearest]),
+        "align_theta": abs((u @ S) @ drive) / (np.linalg.norm(drive) * np.sqrt(e[0])),
     }  # fmt: skip
 
 
