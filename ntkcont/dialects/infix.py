@@ -33,7 +33,6 @@ COMMON: dict[Any, str] = {
     sym.Less: "{} < {}",
     sym.LessEqual: "{} <= {}",
     sym.Equal: "{} == {}",
-    sym.Power: "({})**({})",
 }
 _LOOSE = (sym.Sigmoid, sym.Softplus)
 
@@ -49,7 +48,7 @@ class Infix:
         Templates of functions, such as ``{Where: "if({}, {}, {})"}``, in addition to ``COMMON``; arguments are put in
         without parentheses around them.
     power : str
-        The sign of powers.
+        The sign of powers, or a template such as ``"pow({}, {})"``.
     names : mapping of str to str, optional
         Other names for symbols.
 
@@ -90,8 +89,8 @@ class Infix:
             return self._sum(expr), _ADD
         if isinstance(expr, sp.Mul):
             return self._product(expr)
-        if isinstance(expr, sp.Pow):
-            return self._power(expr)
+        if isinstance(expr, sp.Pow | sym.Power):
+            return self._power(expr.args[0], expr.args[1])
         if not expr.args and expr.is_number:  # pi, E
             return repr(float(expr)), _ATOM
         if isinstance(expr, sym.Not) and sym.Not not in self.functions:
@@ -134,10 +133,11 @@ class Infix:
             text += "/" + (under[0] if len(under) == 1 else f"({'*'.join(under)})")
         return text, _UNARY if sign and len(over) == 1 and not under else _MUL
 
-    def _power(self, expr: Any) -> tuple[str, int]:
-        base, exponent = expr.base, expr.exp
+    def _power(self, base: Any, exponent: Any) -> tuple[str, int]:
         if exponent.is_Rational and exponent < 0:
             return f"1/{self._within(sp.Pow(base, -exponent), _POWER)}", _MUL
         if exponent == sp.Rational(1, 2):
             return f"sqrt({self.text(base)})", _ATOM
+        if "{}" in self.sign:
+            return self.sign.format(self.text(base), self.text(exponent)), _ATOM
         return f"{self._within(base, _ATOM)}{self.sign}{self._within(exponent, _ATOM)}", _POWER

@@ -63,6 +63,8 @@ class Model:
         The model that this one was made from by :meth:`along`, with its structure (a ``RateRNN`` stays reachable).
     equations : Equations or None
         What :meth:`from_equations` was given, in terms of the M compiled parameters; kept for other languages.
+    start : mapping or None
+        The initial values, by name, of the file or object that the model was read from; it may be given as `x0`.
     """
 
     kind: Literal["flow", "map"]
@@ -79,6 +81,7 @@ class Model:
     matrix: Array | None = None
     base: Model | None = None
     equations: Equations | None = None
+    start: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("flow", "map"):
