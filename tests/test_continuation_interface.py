@@ -63,9 +63,14 @@ def test_user_zeros_join_the_default_events():
     branch = cusp_branch(events=[nc.UserZero("half", lambda q: q["x"] - 0.5)])
     check_branch(branch, CUSP)
     point = branch.special_points("UZ")[0]
+    assert point.name == "half#1"
     assert point["x"] == pytest.approx(0.5, abs=1e-12)
     assert point.p == pytest.approx(0.5**3 - 0.5, abs=1e-12)
     assert len(branch.special_points("LP")) == 2
+
+
+def test_one_state_may_be_a_number():
+    assert nc.continuation(CUSP, -1.3, free="h", p_span=(-2, 2)).p.tolist() == cusp_branch().p.tolist()
 
 
 def test_events_can_be_chosen():

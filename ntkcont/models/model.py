@@ -293,7 +293,10 @@ class Model:
         return p0, unit if self.matrix is None else self.matrix @ unit
 
     def state_vector(self, x: Any, argument: str = "x0") -> Array:
-        """Return the state as a new array of shape (n,) from an array, a mapping by name, or anything with ``.x``."""
+        """Return the state as a new array of shape (n,) from an array, a mapping by name, or anything with ``.x``.
+
+        One state may also be given as a number.
+        """
         x = getattr(x, "x", x)
         if isinstance(x, Mapping):
             for name in x:
@@ -309,6 +312,8 @@ class Model:
         except (TypeError, ValueError):
             msg = f"{argument}: {x!r} is not an array of numbers; give {self.n} numbers or a mapping by state name"
             raise InputError(msg) from None
+        if vector.shape == () and self.n == 1:
+            vector = vector[None]
         if vector.shape != (self.n,):
             shown = ", ".join(self.states[:6]) + (", ..." if self.n > 6 else "")
             has = f"the model has {self.n} state{'s' if self.n > 1 else ''} ({shown}), so give shape ({self.n},)"

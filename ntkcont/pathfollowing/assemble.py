@@ -18,7 +18,7 @@ from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
-from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+from ntkcont.results.special_points import SpecialPoint, renumbered
 from ntkcont.status import Status
 
 AT_SPECIAL = ("label", "x", "p", "tangent", "omega")
@@ -43,17 +43,6 @@ def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np
     return bound.evaluate(
         x=nodes.z[:, :n].copy(), p=nodes.z[:, n].copy(), tangent=nodes.tangent, eigenvalues=nodes.eigenvalues
     )
-
-
-def _numbered(points: list[SpecialPoint]) -> SpecialPoints:
-    """Name the points by label and number along the branch; user zeros keep their own name, numbered too."""
-    counts: dict[str, int] = {}
-    named = []
-    for point in points:
-        stem = point.name if point.label == "UZ" and point.name else point.label
-        counts[stem] = counts.get(stem, 0) + 1
-        named.append(dataclasses.replace(point, name=f"{stem}{counts[stem]}"))
-    return SpecialPoints(named)
 
 
 def _mirrored(point: SpecialPoint) -> SpecialPoint:
@@ -134,7 +123,7 @@ def assemble(
         kind=curve.model.kind, free=curve.free, states=curve.model.states, params=task.params,
         p=nodes.z[:, n], x=nodes.z[:, :n], s=nodes.s + s0, tangent=nodes.tangent,
         eigenvalues=nodes.eigenvalues, stable=n_unstable == 0, n_unstable=n_unstable,
-        special_points=_numbered(special), ntk=_signatures(signatures, bound),
+        special_points=renumbered(special), ntk=_signatures(signatures, bound),
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
     )  # fmt: skip

@@ -141,7 +141,7 @@ class UserZero:
     Parameters
     ----------
     name : str
-        Name of the special points, such as ``"half"``.
+        Name of the special points, such as ``"half"``; they are numbered ``half#1``, ``half#2``, ....
     g : callable
         ``g(point) -> float``; the point has ``p``, ``x``, ``eigenvalues`` and columns by name, ``point["v"]``.
 

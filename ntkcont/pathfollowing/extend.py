@@ -43,7 +43,7 @@ def extend(
     model : Model, optional
         Needed for a branch read from a file.
     settings, events, ntk
-        As in :func:`continuation`; a branch with a kernel needs the same kernel.
+        As in :func:`continuation`; a branch with a kernel needs the same kernel, one without takes none.
 
     Returns
     -------

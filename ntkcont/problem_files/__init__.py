@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkcont.errors import InputError
+from ntkcont.errors import ConvergenceError, InputError
 from ntkcont.problem_files.model_table import MODEL_KEYS, read_arrays, read_model
 from ntkcont.problem_files.table import Table, is_number, is_numbers, is_texts
 
@@ -67,6 +67,8 @@ class Problem:
         The kernel to evaluate along the branch.
     outputs : Outputs
         What to write.
+    file : str
+        Where it was read, for messages.
     """
 
     title: str
@@ -74,12 +76,17 @@ class Problem:
     arguments: Mapping[str, Any]
     kernel: StateNTK | None = None
     outputs: Outputs = dataclasses.field(default_factory=Outputs)
+    file: str = ""
 
     def solve(self, *, progress: bool = False) -> Branch:
         """Run the continuation and return its branch."""
         from ntkcont.pathfollowing.driver import continuation
 
-        return continuation(self.model, **self.arguments, ntk=self.kernel, progress=progress)
+        try:
+            return continuation(self.model, **self.arguments, ntk=self.kernel, progress=progress)
+        except (InputError, ConvergenceError) as error:
+            msg = f"{self.file}: {error}" if self.file else str(error)
+            raise type(error)(msg) from None
 
 
 def read_problem(path: str | Path) -> Problem:
@@ -151,7 +158,7 @@ def _problem(data: dict[str, Any], path: Path) -> Problem:
         msg = "[outputs] panels: there is no kernel to show; add a [kernel] table or remove the key"
         raise InputError(msg)
     title = top.text("title", path.stem)
-    return Problem(title=title, model=model, arguments=arguments, kernel=kernel, outputs=outputs)
+    return Problem(title=title, model=model, arguments=arguments, kernel=kernel, outputs=outputs, file=str(path))
 
 
 # -------------------------------------------------------------------- [continuation]

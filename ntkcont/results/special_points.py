@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, overload
 
@@ -260,15 +261,12 @@ class SpecialPoints(Sequence[SpecialPoint]):
 
 
 def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
-    """Order points by arclength and number them anew per label: H1, H2, LP1, ...
-
-    A name that is not label and number (that of a user zero) is kept.
-    """
+    """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ...."""
     counts: dict[str, int] = {}
     result = []
     for point in sorted(points, key=lambda each: each.s):
-        counts[point.label] = counts.get(point.label, 0) + 1
-        stem = point.name.rstrip("0123456789")
-        name = f"{point.label}{counts[point.label]}" if stem == point.label else point.name
-        result.append(point if name == point.name else dataclasses.replace(point, name=name))
+        own = point.label == "UZ" and bool(point.name) and not re.fullmatch(r"UZ\d*", point.name)
+        stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
+        counts[stem] = counts.get(stem, 0) + 1
+        result.append(dataclasses.replace(point, name=f"{stem}{counts[stem]}"))
     return SpecialPoints(result)
