@@ -9,22 +9,26 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ntkcont.errors import ConvergenceError, FileFormatError, InputError
+from ntkcont.errors import ConvergenceError, FileFormatError, InputError, PeerError
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
     from ntkcont import ntk, plot
+    from ntkcont.dialects.pydstool import from_pydstool
+    from ntkcont.dialects.pydstool_out import to_pydstool
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
     from ntkcont.models import classics
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
+    from ntkcont.normal_forms.verb import normal_form
     from ntkcont.ntk.annotate import annotate
     from ntkcont.pathfollowing.driver import continuation, iterate
     from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
     from ntkcont.pathfollowing.extend import extend
     from ntkcont.pathfollowing.settings import ContinuationSettings
+    from ntkcont.peers.compare import compare
     from ntkcont.results.branch import Branch
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
@@ -57,12 +61,16 @@ _LAZY = {
     "SpecialPoints": "results.special_points",
     "Signatures": "results.signatures",
     "load": "results.io",
+    "from_pydstool": "dialects.pydstool",
+    "to_pydstool": "dialects.pydstool_out",
+    "normal_form": "normal_forms.verb",
     "annotate": "ntk.annotate",
+    "compare": "peers.compare",
     "ntk": "ntk",
     "plot": "plot",
 }
 
-__all__ = ["ConvergenceError", "FileFormatError", "InputError", "Status", "__version__", *_LAZY]
+__all__ = ["ConvergenceError", "FileFormatError", "InputError", "PeerError", "Status", "__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
