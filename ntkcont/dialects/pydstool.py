@@ -116,7 +116,7 @@ def _recompiled(source: Source) -> Model:
             else:
                 raise texts.error(found.group(2), found.group(3)) from None
     for name, reason in dropped.items():
-        warnings.warn(f"from_pydstool: the auxiliary variable {name!r} is left out; {reason}", stacklevel=4)
+        warnings.warn(f"from_pydstool: the auxiliary variable {name!r} is left out; {reason}", stacklevel=3)
     return model
 
 
@@ -208,7 +208,7 @@ class _Texts:
                         f"from_pydstool: {spec.where}: {text.strip()!r} contains the reuse term {term!r} as a part of "
                         f"a product or difference; PyDSTool puts {new!r} there, so this is done too; "
                         "write the term in parentheses if that is not meant",
-                        stacklevel=6,
+                        stacklevel=5,
                     )
             text = pattern.sub(new, text)
         return text
@@ -242,6 +242,9 @@ class _Texts:
 def _level(term: str) -> int:
     """Return how tightly the weakest operator of `term` binds: 1 sums, 2 products, 3 powers, 4 a single thing."""
     try:
+        tree = parse(f"{term}**1", "reuseterms").tree  # whether the power takes all of it
+        if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Pow) and not isinstance(tree.right, ast.BinOp):
+            return 4
         tree = parse(term, "reuseterms").tree
     except InputError:
         return 4

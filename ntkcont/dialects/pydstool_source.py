@@ -109,7 +109,8 @@ def read_source(obj: Any, kind: str | None) -> Source:
     varspecs = _varspecs(_pairs(get["varspecs"], "varspecs"))
     _refuse_inputs(get)
     rhs = getattr(obj, "Rhs", None) if funcspec is not None else None
-    pars = {key: _number(value, f"pars[{key!r}]") for key, value in _pairs(get.get("pars"), "pars").items()}
+    given = _pairs(get.get("pars"), "pars")
+    pars = {key.replace(".", "_"): _number(value, f"pars[{key!r}]") for key, value in given.items()}
     auxvars = _auxvars(get, varspecs)
     states = [key for key in varspecs if key not in auxvars]
     if not states:

@@ -86,13 +86,15 @@ class _Rewriter:
             kind, token = toks[i]
             i += 1
             if kind == "name":
-                while index and i < len(toks) and toks[i][1] == "[":
-                    end = _closing(toks, i)
-                    token += _subscript(toks[i + 1 : end], index)
+                while index and _sign(toks, i) == "[":
+                    start = _skip(toks, i)
+                    end = _closing(toks, start)
+                    token += _subscript(toks[start + 1 : end], index)
                     i = end + 1
-                if i < len(toks) and toks[i][1] == "(" and token not in self.known:
-                    end = _closing(toks, i)
-                    out.append(self.call(token, _arguments(toks[i + 1 : end]), index))
+                if _sign(toks, i) == "(" and token not in self.known:
+                    start = _skip(toks, i)
+                    end = _closing(toks, start)
+                    out.append(self.call(token, _arguments(toks[start + 1 : end]), index))
                     i = end + 1
                 else:
                     out.append(self.name(token))
@@ -111,7 +113,7 @@ class _Rewriter:
         return "".join(out)
 
     def name(self, name: str) -> str:
-        if name in self.known:
+        if name.replace(".", "_") in self.known:
             return name.replace(".", "_")
         if name == "t":
             msg = "it depends on the time t; only autonomous equations have fixed points, so put a parameter there"
@@ -135,7 +137,7 @@ class _Rewriter:
         name = _builtin(name)
         if name in ("min", "max") and len(args) == 1:
             inner = [t for t in args[0] if t[0] != "space"]
-            if inner and inner[0][1] == "[" and _closing(inner, 0) == len(inner) - 1:
+            if inner and inner[0][1] == "[" and _closing(inner, 0) == len(inner) - 1:  # max([a, b])
                 args = _arguments(inner[1:-1])
         texts = [self.text(a, index) for a in args]
         if name == "if":
@@ -192,16 +194,30 @@ def loop(
 
 def for_macro(text: str) -> tuple[str, int, int, str]:
     """Return the letter, the bounds and the body of a string that is ``for(i, lo, hi, body)``."""
-    toks = [t for t in tokens(text) if t[0] != "space"]
+    toks = tokens(text.strip())
+    if len(toks) > 1 and toks[1][0] == "space":
+        del toks[1]
     if len(toks) < 2 or toks[0][1] != "for" or toks[1][1] != "(" or _closing(toks, 1) != len(toks) - 1:
         msg = "a variable named like 'z[i]' needs a string of the form for(i, lowest, highest, expression)"
         raise InputError(msg)
     letter, low, high, body = loop(_arguments(toks[2:-1]), "for")
-    return letter, low, high, " ".join(t[1] for t in body)
+    return letter, low, high, _join(body).strip()
 
 
 def _join(toks: list[Token]) -> str:
     return "".join(t[1] for t in toks)
+
+
+def _skip(toks: list[Token], i: int) -> int:
+    """Return where the next token is that is no space."""
+    while i < len(toks) and toks[i][0] == "space":
+        i += 1
+    return i
+
+
+def _sign(toks: list[Token], i: int) -> str:
+    i = _skip(toks, i)
+    return toks[i][1] if i < len(toks) else ""
 
 
 def _closing(toks: list[Token], start: int) -> int:
