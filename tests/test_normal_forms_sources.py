@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -184,6 +188,46 @@ def test_iterates_of_a_compiled_map_are_differenced_too():
     truth = normal_form(exact, point_at(exact, "PD", [x], "r", {"r": r}))
     assert ours["b"] == pytest.approx(truth["b"], rel=1e-4)
     assert ours["accuracy"] < 1e-3
+
+
+def test_degenerate_by_differences_is_not_decided_by_noise():
+    """The cubic terms vanish; what differences make of them has a random sign."""
+
+    def rhs(out, x, p):
+        r = x[0] ** 2 + x[1] ** 2
+        out[0] = p[0] * x[0] - x[1] - np.sin(x[0]) * r * r
+        out[1] = x[0] + p[0] * x[1]
+
+    model = nc.Model.from_numba(rhs, ["x", "y"], {"mu": 0.0})
+    form = normal_form(model, point_at(model, "H", [0.0, 0.0], "mu"))
+    assert form["criticality"] == "degenerate"
+    assert abs(form["l1"]) < 1e-6
+
+
+def test_models_are_freed():
+    """What was compiled for a model does not keep it, and its weights, in memory."""
+    import jax.numpy as jnp
+
+    model = nc.Model.from_jax(lambda x, p, theta: p["mu"] - jnp.sin(x) * x, 1, {"mu": 0.0})
+    assert normal_form(model, point_at(model, "LP", [0.0], "mu"))["a"] == pytest.approx(-1.0, rel=1e-12)
+    function = weakref.ref(model.jax_function)
+    del model
+    gc.collect()
+    assert function() is None
+
+
+def test_a_branch_keeps_normal_forms(tmp_path):
+    """They are data that a special point takes, saves and loads."""
+    model = nc.Model.from_equations({"x": "mu*x - x**3"}, {"mu": -0.5})
+    branch = nc.continuation(model, [0.0], free="mu", p_span=(-1.0, 1.0))
+    points = [dataclasses.replace(p, normal_form=normal_form(model, p)) for p in branch.special_points]
+    branch = dataclasses.replace(branch, special_points=nc.SpecialPoints(points))
+    branch.save(tmp_path / "b.npz")
+    loaded = nc.load(tmp_path / "b.npz")
+    assert loaded == branch
+    form = loaded.special_points["BP1"].normal_form
+    assert form["type"] == "pitchfork"
+    assert form["directions"].shape == (2, 2)
 
 
 # ---------------------------------------------------------------- several critical directions

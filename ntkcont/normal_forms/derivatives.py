@@ -5,7 +5,6 @@ A direction is an array of shape (n+1,): a direction of the state and one of the
 
 from __future__ import annotations
 
-import functools
 import re
 import weakref
 from collections.abc import Callable
@@ -57,9 +56,20 @@ def _expanded(form: Callable[..., Array], *directions: Vector) -> Vector:
 # ---------------------------------------------------------------- through JAX
 
 
-@functools.lru_cache(maxsize=64)
-def _second_and_third(jax_function: Callable[[Any, Any, Any], Any], order: int) -> Callable[..., Any]:
+# values refer to their keys weakly, so that a model and its weights are freed with the last reference to it
+_forms: weakref.WeakKeyDictionary[Callable[..., Any], dict[int, Callable[..., Any]]] = weakref.WeakKeyDictionary()
+_callbacks: weakref.WeakKeyDictionary[Callable[..., Any], bool] = weakref.WeakKeyDictionary()
+
+
+def _compiled_forms(jax_function: Callable[[Any, Any, Any], Any], order: int) -> Callable[..., Any]:
     """Return a compiled function of (x, p, dp, theta, u, v[, w]); models that share a twin share it."""
+    known = _forms.setdefault(jax_function, {})
+    if order not in known:
+        known[order] = configured_jax().jit(_second_and_third(weakref.ref(jax_function), order))
+    return known[order]
+
+
+def _second_and_third(function: Callable[[], Any], order: int) -> Callable[..., Any]:
     jax = configured_jax()
     import jax.numpy as jnp
 
@@ -67,7 +77,7 @@ def _second_and_third(jax_function: Callable[[Any, Any, Any], Any], order: int) 
         n = x.size
 
         def f(z: Any) -> Any:
-            return jax_function(z[:n], p + dp * z[n], theta)
+            return function()(z[:n], p + dp * z[n], theta)
 
         def first(z: Any) -> Any:
             return jax.jvp(f, (z,), (u,))[1]
@@ -78,7 +88,7 @@ def _second_and_third(jax_function: Callable[[Any, Any, Any], Any], order: int) 
         z = jnp.append(x, 0.0)
         return (second(z), None) if order == 2 else jax.jvp(second, (z,), (w,))
 
-    return jax.jit(forms)
+    return forms
 
 
 class Traced(Derivatives):
@@ -96,7 +106,7 @@ class Traced(Derivatives):
     """
 
     def __init__(self, model: Model, x: Array, p: Array, dp: Array, order: int) -> None:
-        self.functions = _second_and_third(model.jax_function, order)
+        self.forms = _compiled_forms(model.jax_function, order)
         jax = configured_jax()
         with x64():  # single points are fastest on the CPU; committed arguments keep them there
             self.arguments = jax.device_put((x, p, dp, model.theta), device("cpu"))
@@ -105,16 +115,13 @@ class Traced(Derivatives):
 
     def _both(self, u: Array, v: Array, w: Array) -> tuple[Any, Any]:
         with x64():
-            return self.functions(*self.arguments, u, v, *((w,) if self.order == 3 else ()))
+            return self.forms(*self.arguments, u, v, *((w,) if self.order == 3 else ()))
 
     def real_second(self, u: Array, v: Array) -> Array:  # noqa: D102
         return np.asarray(self._both(u, v, self.none)[0])
 
     def real_third(self, u: Array, v: Array, w: Array) -> Array:  # noqa: D102
         return np.asarray(self._both(u, v, w)[1])
-
-
-_callbacks: weakref.WeakKeyDictionary[Callable[..., Any], bool] = weakref.WeakKeyDictionary()
 
 
 def calls_back(model: Model) -> bool:

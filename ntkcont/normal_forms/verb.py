@@ -20,6 +20,7 @@ from ntkcont.normal_forms.neimark_sacker import neimark_sacker
 from ntkcont.normal_forms.networks import NetworkDerivatives, network_of
 from ntkcont.results.special_points import SpecialPoint
 
+UNKNOWN = 0.1  # relative change of a coefficient between two steps above which its sign means nothing
 _STEPS = 0.3 * 10.0 ** (-0.25 * np.arange(17))
 
 
@@ -148,10 +149,14 @@ class _At:
         values = np.array([[result[name] for name in self.form.names] for result in results])
         size = np.maximum(np.abs(values[1:]), 1e-3 * np.max(np.abs(values[1:]), axis=1, keepdims=True))
         with np.errstate(all="ignore"):
-            error = np.max(np.abs(np.diff(values, axis=0)) / size, axis=1)
+            change = np.abs(np.diff(values, axis=0))
+            error = np.max(np.where(change == 0.0, 0.0, change / size), axis=1)
         error[~np.isfinite(error)] = np.inf
         best = int(np.argmin(error))
-        return {**results[best], "accuracy": float(error[best])}
+        result = {**results[best], "accuracy": float(error[best])}
+        if not error[best] < UNKNOWN and result.get("criticality") in ("supercritical", "subcritical"):
+            result["criticality"] = "degenerate"  # zero, as far as differences can tell
+        return result
 
 
 def _neutral(point: SpecialPoint) -> float:
