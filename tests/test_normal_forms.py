@@ -176,7 +176,7 @@ def test_neimark_sacker_normal_form(c, word):
 
 
 def test_delayed_logistic_map():
-    """Kuznetsov (2004), section 4.7: r = 2, theta0 = pi/3, supercritical."""
+    """Kuznetsov (2004), chapter 4: r = 2, theta0 = pi/3, supercritical."""
     model = nc.Model.from_equations({"x": "r*x*(1 - y)", "y": "x"}, {"r": 2.0}, kind="map")
     form = normal_form(model, point_at(model, "NS", [0.5, 0.5], "r"))
     assert form["theta0"] == pytest.approx(np.pi / 3.0, rel=1e-12)

@@ -11,7 +11,7 @@ from ntkcont.normal_forms.local import Critical, Local, bordered, criticality, i
 
 
 def branch_point(local: Local, critical: Critical) -> dict[str, Any]:
-    """Return b20, b11, b02, b30, the type and the directions; Golubitsky and Schaeffer (1985), chapter I.3."""
+    """Return b20, b11, b02, b30, the type and the directions (Golubitsky and Schaeffer, 1985)."""
     n, q, p = local.n, critical.q, critical.p
     lu = bordered(local.shifted(1.0 if local.is_map else 0.0), q, q)
 
