@@ -447,6 +447,47 @@ class Model:
 
         return power(self, k)
 
+    def to_latex(self, names: Mapping[str, str] | None = None) -> str:
+        r"""Return the equations as LaTeX, aligned; a network in matrix form.
+
+        Parameters
+        ----------
+        names : mapping of str to str, optional
+            The LaTeX of some states, parameters or aux quantities; the others follow from their names: ``gCa`` and
+            ``g_Ca`` are a g with the upright index Ca, ``tau_h`` and ``minf`` what they say.
+
+        Returns
+        -------
+        str
+            ``\begin{aligned} ... \end{aligned}``, to be put into an equation.
+
+        Raises
+        ------
+        InputError
+            The model is compiled code (``from_numba``, ``from_jax``), or a name is unknown.
+
+        Notes
+        -----
+        Of a network, z are the units, W, W_in and b its arrays, g the parameter ``gain``, u the total input, tau,
+        alpha and beta (``phi_gain``) its constants if they are not 1.
+
+        Examples
+        --------
+        >>> import ntkcont as nc
+        >>> model = nc.Model.from_equations({"v": "(I - gL*(v - vL))/C"}, {"I": 0, "gL": 1, "vL": -60, "C": 1})
+        >>> print(model.to_latex())
+        \begin{aligned}
+        \dot{v} &= \frac{I - g_{\mathrm{L}} \left(v - v_{\mathrm{L}}\right)}{C}
+        \end{aligned}
+        >>> print(nc.RateRNN([[0.0, 2.0], [2.0, 0.0]], tau=0.1).to_latex())
+        \begin{aligned}
+        \tau \dot{z} &= -z + g W \tanh\left(z\right)
+        \end{aligned}
+        """
+        from ntkcont.models.latex import model_to_latex
+
+        return model_to_latex(self, names)
+
     def __repr__(self) -> str:
         shown = ", ".join(self.states[:6]) + (", ..." if self.n > 6 else "")
         names = ", ".join(f"{k}={v:g}" for k, v in list(self.params.items())[:8])
