@@ -1,4 +1,4 @@
-"""The curve F(x, q) = 0 of one model and one free parameter, as the arrays that kernels take."""
+"""F(x, q) = 0 of one model and its free parameters, as the arrays that kernels take."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ class Node:
 
 
 class Curve:
-    """F(x, q) = 0 along the free parameter q, with its derivatives, for one model."""
+    """F(x, q) = 0 with its derivatives, for one model and one free parameter, or several (q is a vector then)."""
 
-    def __init__(self, model: Model, free: str, params: Mapping[str, float] | None) -> None:
+    def __init__(
+        self, model: Model, free: str, params: Mapping[str, float] | None, *, others: tuple[str, ...] = ()
+    ) -> None:
         self.model = model
         self.free = free
-        self.p0, self.direction = model.line(free, params)
+        self.names = (free, *others)
+        self.p0, self.direction = model.line(free, {**(params or {}), **dict.fromkeys(others, 0.0)})
+        self.directions = np.array([model.line(name)[1] for name in self.names])
         self.is_map = model.kind == "map"
         self.n = model.n
         self.lapack = addresses()
@@ -50,18 +54,33 @@ class Curve:
 
     def system(self, z: Array) -> tuple[Array, Array, Array]:
         """Return F (n,), F_x (n, n) and F_q (n,) at z = (x, q); for maps F = G(x) - x."""
+        f, a = self.linear(z)
+        return f, a, self.by_parameters(z)[0]
+
+    def linear(self, z: Array) -> tuple[Array, Array]:
+        """Return F (n,) and F_x (n, n)."""
         n = self.n
-        p = np.concatenate([self.p0 + z[n] * self.direction, self.direction])
-        f, a, fq = np.empty(n), np.empty((n, n)), np.empty(n)
-        rhs, jac, dfdp = self.model.compiled
+        p = self._parameters(z, self.direction)
+        f, a = np.empty(n), np.empty((n, n))
+        rhs, jac, _ = self.model.compiled
         x, c = np.ascontiguousarray(z[:n]), self.model.constants
         rhs(f, x, p, c)
         jac(a, x, p, c)
-        dfdp(fq, x, p, c)
         if self.is_map:
             f -= x
-            a[np.diag_indices(n)] -= 1.0
-        return f, a, fq
+            a.ravel()[:: n + 1] -= 1.0
+        return f, a
+
+    def by_parameters(self, z: Array) -> Array:
+        """Return the derivatives of F in each free parameter, one row each."""
+        slopes = np.empty((len(self.names), self.n))
+        x = np.ascontiguousarray(z[: self.n])
+        for slope, direction in zip(slopes, self.directions, strict=True):
+            self.model.compiled.dfdp(slope, x, self._parameters(z, direction), self.model.constants)
+        return slopes
+
+    def _parameters(self, z: Array, direction: Array) -> Array:
+        return np.concatenate([self.p0 + z[self.n :] @ self.directions, direction])
 
     def correct(
         self, z: Array, d: Array, tau: Array, tol: float = 1e-10, max_iter: int = 12

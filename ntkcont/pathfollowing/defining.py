@@ -9,6 +9,7 @@ derivative of N along v, because second derivatives are symmetric: two evaluatio
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,23 +35,24 @@ class LU:
 
 
 class Scaled:
-    """F and its Jacobian N in scaled variables."""
+    """F and its Jacobian N = [F_x, F_q] in scaled variables y, for any number m of free parameters."""
 
     def __init__(self, curve: Curve, d: Array) -> None:
         self.curve, self.d, self.n = curve, d, curve.n
 
     def residual_and_jacobian(self, y: Array) -> tuple[Array, Array]:
-        """Return F, shape (n,), and N, shape (n, n+1), in scaled variables."""
-        f, a, fq = self.curve.system(y * self.d)
+        """Return F, shape (n,), and N, shape (n, n+m), in scaled variables."""
+        z = y * self.d
+        f, a = self.curve.linear(z)
         rows = self.d[: self.n]
-        jacobian = np.concatenate([a, fq[:, None]], axis=1) * self.d[None, :] / rows[:, None]
+        jacobian = np.concatenate([a, self.curve.by_parameters(z).T], axis=1) * self.d[None, :] / rows[:, None]
         return f / rows, jacobian
 
     def along(self, y: Array, u: Array) -> Array:
-        """Return the derivative of N along the direction u, shape (n, n+1), by central differences."""
-        norm = np.linalg.norm(u)
+        """Return the derivative of N along the direction u, shape (n, n+m), by central differences."""
+        norm = math.sqrt(u @ u)
         if norm == 0.0:
-            return np.zeros((self.n, self.n + 1))
+            return np.zeros((self.n, len(y)))
         h = 6e-6 / norm  # eps^(1/3): Newton needs the derivative to a few digits only
         plus = self.residual_and_jacobian(y + h * u)[1]
         minus = self.residual_and_jacobian(y - h * u)[1]
@@ -111,6 +113,57 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any]
     return v, w
 
 
+def singular_row(scaled: Scaled, y: Array, a: np.ndarray, v0: NDArray[Any], w0: NDArray[Any]) -> Any:
+    """Return (gradient of g, g, (v, w), w* v before normalisation) of ``g(y) = 0`` where `a` is singular.
+
+    `a` is F_x minus a shift, v0 and w0 approximate its null vectors; v and w, of norm 1, do so better.  None if the
+    bordered matrix is singular.
+    """
+    n = scaled.n
+    border = np.zeros((n + 1, n + 1), dtype=a.dtype)
+    border[:n, :n] = a
+    border[:n, n] = w0
+    border[n, :n] = v0.conj()
+    unit = np.zeros(n + 1, dtype=a.dtype)
+    unit[n] = 1.0
+    lu = LU(border)
+    vg, wg = lu.solve(unit), lu.solve(unit, trans=2)
+    v, g, w = vg[:n], vg[n], wg[:n]
+    if not (np.isfinite(vg).all() and np.isfinite(w).all()):
+        return None
+    rest = np.zeros(len(y) - n)
+    change = scaled.along(y, np.append(np.real(v), rest)).astype(a.dtype)
+    if np.iscomplexobj(a):
+        change += 1j * scaled.along(y, np.append(np.imag(v), rest))
+    return -(w.conj() @ change), g, (v / np.linalg.norm(v), w / np.linalg.norm(w)), np.vdot(w, v)
+
+
+def rank_rows(scaled: Scaled, y: Array, jac: Array, b: Array, c: Array) -> Any:
+    """Return (gradients (2, n+m), g (2,), psi, null) of ``g(y) = 0`` where the n x (n+1) matrix [F_x, F_q] loses rank.
+
+    b and the rows of c, shape (2, n+1), approximate its left and right null spaces, psi and the columns of null do so
+    better; q is the first free parameter.  None if the bordered matrix is singular.
+    """
+    n = scaled.n
+    border = np.zeros((n + 2, n + 2))
+    border[:n, : n + 1] = jac[:, : n + 1]
+    border[:n, n + 1] = b
+    border[n:, : n + 1] = c
+    lu = LU(border)
+    unit = np.zeros((n + 2, 2))
+    unit[n:, :] = np.eye(2)
+    null = lu.solve(unit)[: n + 1]
+    left = np.zeros(n + 2)
+    left[n + 1] = 1.0
+    left = lu.solve(left, trans=1)
+    psi, g = left[:n], left[n:]
+    if not (np.all(np.isfinite(null)) and np.all(np.isfinite(psi))):
+        return None
+    rest = np.zeros(len(y) - n - 1)
+    rows = np.array([-(psi @ scaled.along(y, np.append(null[:, i], rest))) for i in range(2)])
+    return rows, g, psi, null
+
+
 def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test: float, v, w) -> Located:
     """Return the result in original units."""
     n, d = scaled.n, scaled.d
@@ -142,29 +195,15 @@ def solve_spectral(
             a = jac[:, :n] - condition.shift(e) * np.eye(n)
             if it == 0:
                 vectors.append(_null_vectors(a, rng))
-            v0, w0 = vectors[i]
-            border = np.zeros((n + 1, n + 1), dtype=a.dtype)
-            border[:n, :n] = a
-            border[:n, n] = w0
-            border[n, :n] = v0.conj()
-            unit = np.zeros(n + 1)
-            unit[n] = 1.0
-            lu = LU(border)
-            vg = lu.solve(unit.astype(a.dtype))
-            wg = lu.solve(unit.astype(a.dtype), trans=2)
-            v, g, w = vg[:n], vg[n], wg[:n]
-            if not (np.all(np.isfinite(v)) and np.all(np.isfinite(w))):
+            bordered = singular_row(scaled, y, a, *vectors[i])
+            if bordered is None:
                 return None
-            change = scaled.along(y, np.append(np.real(v), 0.0)).astype(a.dtype)
-            if np.iscomplexobj(a):
-                change += 1j * scaled.along(y, np.append(np.imag(v), 0.0))
-            row = -(w.conj() @ change)
+            row, g, vectors[i], product = bordered
             if condition.slope is not None:
-                row = np.append(row, condition.slope(e) * np.vdot(w, v))
+                row = np.append(row, condition.slope(e) * product)
             parts = (np.real, np.imag) if np.iscomplexobj(a) else (np.real,)
             rows += [part(row) for part in parts]
             values += [float(part(g)) for part in parts]
-            vectors[i] = (v / np.linalg.norm(v), w / np.linalg.norm(w))
         m = n + len(rows)
         matrix = np.zeros((m, m))
         matrix[:n, : n + 1] = jac
@@ -202,25 +241,14 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
         if b is None or c is None:
             u, _, vh = np.linalg.svd(jac)
             b, c = u[:, -1], vh[-2:]
-        border = np.zeros((n + 2, n + 2))
-        border[:n, : n + 1] = jac
-        border[:n, n + 1] = b
-        border[n:, : n + 1] = c
-        lu = LU(border)
-        unit = np.zeros((n + 2, 2))
-        unit[n:, :] = np.eye(2)
-        null = lu.solve(unit)[: n + 1]
-        left = np.zeros(n + 2)
-        left[n + 1] = 1.0
-        left = lu.solve(left, trans=1)
-        psi, g = left[:n], left[n:]
-        if not (np.all(np.isfinite(null)) and np.all(np.isfinite(psi))):
+        bordered = rank_rows(scaled, y, jac, b, c)
+        if bordered is None:
             return None
+        rows, g, psi, null = bordered
         matrix = np.zeros((n + 2, n + 2))
         matrix[:n, : n + 1] = jac
         matrix[:n, n + 1] = b
-        for i in range(2):
-            matrix[n + i, : n + 1] = -(psi @ scaled.along(y, np.ascontiguousarray(null[:, i])))
+        matrix[n:, : n + 1] = rows
         try:
             step = np.linalg.solve(matrix, -np.concatenate([f + beta * b, g]))
         except np.linalg.LinAlgError:
