@@ -76,7 +76,7 @@ def marker_handles(labels: list[str]) -> list[Line2D]:
 def marker_style(label: str) -> dict[str, Any]:
     """Return the keywords of ``Axes.plot`` for one special point."""
     marker = marker_of(label)
-    line_like = marker.shape in "|x+"
+    line_like = marker.shape in ("|", "x", "+")
     return {
         "marker": marker.shape,
         "markersize": marker.size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ntkcont.results.labels import LABELS
 
@@ -11,7 +11,7 @@ from ntkcont.results.labels import LABELS
 class Marker(NamedTuple):
     """How one kind of special point is drawn."""
 
-    shape: str
+    shape: Any  # of matplotlib: a letter, or (points, style, angle)
     color: str
     size: float  # points
 
@@ -27,6 +27,21 @@ MARKERS = MappingProxyType(
         "BC": Marker("P", "#56B4E9", 6.0),
         "EP": Marker("|", "#000000", 6.0),
         "UZ": Marker("*", "#F0E442", 8.0),
+        "CP": Marker((3, 0, 180), "#332288", 6.4),
+        "BT": Marker("p", "#AA4499", 7.0),
+        "GH": Marker("h", "#88CCEE", 6.6),
+        "ZH": Marker("8", "#DDCC77", 6.2),
+        "HH": Marker("X", "#117733", 6.4),
+        "R1": Marker((4, 1, 0), "#332299", 7.4),
+        "R2": Marker((4, 1, 45), "#44AA99", 7.4),
+        "R3": Marker((3, 1, 0), "#882255", 7.4),
+        "R4": Marker((6, 1, 0), "#661100", 7.4),
+        "GPD": Marker("<", "#6699CC", 6.0),
+        "CH": Marker(">", "#999933", 6.0),
+        "LPPD": Marker("d", "#AA4466", 6.2),
+        "LPNS": Marker("H", "#4477AA", 6.4),
+        "PDNS": Marker((5, 1, 180), "#CCBB44", 7.4),
+        "NSNS": Marker((8, 1, 0), "#228833", 7.4),
     }
 )
 _OTHER = Marker("h", "#FFFFFF", 6.0)

@@ -18,11 +18,31 @@ LABELS = MappingProxyType(
         "BC": "border collision",
         "EP": "end point",
         "UZ": "user zero",
+        # codimension two, on curves in two parameters
+        "CP": "cusp",
+        "BT": "Bogdanov-Takens",
+        "GH": "generalised Hopf",
+        "ZH": "zero-Hopf",
+        "HH": "Hopf-Hopf",
+        "R1": "1:1 resonance",
+        "R2": "1:2 resonance",
+        "R3": "1:3 resonance",
+        "R4": "1:4 resonance",
+        "GPD": "generalised period doubling",
+        "CH": "Chenciner",
+        "LPPD": "fold-flip",
+        "LPNS": "fold-Neimark-Sacker",
+        "PDNS": "flip-Neimark-Sacker",
+        "NSNS": "double Neimark-Sacker",
     }
 )
 
 #: Spellings of other programs, read but never printed.
 ALIASES = MappingProxyType({"SN": "LP", "HB": "H", "TR": "NS"})
+
+
+#: Labels of codimension two: points on curves in two parameters.
+CODIMENSION_TWO = tuple(LABELS)[tuple(LABELS).index("CP") :]
 
 
 def canonical(label: str) -> str:
