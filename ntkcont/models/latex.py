@@ -12,7 +12,7 @@ from sympy.printing.latex import LatexPrinter
 from ntkcont.errors import unknown_name
 from ntkcont.models import elementary as el
 from ntkcont.models import symbolic as sym
-from ntkcont.models.latex_names import latex_name
+from ntkcont.models.latex_names import latex_names
 from ntkcont.models.model import Model
 from ntkcont.models.network_weights import LowRank
 from ntkcont.models.networks import RateRNN
@@ -39,6 +39,7 @@ _COMMANDS: dict[Any, str] = {
     sym.Sigmoid: r"\sigma",
 }
 _TAU, _RATE, _BETA = r"\tau", r"\dot{z}", r"\beta"
+_SIGMOID = r"\sigma\left(x\right) &= \frac{1}{1 + e^{-x}}"
 _RELATIONS = {sym.Less: "<", sym.LessEqual: r"\leq", sym.Equal: "="}
 
 
@@ -55,11 +56,13 @@ def model_to_latex(model: Model, names: Mapping[str, str] | None = None) -> str:
         left = r"\dot{{{}}} &= {}" if form.kind == "flow" else r"{} &\mapsto {}"
         lines = [left.format(shown[s], printer.doprint(f)) for s, f in zip(form.states, form.rhs, strict=True)]
         lines += [f"{shown[key]} &= {printer.doprint(f)}" for key, f in form.aux.items()]
+        if any(f.has(sym.Sigmoid) for f in (*form.rhs, *form.aux.values())):
+            lines.append(_SIGMOID)
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def _shown(names: Mapping[str, str] | None, known: list[str]) -> dict[str, str]:
-    shown = {name: latex_name(name) for name in known}
+    shown = latex_names(known)
     for name, text in (names or {}).items():
         if name not in shown:
             argument = "names"
@@ -134,9 +137,8 @@ class _Printer(_LatexPrinter):
     def _print_Power(self, expr: Any, exp: Any = None) -> str:
         base, exponent = expr.args
         bars = isinstance(base, sp.Symbol | sym.Absolute | sym.Floor)
-        return self._raised(
-            f"{self._print(base) if bars else self.parenthesize(base, 100)}^{{{self._print(exponent)}}}", exp
-        )
+        shown = self._print(base) if bars else self.parenthesize(base, 100)
+        return self._raised(f"{shown}^{{{self._print(exponent)}}}", exp)
 
     def _print_Absolute(self, expr: Any, exp: Any = None) -> str:
         return self._raised(rf"\left|{self._print(expr.args[0])}\right|", exp)
@@ -226,12 +228,12 @@ def _network(net: RateRNN, shown: Mapping[str, str]) -> list[str]:
         inner = rf"\left({a}\right)" if net.form == "synaptic" else a
         lines = [rf"z_{{t+1}} &= \left(1 - \alpha\right){times}z_t + \alpha{times}{inner}"]
     if net.inputs:
-        lines.append("u &= " + " + ".join(rf"{shown[k]} \, c_{{{i}}}" for i, k in enumerate(net.inputs, 1)))
+        lines.append("u &= " + " + ".join(rf"{shown[k]} \, c^{{({i})}}" for i, k in enumerate(net.inputs, 1)))
     if net.sign is not None or net.mask is not None:
         own = r"\Omega" if net.sign is None else r"\left[\Omega\right]_{+} \operatorname{diag}(d)"
         lines.append(f"W &= {own}" + ("" if net.mask is None else r" \odot M"))
     if net.phi == "sigmoid":
-        lines.append(r"\sigma(x) &= \frac{1}{1 + e^{-x}}")
+        lines.append(_SIGMOID)
     return lines
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
-GREEK = {name: rf"\{name}" for name in _GREEK.split()}
-GREEK |= {f"{name[0].upper()}{name[1:]}": rf"\{name[0].upper()}{name[1:]}" for name in "gamma delta theta lambda xi pi "
-          "sigma upsilon phi psi omega".split()}  # fmt: skip
+_SMALL = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega"
+)
+_LARGE = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+GREEK = {name: rf"\{name}" for name in f"{_SMALL} {_LARGE}".split()}
 GREEK |= {"eps": r"\varepsilon", "lam": r"\lambda", "lmbda": r"\lambda", "Lam": r"\Lambda", "sig": r"\sigma"}
 _IONS = ("Na", "Ca", "Cl", "Mg", "Kr", "Li")
-_SPLIT = re.compile(
-    r"(?P<head>" + "|".join(sorted(GREEK, key=len, reverse=True)) + r"|[A-Za-z])(?P<rest>.*)", re.DOTALL
-)
+_HEADS = "|".join(sorted(GREEK, key=len, reverse=True))
+_SPLIT = re.compile(rf"(?P<head>{_HEADS}|[A-Za-z])(?P<rest>.*)", re.DOTALL)
 _AT_INFINITY = ("inf", "infty", "infinity", "oo")
 
 
@@ -40,6 +42,14 @@ def latex_name(name: str) -> str:
         return _indexed(first, [_index(part) for part in indices])
     head, own = _word(first)
     return _indexed(head, [*own, *[_index(part) for part in indices]])
+
+
+def latex_names(names: Iterable[str]) -> dict[str, str]:
+    """Return all names as LaTeX, upright and in full where two would look the same."""
+    names = list(dict.fromkeys(names))
+    shown = {name: latex_name(name) for name in names}
+    twice = {text for text in shown.values() if list(shown.values()).count(text) > 1}
+    return {name: rf"\mathrm{{{_escaped(name)}}}" if text in twice else text for name, text in shown.items()}
 
 
 def _indexed(head: str, indices: list[str]) -> str:
