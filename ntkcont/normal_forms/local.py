@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import LU
 from ntkcont.models.model import Array
 from ntkcont.normal_forms.derivatives import Derivatives, Vector
-from ntkcont.pathfollowing.defining import LU
 
 Matrix = NDArray[Any]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 
 import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE
-from ntkcont.models.model import Array
+from ntkcont.models.model import Array, Model
+from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
@@ -17,6 +19,7 @@ from ntkcont.pathfollowing.provenance import provenance
 from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
+from ntkcont.results.deferred import Deferred
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, renumbered
 from ntkcont.status import Status
@@ -49,6 +52,11 @@ def _mirrored(point: SpecialPoint) -> SpecialPoint:
     """Return a special point of the backward direction in the branch's own orientation."""
     low, high = point.bracket
     return dataclasses.replace(point, s=-point.s, bracket=(-high, -low), tangent=-point.tangent)
+
+
+def with_normal_form(model: Model, point: SpecialPoint) -> SpecialPoint:
+    """Return the point with its normal form, which is computed when it is first read: it may need a compilation."""
+    return dataclasses.replace(point, normal_form=Deferred(functools.partial(normal_form, model, point)))
 
 
 def _without_twins(points: list[SpecialPoint]) -> list[SpecialPoint]:
@@ -101,6 +109,7 @@ def assemble(
     special = [
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
+    special = [with_normal_form(curve.model, q) for q in special]
     special = [end_point(curve, nodes[0], task.params), *special, end_point(curve, nodes[last], task.params)]
     if bound is not None:
         special = [

@@ -15,23 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_lapack_funcs
 
+from ntkcont.linear import LU
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
-
-
-class LU:
-    """LU factors of a matrix that may be singular (then solutions hold inf or nan, without a warning)."""
-
-    def __init__(self, a: np.ndarray) -> None:
-        factor, self._solve = get_lapack_funcs(("getrf", "getrs"), (a,))
-        self._lu, self._piv, _ = factor(a)
-
-    def solve(self, b: NDArray[Any], trans: int = 0) -> NDArray[Any]:
-        """Solve ``a x = b`` (trans 0), ``a^T x = b`` (1) or ``a^* x = b`` (2)."""
-        with np.errstate(all="ignore"):
-            return self._solve(self._lu, self._piv, b, trans=trans)[0]
 
 
 class Scaled:

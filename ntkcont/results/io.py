@@ -10,6 +10,7 @@ import os
 import secrets
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,7 +57,7 @@ class _Packer:
             return self.pack(value.item(), where)
         if isinstance(value, np.ndarray):
             return {"$array": self.array(value, where)}
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             items = {str(k): self.pack(v, f"{where}[{k!r}]") for k, v in value.items()}
             return {"$dict": items} if any(key.startswith("$") for key in items) else items
         if isinstance(value, tuple | list):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.results.deferred import Deferred
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.labels import ALIASES, LABELS, canonical, canonical_name
 
@@ -62,7 +63,7 @@ class SpecialPoint:
     kind : {"flow", "map"}
         Kind of the model.
     normal_form : mapping
-        Coefficients of the normal form, as far as computed.
+        Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.
     ntk : mapping or None
         Kernel signatures at the point, with the regular factors.
 
@@ -125,7 +126,8 @@ class SpecialPoint:
             vectors[name] = array(vector, f"vectors[{name!r}]", dtype, (n,))
         put("vectors", FrozenDict(vectors))
         put("params", FrozenDict({name: float(value) for name, value in self.params.items()}))
-        put("normal_form", frozen(dict(self.normal_form)))
+        if not isinstance(self.normal_form, Deferred):
+            put("normal_form", frozen(dict(self.normal_form)))
         put("ntk", None if self.ntk is None else frozen(dict(self.ntk)))
 
     def __getitem__(self, name: str) -> float:

@@ -1,0 +1,59 @@
+"""Results that are computed when first read."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from ntkcont.results.deferred import Deferred
+from ntkcont.results.frozen import FrozenDict
+
+CUSP = nc.Model.from_equations({"x": "h + x - x**3"}, {"h": -1.0})
+
+
+def test_it_is_computed_once_and_only_when_read():
+    calls = []
+    values = Deferred(lambda: calls.append(1) or {"a": np.ones(2)})
+    assert not calls
+    assert copy.deepcopy(values) is values
+    assert not calls
+    assert list(values) == ["a"]
+    assert values == {"a": np.ones(2)}
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        values["a"][0] = 2.0
+    assert type(pickle.loads(pickle.dumps(values))) is FrozenDict
+
+
+def test_a_failure_becomes_a_note():
+    assert Deferred(lambda: {"a": 1 / 0}) == {"note": "not computed: ZeroDivisionError: division by zero"}
+
+
+def test_special_points_have_their_normal_form(tmp_path):
+    branch = nc.continuation(CUSP, [-1.3], free="h", p_span=(-2, 2))
+    # at x = -1/sqrt(3) and 1/sqrt(3): f_xx/2 = -3 x, with v of either sign
+    assert [abs(q.normal_form["a"]) for q in branch.special_points("LP")] == pytest.approx([3**0.5, 3**0.5])
+    assert branch.special_points[0].normal_form == {}
+    loaded = nc.load(branch.save(tmp_path / "cusp.npz"))
+    assert loaded == branch
+    assert loaded.special_points["LP1"].normal_form["a"] == branch.special_points["LP1"].normal_form["a"]
+    assert pickle.loads(pickle.dumps(loaded.special_points["LP1"])) == loaded.special_points["LP1"]
+
+
+def test_the_continuation_alone_loads_no_jax():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, ntkcont as nc\n"
+        "m = nc.Model.from_equations({'x': 'h + x - x**3'}, {'h': -1.0})\n"
+        "b = nc.continuation(m, [-1.3], free='h', p_span=(-2, 2))\n"
+        "repr(b)\n"
+        "print('jax' in sys.modules, len(b.special_points('LP')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "2"]
