@@ -13,9 +13,11 @@ from ntkcont.errors import ConvergenceError, FileFormatError, InputError, PeerEr
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
-    from ntkcont import ntk, plot
+    from ntkcont import ntk, peers, plot
     from ntkcont.dialects.pydstool import from_pydstool
     from ntkcont.dialects.pydstool_out import to_pydstool
+    from ntkcont.dialects.xpp import from_xpp
+    from ntkcont.dialects.xpp_out import to_xpp
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
@@ -63,9 +65,12 @@ _LAZY = {
     "load": "results.io",
     "from_pydstool": "dialects.pydstool",
     "to_pydstool": "dialects.pydstool_out",
+    "from_xpp": "dialects.xpp",
+    "to_xpp": "dialects.xpp_out",
     "normal_form": "normal_forms.verb",
     "annotate": "ntk.annotate",
     "compare": "peers.compare",
+    "peers": "peers",
     "ntk": "ntk",
     "plot": "plot",
 }

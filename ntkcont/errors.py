@@ -18,6 +18,10 @@ class ConvergenceError(RuntimeError):
     """A Newton iteration did not converge at the start, before there was anything to return."""
 
 
+class PeerError(RuntimeError):
+    """A program to compare with is missing, cannot run on this Python, or failed; the message says what to do."""
+
+
 class FileFormatError(InputError):
     """A file is not one of ours, or was written by a newer version."""
 

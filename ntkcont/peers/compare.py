@@ -1,0 +1,224 @@
+"""``nc.compare``: another program on the same problem."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ntkcont.errors import InputError
+from ntkcont.models.model import Model
+from ntkcont.normal_forms import normal_form
+from ntkcont.pathfollowing.driver import Direction, continuation
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.peers.evidence import evaluate, for_ours, for_theirs
+from ntkcont.peers.matching import COMPARED, Scales, assign, compare_stability
+from ntkcont.peers.protocol import Peer, PeerBranch, PeerPoint, PeerTask
+from ntkcont.peers.registry import find_peer
+from ntkcont.peers.report import Comparison, Match, Single
+from ntkcont.results.branch import Branch
+from ntkcont.results.special_points import SpecialPoint
+
+_TIMED = "nc.continuation from the start to the finished branch, eigenvalues at every point, compiled before"
+
+
+def compare(
+    model: Model,
+    x0: Any,
+    *,
+    free: str,
+    p_span: tuple[float, float],
+    against: str | Peer = "pydstool",
+    params: Mapping[str, float] | None = None,
+    direction: Direction = "both",
+    settings: ContinuationSettings | None = None,
+    within: float = 0.01,
+    repeats: int = 5,
+    title: str | None = None,
+) -> Comparison:
+    """Follow the same fixed points with ntkcont and with another program, and report both side by side.
+
+    Parameters
+    ----------
+    model : Model
+        From equations or a ``RateRNN``: the other program needs them written out.
+    x0, free, p_span, params, direction, settings
+        As for :func:`ntkcont.continuation`.
+    against : {"pydstool", "xpplab"} or Peer, default "pydstool"
+        The other program; ``nc.peers.PyDSTool(max_step=...)`` and ``nc.peers.XPPLab(...)`` take options, and an
+        object of yours with a ``name`` and a ``follow`` method is one too.
+    within : float, default 0.01
+        Points of the same type count as the same up to this distance, in (x, p) divided by the largest magnitude of
+        each state and by the width of `p_span`.
+    repeats : int, default 5
+        Warm runs of ntkcont, and most runs of the other program, of which the median time is reported.
+    title : str, optional
+        Heading of the report.
+
+    Returns
+    -------
+    Comparison
+        ``matched``, ``only_ntkcont``, ``only_peer``, ``stability``, ``seconds_per_step``, ...; its repr is the report
+        as text, ``save(folder)`` writes text, JSON and a picture.
+
+    Raises
+    ------
+    InputError
+        An argument is wrong, or the equations of the model cannot be written out.
+    ConvergenceError
+        No fixed point near `x0`.
+    PeerError
+        The other program is missing, cannot run on this Python, or failed.
+
+    Notes
+    -----
+    The other program runs in a process of its own with this interpreter and starts at the fixed point that ntkcont
+    corrected `x0` to.  Its time is measured there, without imports and without building the model.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> class Silent:
+    ...     name = "silent"
+    ...     def follow(self, task):
+    ...         side = (task.branch.p, task.branch.x, task.branch.stable)
+    ...         return nc.peers.PeerBranch(
+    ...             program="Silent 1", sides=(side,), special_points=(), seconds=(1.0,), timed="nothing"
+    ...         )
+    >>> model = nc.Model.from_equations({"x": "mu - x^2"}, {"mu": 1.0})
+    >>> report = nc.compare(model, [1.0], free="mu", p_span=(-1, 2), against=Silent())
+    >>> [one.name for one in report.only_ntkcont], report.stability.fraction
+    (['LP1'], 1.0)
+    """
+    peer = find_peer(against)
+    if not within > 0:
+        msg = f"within: got {within!r}; it must be positive"
+        raise InputError(msg)
+    if not (isinstance(repeats, int) and repeats >= 1):
+        msg = f"repeats: got {repeats!r}; it must be a whole number from 1 on"
+        raise InputError(msg)
+    arguments: dict[str, Any] = {
+        "free": free,
+        "p_span": p_span,
+        "params": params,
+        "direction": direction,
+        "settings": settings,
+    }
+    branch = continuation(model, x0, **arguments)
+    seconds = _timed(model, x0, arguments, repeats)
+    span = (float(p_span[0]), float(p_span[1]))
+    start = int(np.argmin(np.abs(branch.s)))
+    values = {**branch.params, free: float(branch.p[start])}
+    task = PeerTask(
+        model=dataclasses.replace(model, params=values), x0=np.array(branch.x[start]), free=free, p_span=span,
+        direction=direction, branch=branch, repeats=repeats,
+    )  # fmt: skip
+    found = peer.follow(task).within(span)
+    matched, only_ours, only_theirs = _special_points(model, branch, found, span, within)
+    name = peer.name
+    return Comparison(
+        title=title or _title(model),
+        peer_name=name,
+        free=free,
+        p_span=span,
+        matched=matched,
+        only_ntkcont=only_ours,
+        only_peer=only_theirs,
+        stability=compare_stability(branch, found, Scales.of(branch, span), within),
+        steps=MappingProxyType({"ntkcont": len(branch), name: found.steps}),
+        seconds_per_step=MappingProxyType(
+            {
+                "ntkcont": seconds / len(branch),
+                name: statistics.median(found.seconds) / max(found.steps, 1),
+            }
+        ),
+        timed=MappingProxyType(
+            {
+                "ntkcont": f"{_TIMED}; {_runs(repeats)}",
+                name: f"{found.timed}; {_runs(len(found.seconds))}",
+            }
+        ),
+        branch=branch,
+        peer=found,
+    )
+
+
+def _timed(model: Model, x0: Any, arguments: dict[str, Any], repeats: int) -> float:
+    """Return the median seconds of warm continuations."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        continuation(model, x0, **arguments)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _title(model: Model) -> str:
+    shown = ", ".join(model.states[:4]) + (", ..." if model.n > 4 else "")
+    return f"a {model.kind} in {shown}"
+
+
+def _runs(count: int) -> str:
+    return f"median of {count} runs" if count > 1 else "one run"
+
+
+def _special_points(
+    model: Model, branch: Branch, peer: PeerBranch, span: tuple[float, float], within: float
+) -> tuple[tuple[Match, ...], tuple[Single, ...], tuple[Single, ...]]:
+    scales = Scales.of(branch, span)
+    ours = [point for point in branch.special_points if point.label in COMPARED]
+    theirs = [point for point in peer.special_points if point.label in COMPARED]
+    pairs = assign(ours, theirs, scales, within)
+    matched = tuple(_match(model, ours[i], theirs[j], scales) for i, j in pairs)
+    taken = {ours[i].name for i, _ in pairs}
+    left = [point for point in ours if point.name not in taken]
+    more = [point for j, point in enumerate(theirs) if j not in {j for _, j in pairs}]
+
+    def test(point: SpecialPoint | PeerPoint) -> Any:
+        return evaluate(
+            model, point.label, point.p, point.x, params=branch.params, free=branch.free, scales=scales
+        )  # fmt: skip
+
+    only_ours = []
+    for point in left:
+        found = test(point)
+        only_ours.append(
+            Single(
+                point=point, residual=found.residual, test_value=found.value, holds=found.holds,
+                evidence=for_ours(point, found, peer, scales),
+            )
+        )  # fmt: skip
+    only_theirs = []
+    for point in more:
+        found = test(point)
+        words = for_theirs(point, found, branch.special_points, taken, scales, within)
+        only_theirs.append(
+            Single(
+                point=point, residual=found.residual, test_value=found.value, holds=found.holds, evidence=words
+            )
+        )  # fmt: skip
+    return matched, tuple(only_ours), tuple(only_theirs)
+
+
+def _match(model: Model, ours: SpecialPoint, theirs: PeerPoint, scales: Scales) -> Match:
+    signs = {}
+    if theirs.normal_form:
+        form = normal_form(model, ours)
+        signs = {
+            name: (int(np.sign(form[name])), int(np.sign(value)))
+            for name, value in theirs.normal_form.items()
+            if name in form
+        }
+    return Match(
+        ntkcont=ours,
+        peer=theirs,
+        dp=theirs.p - ours.p,
+        dx=float(np.max(np.abs(theirs.x - ours.x) / scales.x)),
+        distance=scales.distance(ours, theirs),
+        signs=MappingProxyType(signs),
+    )

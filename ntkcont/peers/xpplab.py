@@ -1,0 +1,126 @@
+"""XPPAUT's AUTO engine (the package xpplab) as a comparator."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ntkcont.errors import InputError, PeerError
+from ntkcont.models.model import Model
+from ntkcont.peers.child import installed, run_child
+from ntkcont.peers.protocol import PeerBranch, PeerPoint, PeerTask, as_sides
+
+_TIMED = "AUTO's run of both directions inside the engine, without loading the model and reading the points back"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class XPPLab:
+    """Run the AUTO of XPPAUT on the same problem.
+
+    AUTO's steps are lengths in states and parameter in the units of the model.
+
+    Parameters
+    ----------
+    step, max_step, min_step : float, optional
+        ``ds``, ``dsmax`` and ``dsmin``. Default: the largest step is the length of ntkcont's branch over 400, the first
+        a tenth of it, the smallest 1e-4 of it.
+    max_points : int, default 5000
+        ``nmax`` in each direction.
+    tolerance : float, default 1e-7
+        ``epsl``, ``epsu`` and ``epss``: Newton's method and location of special points.
+    timeout : float, default 300
+        Seconds until it is stopped.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive.
+    """
+
+    step: float | None = None
+    max_step: float | None = None
+    min_step: float | None = None
+    max_points: int = 5000
+    tolerance: float = 1e-7
+    timeout: float = 300.0
+
+    name = "xpplab"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value > 0:
+                msg = f"{field.name}: got {value!r}; it must be positive"
+                raise InputError(msg)
+
+    def follow(self, task: PeerTask) -> PeerBranch:
+        """Solve the task in a child process.
+
+        Raises
+        ------
+        PeerError
+            xpplab is missing or failed.
+        """
+        if not installed("xpplab"):
+            msg = "xpplab is not installed; pip install 'ntkcont[xpplab]'"
+            raise PeerError(msg)
+        largest = self.max_step if self.max_step is not None else max(task.arclength, 1e-6) / 400
+        first = self.step if self.step is not None else largest / 10
+        smallest = self.min_step if self.min_step is not None else min(1e-4 * largest, first)
+        free = 1 + list(task.model.params).index(task.free)
+        norm = 1e3 * (1.0 + float(np.abs(task.branch.x).max()) * task.model.n + float(np.abs(task.p_span).max()))
+        sent = {
+            "ode": ode_text(task.model, task.x0),
+            "states": task.model.n,
+            "free": f"k{free}",
+            "signs": list(task.signs),
+            "step": first,
+            "settings": {
+                "dsmax": largest,
+                "dsmin": smallest,
+                "parmin": task.p_span[0],
+                "parmax": task.p_span[1],
+                "nmax": self.max_points,
+                "npr": 10 * self.max_points,  # no labels but those of special points
+                "normmax": norm,
+                "epsl": self.tolerance,
+                "epsu": self.tolerance,
+                "epss": self.tolerance,
+            },
+            "repeats": task.repeats,
+        }
+        got = run_child("ntkcont.peers.xpplab_child", sent, peer="xpplab", timeout=self.timeout)
+        return PeerBranch(
+            program=f"xpplab {got['version']} (XPPAUT's AUTO)",
+            sides=as_sides(got["sides"], task.model.n),
+            special_points=tuple(PeerPoint(**point) for side in got["sides"] for point in side["special"]),
+            seconds=tuple(got["seconds"]),
+            timed=_TIMED,
+            settings=f"ds {first:.3g}, dsmax {largest:.3g}, epsl = epsu = epss = {self.tolerance:g}",
+            notes=tuple(got["notes"]),
+        )
+
+
+def ode_text(model: Model, x0: Any) -> str:
+    """Return the model as an ``.ode`` file; XPP ignores case and cuts long names, so they are s1, k1 and a1."""
+    from ntkcont.dialects.infix import Infix
+    from ntkcont.models import symbolic as sym
+    from ntkcont.models.symbolic_form import symbolic_form
+
+    form = symbolic_form(model)
+    names = {name: f"{letter}{i + 1}" for letter, group in _groups(form) for i, name in enumerate(group)}
+    infix = Infix("XPP", {sym.Where: "if({})then({})else({})", sym.Absolute: "abs({})"}, power="^", names=names)
+    arrow = "(t+1)=" if model.kind == "map" else "'="
+    lines = [f"{names[name]}={infix.text(expr)}" for name, expr in form.aux.items()]
+    lines += [f"{names[name]}{arrow}{infix.text(expr)}" for name, expr in zip(form.states, form.rhs, strict=True)]
+    lines += [f"par {names[name]}={float(value)!r}" for name, value in form.params.items()]
+    lines += [f"init {names[name]}={float(value)!r}" for name, value in zip(form.states, x0, strict=True)]
+    if model.kind == "map":
+        lines.append("@ meth=discrete")
+    return "\n".join([*lines, "done", ""])
+
+
+def _groups(form: Any) -> tuple[tuple[str, Any], ...]:
+    return ("s", form.states), ("k", form.params), ("a", form.aux)
