@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ntkcont.dynamics.deflation import deflate as go_on
 from ntkcont.dynamics.point_sets import FixedPoints, SlowPoints
 from ntkcont.dynamics.search import Search
 from ntkcont.dynamics.slow import polish
@@ -29,6 +30,7 @@ def find_fixed_points(
     slow_below: float | None = None,
     seed: int = 0,
     *,
+    deflate: bool = False,
     max_starts: int = 20_000,
 ) -> FixedPoints:
     """Find fixed points, stable or not, from many starting states: ``find_fixed_points(...) -> FixedPoints``.
@@ -58,6 +60,9 @@ def find_fixed_points(
         below this value that is not zero. Default: none.
     seed : int
         Of the quasi-random starts, default 0.
+    deflate : bool
+        Go on from every start and every point found, with the known points divided out of the equations, until nothing
+        new comes up: finds points that few starts lead to, and several from one start. Default False.
     max_starts : int
         Most starts in a box, default 20000.
 
@@ -76,6 +81,9 @@ def find_fixed_points(
     ----------
     D. Sussillo, O. Barak, Opening the black box: low-dimensional dynamics in high-dimensional recurrent neural
     networks, Neural Computation 25 (2013) 626-649. Slow points: minima of q = abs(f)^2/2, its equation 2.
+
+    P. E. Farrell, A. Birkisson, S. W. Funke, Deflation techniques for finding distinct solutions of nonlinear partial
+    differential equations, SIAM J. Sci. Comput. 37 (2015) A2026-A2045.
 
     Examples
     --------
@@ -97,10 +105,14 @@ def find_fixed_points(
         xs = _starts(model, starts)
         search = Search(model, values, _magnitudes(model, xs), tol=tol, unique=unique)
         search.run(xs)
+        again = xs
     else:
         low, high = _box(model, box)
         search = Search(model, values, 0.5 * _common(model, high - low), tol=tol, unique=unique, box=(low, high))
         _search_box(search, low, high, seed, max_starts)
+        again = np.array([0.5 * (low + high)])
+    if deflate:
+        go_on(search, again)
     if search.n_undefined == search.n_starts:
         msg = (
             f"{'starts' if box is None else 'box'}: the right-hand side or its Jacobian is not finite at any of the "

@@ -80,24 +80,41 @@ class Search:
                     self._take(x, int(outcome))
                     self.n_starts += 1
 
+    def refine(self, x: Array, index: int) -> Array | None:
+        """Return the fixed point that Newton's method reaches from `x`, None if none; a new one joins the points."""
+        rhs, jac, _ = self.model.compiled
+        xs, outcomes = np.array(x, order="C")[None], np.empty(1, dtype=np.int64)
+        solve_many(
+            rhs, jac, self.p, self.model.constants, self.model.kind == "map", addresses(), self.scale,
+            np.sqrt(self.model.n), _LIMIT, self.tol, _MAX_ITER, xs, outcomes,
+        )  # fmt: skip
+        if outcomes[0] != FIXED:
+            return None
+        if self.inside(xs[0]):
+            self._add(xs[0], index)
+        return xs[0]
+
     def _take(self, x: Array, outcome: int) -> None:
         self.n_undefined += outcome == BAD_VALUES
         self.n_fixed += outcome == FIXED
-        if not self._inside(x):
+        if not self.inside(x):
             return
         if outcome == STALLED:
             self.stalled.append((x.copy(), self.n_starts))
-        if outcome != FIXED:
-            return
+        if outcome == FIXED:
+            self._add(x, self.n_starts)
+
+    def _add(self, x: Array, index: int) -> None:
         near = self.nearest(x, self.points)
         if near is not None and self.distance(x, self.points[near]) <= self.unique:
             self.hits[near] += 1
             return
         self.points.append(x.copy())
-        self.index.append(self.n_starts)
+        self.index.append(index)
         self.hits.append(1)
 
-    def _inside(self, x: Array) -> bool:
+    def inside(self, x: Array) -> bool:
+        """Whether x lies in the box."""
         room = 1e-9 * self.scale
         return bool(np.all(x >= self.low - room) and np.all(x <= self.high + room))
 
