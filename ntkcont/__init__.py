@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from ntkcont.models.networks import LowRank, RateRNN
     from ntkcont.normal_forms.verb import normal_form
     from ntkcont.ntk.annotate import annotate
+    from ntkcont.pathfollowing.diagrams import diagram
     from ntkcont.pathfollowing.driver import continuation, iterate
     from ntkcont.pathfollowing.events import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling, UserZero
     from ntkcont.pathfollowing.extend import extend
     from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.peers.compare import compare
     from ntkcont.results.branch import Branch
+    from ntkcont.results.diagram import Diagram
+    from ntkcont.results.diagram_io import load_diagram
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -47,6 +50,7 @@ _LAZY = {
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",
     "extend": "pathfollowing.extend",
+    "diagram": "pathfollowing.diagrams",
     "ContinuationSettings": "pathfollowing.settings",
     "Fold": "pathfollowing.events",
     "Hopf": "pathfollowing.events",
@@ -63,6 +67,8 @@ _LAZY = {
     "SpecialPoints": "results.special_points",
     "Signatures": "results.signatures",
     "load": "results.io",
+    "Diagram": "results.diagram",
+    "load_diagram": "results.diagram_io",
     "from_pydstool": "dialects.pydstool",
     "to_pydstool": "dialects.pydstool_out",
     "from_xpp": "dialects.xpp",

@@ -255,6 +255,18 @@ class Branch:
 
         return save(self, path)
 
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write a table with one row per point, atomically; see `ntkcont.results.csv_file.to_csv`."""
+        from ntkcont.results.csv_file import to_csv
+
+        return to_csv(self, path)
+
+    def to_auto(self, path: str | os.PathLike[str], *, states: Sequence[str] | None = None) -> Path:
+        """Write AUTO-07p's diagram file ``b.``, atomically; see `ntkcont.results.auto_file.to_auto`."""
+        from ntkcont.results.auto_file import to_auto
+
+        return to_auto(self, path, states=states)
+
     def to_dataframe(self) -> Any:
         """Return a pandas DataFrame with one row per point; see `ntkcont.results.tables.to_dataframe`."""
         from ntkcont.results.tables import to_dataframe

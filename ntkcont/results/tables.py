@@ -132,6 +132,24 @@ def _marks(branch: Branch) -> list[str]:
     return marks
 
 
+def point_columns(branch: Branch, *, params: bool = False) -> dict[str, Any]:
+    """Return the columns of the tables by name, no name twice; with `params` also the fixed parameters."""
+    taken: set[str] = set()
+    data: dict[str, Any] = {_unused(branch.free, taken, "param"): branch.p.copy()}
+    for j, name in enumerate(branch.states):
+        data[_unused(name, taken, "state")] = branch.x[:, j].copy()
+    for name in ("s", "stable", "n_unstable"):
+        data[_unused(name, taken, "branch")] = getattr(branch, name).copy()
+    for name in () if branch.ntk is None else branch.ntk.scalars:
+        data[_unused(name, taken, "ntk")] = branch.ntk[name].copy() if branch.ntk is not None else None
+    if params:
+        for name, value in branch.params.items():
+            if name != branch.free:
+                data[_unused(name, taken, "param")] = np.full(len(branch), value)
+    data[_unused("special", taken, "branch")] = _marks(branch)
+    return data
+
+
 def to_dataframe(branch: Branch) -> Any:
     """Return a pandas DataFrame with one row per point of the branch.
 
@@ -153,16 +171,7 @@ def to_dataframe(branch: Branch) -> Any:
         If pandas is missing.
     """
     pandas = _optional("pandas")
-    taken: set[str] = set()
-    data: dict[str, Any] = {_unused(branch.free, taken, "param"): branch.p.copy()}
-    for j, name in enumerate(branch.states):
-        data[_unused(name, taken, "state")] = branch.x[:, j].copy()
-    for name in ("s", "stable", "n_unstable"):
-        data[_unused(name, taken, "branch")] = getattr(branch, name).copy()
-    for name in () if branch.ntk is None else branch.ntk.scalars:
-        data[_unused(name, taken, "ntk")] = branch.ntk[name].copy() if branch.ntk is not None else None
-    data[_unused("special", taken, "branch")] = _marks(branch)
-    frame = pandas.DataFrame(data)
+    frame = pandas.DataFrame(point_columns(branch))
     frame.attrs.update(kind=branch.kind, free=branch.free, params=dict(branch.params), status=str(branch.status))
     return frame
 
