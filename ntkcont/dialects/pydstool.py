@@ -221,7 +221,7 @@ class _Texts:
             raise InputError(msg)
         return self.source.ics[name]
 
-    def _getbound(self, name: str, which: str = "") -> float:
+    def _getbound(self, name: str, which: str) -> float:
         try:
             value = float(self.source.bounds[name][int(which)])
         except (KeyError, ValueError, IndexError, TypeError):

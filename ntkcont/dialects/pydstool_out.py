@@ -19,9 +19,9 @@ from ntkcont.models.symbolic_form import SymbolicForm, symbolic_form
 
 _TEMPLATES: dict[Any, str] = {
     sym.Where: "if({}, {}, {})",
-    sym.And: "({} and {})",
-    sym.Or: "({} or {})",
-    sym.Not: "not ({})",
+    sym.And: "(({})and({}))",  # it takes the spaces out of the arguments of if
+    sym.Or: "(({})or({}))",
+    sym.Not: "(not({}))",
     sym.Absolute: "abs({})",
     sym.Sign: "sign({})",
     sym.Floor: "floor({})",

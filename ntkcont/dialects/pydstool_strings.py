@@ -130,6 +130,10 @@ class _Rewriter:
             msg = "for(...) is only allowed as the whole string of a variable named like 'z[i]'"
             raise InputError(msg)
         if name in self.strings.numbers:
+            wanted = 2 if name == "getbound" else 1
+            if len(args) != wanted:
+                msg = f"{name}(...) takes {wanted} argument{'s' if wanted > 1 else ''}, {len(args)} were given"
+                raise InputError(msg)
             plain = [_join([t for t in a if t[0] != "space"]).strip("'\"") for a in args]
             return f"({self.strings.numbers[name](*plain)!r})"
         if name == "globalindepvar":

@@ -144,7 +144,7 @@ class _Printer(_LatexPrinter):
         return self._raised(rf"\left|{self._print(expr.args[0])}\right|", exp)
 
     def _print_Floor(self, expr: Any, exp: Any = None) -> str:
-        return self._raised(rf"\left\lfloor{self._print(expr.args[0])}\right\rfloor", exp)
+        return self._raised(rf"\left\lfloor {self._print(expr.args[0])}\right\rfloor", exp)
 
     def _print_Expm1(self, expr: Any, exp: Any = None) -> str:
         return self._raised(rf"\left(e^{{{self._print(expr.args[0])}}} - 1\right)", exp)
@@ -162,9 +162,10 @@ class _Printer(_LatexPrinter):
     def _print_Where(self, expr: Any, exp: Any = None) -> str:
         condition, a, b = expr.args
         if isinstance(condition, sym.Less) and {a, b} == set(condition.args):
-            name = r"\min" if a == condition.args[0] else r"\max"
-            low, high = (self._print(v) for v in condition.args)
-            return self._raised(rf"{name}\left({low}, {high}\right)", exp)
+            first, second = (self._print(v) for v in condition.args)
+            if a == condition.args[0]:  # min(x, y) asks whether y < x
+                return self._raised(rf"\min\left({second}, {first}\right)", exp)
+            return self._raised(rf"\max\left({first}, {second}\right)", exp)
         rows = []
         while isinstance(expr, sym.Where):
             condition, a, expr = expr.args

@@ -61,7 +61,7 @@ def _word(word: str) -> tuple[str, list[str]]:
     if word in GREEK:
         return GREEK[word], []
     if len(word) == 1:
-        return word if word.isascii() else rf"\mathrm{{{word}}}", []
+        return word if word.isascii() and word.isalpha() else rf"\mathrm{{{_escaped(word)}}}", []
     found = _SPLIT.fullmatch(word)
     if found is None or word in _IONS:
         return rf"\mathrm{{{_escaped(word)}}}", []
@@ -71,8 +71,9 @@ def _word(word: str) -> tuple[str, list[str]]:
         return shown, [_index(rest)]
     capital = rest[:1].isupper() and (len(head) > 1 or head.islower() or len(rest) == 1)
     single = len(rest) == 1 and head in GREEK  # tauh
-    current = head in "IVE" and 2 <= len(rest) <= 4 and rest.islower()  # Iapp, Vth
-    if capital or single or current:
+    current = head in "IVEg" and 2 <= len(rest) <= 4 and rest.islower() and word != "gain"  # Iapp, gsyn
+    membrane = len(rest) == 1 and rest.islower() and head.isupper()  # Cm
+    if capital or single or current or membrane:
         return shown, [_index(rest)]
     digits = re.fullmatch(r"([A-Za-z]+?)(\d+)", word)
     if digits:
