@@ -59,7 +59,7 @@ def deflated_newton(
             return None
         f, a = evaluated
         try:
-            newton = np.linalg.solve(a, -f)
+            newton = np.asarray(np.linalg.solve(a, -f), dtype=np.float64)
         except np.linalg.LinAlgError:
             return None
         if not np.all(np.isfinite(newton)):

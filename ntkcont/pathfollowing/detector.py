@@ -69,7 +69,7 @@ class Detector:
             self.error = f"{type(failure).__name__}: {failure}"
         return sorted(found, key=lambda point: point.s)
 
-    def restart(self, node: Node) -> None:
+    def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
         self.last, self.open, self.fresh = node, None, False
 

@@ -36,6 +36,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
         return
     detector = Detector(task, first)
+    if start.beside is not None:
+        detector.restart(start.beside[sign])
     total = retries = 0
     hits = 0
     before = first

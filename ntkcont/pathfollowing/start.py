@@ -16,12 +16,17 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A corrected start: z = (x, q), scaled tangent tau with non-negative parameter component, scales d."""
+    """A corrected start: z = (x, q), scaled tangent tau with non-negative parameter component, scales d.
+
+    At a start that is a special point known already, `beside` holds the points next to it in the directions -1 and +1,
+    from which on special points are looked for (None: from the first step on); the tangent may have either sign there.
+    """
 
     z: Array
     tau: Array
     d: Array
     node: Node
+    beside: Mapping[float, Node | None] | None = None
 
 
 def check_span(p_span: Any) -> tuple[float, float]:

@@ -10,9 +10,9 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from ntkcont.errors import FileFormatError, InputError
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+
+Result = TypeVar("Result")
 
 FORMAT = "ntkcont branch"
 VERSION = 1
@@ -31,13 +33,14 @@ _ARRAYS = ("p", "x", "s", "tangent", "eigenvalues", "stable", "n_unstable")
 # ---------------------------------------------------------------- nested values to JSON and arrays
 
 
-class _Packer:
+class Packer:
     """Turns nested values into JSON; arrays go beside it, under numbered keys."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, NDArray[Any]] = {}
 
     def array(self, value: Any, where: str) -> str:
+        """Keep an array; return its key."""
         a = np.asarray(value)
         if a.dtype.kind not in "fcbiuUS":
             msg = f"{where}: an array of dtype {a.dtype} cannot be saved; keep numbers or text"
@@ -47,6 +50,7 @@ class _Packer:
         return key
 
     def pack(self, value: Any, where: str) -> Any:
+        """Return JSON for a value; `where` names it in errors."""
         if value is None or isinstance(value, bool | str | int):
             return str(value) if isinstance(value, str) else value
         if isinstance(value, float):
@@ -66,9 +70,10 @@ class _Packer:
         raise InputError(msg)
 
 
-def _unpack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+def unpack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """Return the nested values that `Packer.pack` described; sequences come back as tuples."""
     if isinstance(value, list):
-        return tuple(_unpack(v, arrays) for v in value)
+        return tuple(unpack(v, arrays) for v in value)
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -76,13 +81,13 @@ def _unpack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         if key == "$float":
             return float(inner)
         if key == "$complex":
-            real, imag = (_unpack(part, arrays) for part in inner)
+            real, imag = (unpack(part, arrays) for part in inner)
             return complex(real, imag)
         if key == "$array":
             return arrays[inner]
         if key == "$dict":
-            return {k: _unpack(v, arrays) for k, v in inner.items()}
-    return {k: _unpack(v, arrays) for k, v in value.items()}
+            return {k: unpack(v, arrays) for k, v in inner.items()}
+    return {k: unpack(v, arrays) for k, v in value.items()}
 
 
 # ---------------------------------------------------------------- atomic files
@@ -163,8 +168,24 @@ def save(branch: Branch, path: str | os.PathLike[str]) -> Path:
     True
     """
     path = Path(path)
-    packer = _Packer()
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    packer = Packer()
+    write_archive(path, {"format": FORMAT, "version": VERSION, **pack_branch(branch, packer)}, packer, "the branch")
+    return path
+
+
+def write_archive(path: Path, header: dict[str, Any], packer: Packer, what: str) -> None:
+    """Write a header and the arrays beside it to one file, atomically."""
+    text = np.array(json.dumps(header, allow_nan=False))
+
+    def write(file: IO[bytes]) -> None:
+        np.savez(file, allow_pickle=False, header=text, **packer.arrays)
+
+    write_atomically(path, write, what)
+
+
+def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
+    """Return what the header says of a branch; its arrays go to the packer."""
+    header: dict[str, Any] = {}
     header["branch"] = {
         "kind": branch.kind,
         "free": branch.free,
@@ -182,20 +203,14 @@ def save(branch: Branch, path: str | os.PathLike[str]) -> Path:
             "arrays": {name: packer.array(a, f"ntk.{name}") for name, a in branch.ntk.arrays.items()},
             "metadata": packer.pack(branch.ntk.metadata, "ntk.metadata"),
         }
-    text = np.array(json.dumps(header, allow_nan=False))
-
-    def write(file: IO[bytes]) -> None:
-        np.savez(file, allow_pickle=False, header=text, **packer.arrays)
-
-    write_atomically(path, write, "the branch")
-    return path
+    return header
 
 
 _POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint))
 _SHARED = ("states", "free", "kind")  # nearly always those of the branch: written only where they differ
 
 
-def _pack_point(point: SpecialPoint, branch: Branch, packer: _Packer) -> dict[str, Any]:
+def _pack_point(point: SpecialPoint, branch: Branch, packer: Packer) -> dict[str, Any]:
     packed = {}
     for field in _POINT_FIELDS:
         value = getattr(point, field)
@@ -225,19 +240,44 @@ def load(path: str | os.PathLike[str]) -> Branch:
     FileNotFoundError
         If there is no such file.
     """
+    return read_archive(path, FORMAT, VERSION, unpack_branch)
+
+
+#: Format of a file: what to call it, what writes it, what reads it.
+_FAMILY = {
+    FORMAT: ("a branch file", "branch.save", "nc.load"),
+    "ntkcont diagram": ("a diagram file", "diagram.save", "nc.load_diagram"),
+    "ntkcont curve": ("a curve file", "curve.save", "nc.load_curve"),
+}
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def read_archive(
+    path: str | os.PathLike[str], wanted: str, version: int, build: Callable[[dict[str, Any], Arrays], Result]
+) -> Result:
+    """Return what ``build(header, arrays)`` makes of a file of the format `wanted`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not of this format, damaged, or of a newer version; the message names it and says what to do.
+    FileNotFoundError
+        If there is no such file.
+    """
     path = Path(path)
     if not path.exists():
         msg = f"{path}: there is no such file; check the path"
         raise FileNotFoundError(msg)
     if path.is_dir():
-        msg = f"{path}: this is a folder; give a file that branch.save wrote"
+        msg = f"{path}: this is a folder; give a file that {_FAMILY[wanted][1]} wrote"
         raise FileFormatError(msg)
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise _not_ours(path)
-            header = _header(path, archive["header"])
+                raise _not_ours(path, wanted)
+            header = _header(path, archive["header"], wanted, version)
             arrays = {key: archive[key] for key in archive.files if key != "header"}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         if isinstance(error, FileFormatError | PermissionError):
@@ -245,52 +285,62 @@ def load(path: str | os.PathLike[str]) -> Branch:
         with path.open("rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
         if not is_zip:
-            raise _not_ours(path) from error
-        raise _damaged(path, error) from error
+            raise _not_ours(path, wanted) from error
+        raise _damaged(path, error, wanted) from error
     for a in arrays.values():
         a.flags.writeable = False
     try:
-        return _branch(header, arrays)
+        return build(header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path, error, wanted) from error
 
 
-def _header(path: Path, array: NDArray[Any]) -> dict[str, Any]:
+def _header(path: Path, array: NDArray[Any], wanted: str, newest: int) -> dict[str, Any]:
     try:
         header = json.loads(str(array))
-        if header["format"] != FORMAT:
-            raise _not_ours(path)
+        given = header["format"]
+        if given != wanted and given in _FAMILY:
+            what, _, reader = _FAMILY[given]
+            msg = f"{path}: it is {what} of ntkcont, not {_FAMILY[wanted][0]}; read it with {reader}(path)"
+            raise FileFormatError(msg)
+        if given != wanted:
+            raise _not_ours(path, wanted)
         version = int(header["version"])
+    except FileFormatError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
-        raise _not_ours(path) from error
-    if version > VERSION:
-        msg = f"{path}: written in format version {version}, this ntkcont reads up to {VERSION}; upgrade ntkcont"
+        raise _not_ours(path, wanted) from error
+    if version > newest:
+        msg = f"{path}: written in format version {version}, this ntkcont reads up to {newest}; upgrade ntkcont"
         raise FileFormatError(msg)
     return header
 
 
-def _branch(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Branch:
+def unpack_branch(header: dict[str, Any], arrays: Arrays) -> Branch:
+    """Return the branch that `pack_branch` described."""
     from ntkcont.status import Status
 
-    saved: dict[str, Any] = {key: _unpack(value, arrays) for key, value in header["branch"].items()}
+    saved: dict[str, Any] = {key: unpack(value, arrays) for key, value in header["branch"].items()}
     saved["status"] = Status[saved["status"]]
     saved["ends"] = tuple(Status[name] for name in saved["ends"])
     columns: dict[str, Any] = {name: arrays[header["arrays"][name]] for name in _ARRAYS}
     points = []
     for packed in header["special_points"]:
-        fields = {key: _unpack(value, arrays) for key, value in packed.items()}
+        fields = {key: unpack(value, arrays) for key, value in packed.items()}
         points.append(SpecialPoint(**{name: saved[name] for name in _SHARED} | fields))
     ntk = None
     if header["ntk"] is not None:
         names = header["ntk"]["arrays"]
-        ntk = Signatures({name: arrays[key] for name, key in names.items()}, _unpack(header["ntk"]["metadata"], arrays))
+        ntk = Signatures({name: arrays[key] for name, key in names.items()}, unpack(header["ntk"]["metadata"], arrays))
     return Branch(**saved, **columns, special_points=SpecialPoints(points), ntk=ntk)
 
 
-def _not_ours(path: Path) -> FileFormatError:
-    return FileFormatError(f"{path}: not a branch file of ntkcont; give a .npz file that branch.save wrote")
+def _not_ours(path: Path, wanted: str) -> FileFormatError:
+    what, writer, _ = _FAMILY[wanted]
+    return FileFormatError(f"{path}: not {what} of ntkcont; give a .npz file that {writer} wrote")
 
 
-def _damaged(path: Path, error: Exception) -> FileFormatError:
+def _damaged(path: Path, error: Exception, wanted: str) -> FileFormatError:
     reason = str(error).strip("'\"") or type(error).__name__
-    return FileFormatError(f"{path}: the file is damaged ({reason}); compute the branch again or take a backup")
+    again = _FAMILY[wanted][0].split()[1]
+    return FileFormatError(f"{path}: the file is damaged ({reason}); compute the {again} again or take a backup")

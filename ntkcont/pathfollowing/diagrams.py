@@ -1,0 +1,326 @@
+"""The verb ``diagram``: all branches from some starts, through their branch points, each once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ntkcont.errors import ConvergenceError, InputError
+from ntkcont.models.model import Array, Model
+from ntkcont.pathfollowing.assemble import Side, assemble
+from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.driver import bind, follow
+from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.known import Known
+from ntkcont.pathfollowing.protocols import KernelEvaluator
+from ntkcont.pathfollowing.reduction import NoBranches
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
+from ntkcont.pathfollowing.switching import Outgoing, birth_record, outgoing
+from ntkcont.pathfollowing.task import Task
+from ntkcont.results.branch import Branch
+from ntkcont.results.diagram import Diagram, Origin, Unfollowed, named
+from ntkcont.results.special_points import SpecialPoint
+from ntkcont.status import Status
+
+
+def diagram(
+    model: Model,
+    starts: Any,
+    *,
+    free: str,
+    p_span: tuple[float, float],
+    depth: int = 3,
+    params: Mapping[str, float] | None = None,
+    settings: ContinuationSettings | None = None,
+    events: Sequence[object] | None = None,
+    ntk: KernelEvaluator | None = None,
+    max_branches: int = 200,
+) -> Diagram:
+    """Follow all branches from one or several starts, switching branches wherever they cross.
+
+    At every branch point, and at every period doubling of a map, the branches that leave it are followed in their turn,
+    up to `depth` switches from a start.  A branch that has been followed is recognised by its points and not followed
+    again, whatever leads to it; for maps, by all points of its orbits.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    starts : array_like (n,) or (m, n), mapping, special point, FixedPoints, or sequence of these
+        Guesses of fixed points, each corrected first.  Those of :func:`find_fixed_points` (with ``deflate=True`` if few
+        are found) and special points bring their parameter values; they bring in isolas and whatever else is not
+        connected to the first branch.
+    free : str
+        Name of the free parameter.
+    p_span : (float, float)
+        Its range.
+    depth : int
+        How many switches from a start, default 3; 0: only the branches of the starts.
+    params : mapping, optional
+        Values of parameters at the starts, default the model's.
+    settings, events, ntk
+        As in :func:`continuation`, for every branch.
+    max_branches : int
+        Stop after so many, default 200.
+
+    Returns
+    -------
+    Diagram
+        The branches, the tree of where they come from, one table of their special points, and what was not followed
+        (``diagram.unfollowed``), with the reason.
+
+    Raises
+    ------
+    InputError
+        If an argument is not what it may be.
+    ConvergenceError
+        If Newton converges from none of the starts.
+
+    References
+    ----------
+    W. Govaerts, Numerical Methods for Bifurcations of Dynamical Equilibria, SIAM 2000, section 4.4.2 (algebraic
+    branching equation).
+
+    M. Golubitsky, D. G. Schaeffer, Singularities and Groups in Bifurcation Theory I, Springer 1985, chapter I.3.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> model = nc.Model.from_equations({"x": "mu*x - x**3"}, {"mu": -0.5})
+    >>> diagram = nc.diagram(model, [0.0], free="mu", p_span=(-1, 1))
+    >>> [origin.point for origin in diagram.origins]
+    [None, 'BP1']
+    """
+    if not isinstance(model, Model):
+        msg = f"model: got {type(model).__name__}; give a Model, such as nc.Model.from_equations(...)"
+        raise InputError(msg)
+    if settings is not None and not isinstance(settings, ContinuationSettings):
+        msg = f"settings: got {type(settings).__name__}; give nc.ContinuationSettings(...)"
+        raise InputError(msg)
+    for name, number, least in (("depth", depth, 0), ("max_branches", max_branches, 1)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            msg = f"{name}: got {number!r}; it must be a whole number of at least {least}"
+            raise InputError(msg)
+    span = check_span(p_span)
+    listed = _listed(model, starts)
+    values = start_params(model, listed[0], free, params)
+    chosen, users = resolve_events(events, model.kind)
+    task = Task(Curve(model, free, values), values, span, settings or ContinuationSettings(), chosen, users)
+    work = _Work(task, ntk, depth, max_branches)
+    failures: list[ConvergenceError] = []
+    for number, x0 in enumerate(listed):
+        values = start_params(model, x0, free, params)
+        check_in_span(free, values[free], span)
+        if any(values[name] != task.params[name] for name in values if name != free):
+            msg = f"starts: number {number} has other values of the fixed parameters than number 0; give params={{...}}"
+            raise InputError(msg)
+        try:
+            work.from_start(x0, number, values)
+        except ConvergenceError as error:
+            failures.append(error)
+            work.unfollowed.append((None, f"start {number}", str(error)))
+        if work.ended:
+            break
+    if not work.branches:
+        raise failures[0]
+    return work.result()
+
+
+def _listed(model: Model, starts: Any) -> list[Any]:
+    """Return the starts one by one."""
+    what = "give one state, an array (m, n) of states, nc.find_fixed_points(...), special points, or a list of these"
+    if isinstance(starts, Mapping | SpecialPoint):
+        return [starts]
+    if isinstance(starts, Branch | Diagram):
+        msg = f"starts: got a {type(starts).__name__}; {what}"
+        raise InputError(msg)
+    if hasattr(starts, "x") and np.ndim(starts.x) == 1:
+        return [starts]
+    if np.ndim(starts) == 0 and not hasattr(starts, "__len__"):
+        return [starts]
+    items = list(starts)
+    if not items:
+        msg = f"starts: it is empty; {what}"
+        raise InputError(msg)
+    numbers = all(np.ndim(item) == 0 and isinstance(item, int | float | np.number) for item in items)
+    if numbers and len(items) == model.n:
+        return [np.array(items, dtype=float)]
+    if numbers and model.n == 1:
+        return [np.array([item], dtype=float) for item in items]
+    if numbers:
+        model.state_vector(items, "starts")  # raises
+    flat: list[Any] = []
+    for item in items:
+        nested = hasattr(item, "x") and np.ndim(item.x) == 2
+        flat += list(item) if nested else [item]
+    return flat
+
+
+class _Work:
+    """The diagram as it grows."""
+
+    def __init__(self, task: Task, ntk: KernelEvaluator | None, depth: int, most: int) -> None:
+        self.task, self.ntk, self.depth, self.most = task, ntk, depth, most
+        self.known = Known(task.curve)
+        self.branches: list[Branch] = []
+        self.births: list[tuple[int | None, float | None, int, int]] = []  # parent, s there, depth, period
+        self.unfollowed: list[tuple[int | None, Any, str]] = []
+        self.curves: dict[int, Curve] = {1: task.curve}
+        self.done: list[tuple[Array, int]] = []  # special points already switched at, with the period
+        self.ended = False
+
+    # ---------------------------------------------------------------- one branch
+
+    def curve(self, period: int) -> Curve:
+        """Return the equations of the points of this period."""
+        if period not in self.curves:
+            model = self.task.curve.model.power(period)
+            self.curves[period] = Curve(model, self.task.curve.free, self.task.params)
+        return self.curves[period]
+
+    def from_start(self, x0: Any, number: int, values: dict[str, float]) -> None:
+        """Follow the branch of a start and all that leave it, unless it is known."""
+        task = dataclasses.replace(self.task, params=values)
+        start = prepare(task.curve, x0, values[task.curve.free], task.span, task.settings.tol)
+        if self.known.find(task.curve, start.z, start.d, 1) is not None:
+            return
+        sides = self._sides(task, start, (-1.0, 1.0))
+        if not any(len(nodes.s) for side in sides.values() for nodes in side.chunks):
+            reason = "the branch leaves p_span at once, or could not be followed"
+            self.unfollowed.append((None, f"start {number}", reason))
+            return
+        self._add(assemble(task, start, sides, self.bound), (None, None, 0, 1))
+        first = len(self.branches) - 1
+        queue = [first]
+        while queue and not self.ended:
+            index = queue.pop(0)
+            queue += self.switch(index)
+
+    def _sides(self, task: Task, start: Start, signs: tuple[float, ...]) -> dict[float, Side]:
+        self.bound = bind(self.ntk, task, start)
+        sides: dict[float, Side] = {}
+        for sign in signs:
+            sides[sign] = follow(task, start, sign, self.bound, (), lambda _: None)
+            if sides[sign].status is Status.INTERRUPTED:
+                self.ended = True
+            if sides[sign].status in (Status.CLOSED, Status.INTERRUPTED):
+                break
+        return sides
+
+    def _add(self, branch: Branch, birth: tuple[int | None, float | None, int, int]) -> None:
+        self.branches.append(branch)
+        self.births.append(birth)
+        self.known.add(branch, birth[3])
+        if len(self.branches) >= self.most and not self.ended:
+            self.unfollowed.append((None, "the rest", f"max_branches={self.most} was reached; raise it to go on"))
+            self.ended = True
+
+    # ---------------------------------------------------------------- switching
+
+    def switch(self, index: int) -> list[int]:
+        """Follow the new branches at every special point of a branch; return their numbers."""
+        branch = self.branches[index]
+        _, born_at, depth, period = self.births[index]
+        found: list[int] = []
+        for point in branch.special_points:
+            if point.label not in ("BP", "PD") or (born_at is not None and point.label == "BP" and point.s == 0.0):
+                continue
+            own = 2 * period if point.label == "PD" else period
+            if self._switched(point, own, branch):
+                continue
+            if depth >= self.depth:
+                reason = f"depth={self.depth} was reached; raise it to go on"
+                self.unfollowed.append((index, point.s, reason))
+                continue
+            self.done.append((np.append(point.x, point.p), own))
+            try:
+                found += self._switch_at(index, point, own)
+            except NoBranches as error:
+                self.unfollowed.append((index, point.s, str(error)))
+            if self.ended:
+                break
+        return found
+
+    def _switched(self, point: SpecialPoint, period: int, branch: Branch) -> bool:
+        z = np.append(point.x, point.p)
+        scale = np.append(np.maximum(np.max(np.abs(branch.x), axis=0), 1e-9), self.task.span[1] - self.task.span[0])
+        return any(own == period and np.max(np.abs(there - z) / scale) <= 1e-7 for there, own in self.done)
+
+    def _switch_at(self, index: int, point: SpecialPoint, period: int) -> list[int]:
+        task = dataclasses.replace(self.task, curve=self.curve(period))
+        d = np.array(self.branches[index].provenance["scales"]["start"], dtype=float)
+        _, _, depth, _ = self.births[index]
+        found: list[int] = []
+        for each in outgoing(task.curve, point, d, task.span, task.settings.ds):
+            if isinstance(each, str):
+                self.unfollowed.append((index, point.s, each))
+                continue
+            signs = self._new_sides(task, each, period)
+            if not signs:
+                continue
+            branch = self._born(task, each, signs, point)
+            if branch is None:
+                reason = "a branch that leaves there could not be followed within p_span"
+                self.unfollowed.append((index, point.s, reason))
+                continue
+            self._add(branch, (index, point.s, depth + 1, period))
+            found.append(len(self.branches) - 1)
+            if self.ended:
+                break
+        return found
+
+    def _new_sides(self, task: Task, each: Outgoing, period: int) -> tuple[float, ...]:
+        """Return the directions of a branch in which it is not known yet."""
+        new = [s for s in each.sides if self.known.find(task.curve, each.sides[s], each.start.d, period) is None]
+        if not new:
+            return ()
+        # a side on which no neighbour was found is tried together with the other one
+        return tuple(s for s in (-1.0, 1.0) if s in new or s not in each.sides)
+
+    def _born(self, task: Task, each: Outgoing, signs: tuple[float, ...], point: SpecialPoint) -> Branch | None:
+        start = each.start
+        sides = self._sides(task, start, signs)
+        if not any(len(nodes.s) for side in sides.values() for nodes in side.chunks):
+            return None
+        record = birth_record(task.curve, point, start)
+        for side in sides.values():  # a closed branch meets it again at its end
+            side.special = [q for q in side.special if not _same_place(q, record, start.d)]
+        next(iter(sides.values())).special.insert(0, _as_seen(record, next(iter(sides))))
+        return assemble(task, start, sides, self.bound)
+
+    # ---------------------------------------------------------------- the result
+
+    def result(self) -> Diagram:
+        """Return the diagram."""
+        branches = named(self.branches, [birth[3] for birth in self.births])
+
+        def name(index: int | None, s: Any) -> str:
+            if index is None:
+                return str(s)
+            position = [q.s for q in self.branches[index].special_points].index(s)
+            return branches[index].special_points[position].name
+
+        origins = [
+            Origin(parent=parent, point=None if parent is None else name(parent, s), depth=depth, period=period)
+            for parent, s, depth, period in self.births
+        ]
+        unfollowed = [Unfollowed(branch=i, point=name(i, s), reason=reason) for i, s, reason in self.unfollowed]
+        return Diagram(
+            branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
+            provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
+        )  # fmt: skip
+
+
+def _same_place(one: SpecialPoint, other: SpecialPoint, d: Array) -> bool:
+    apart = (np.append(one.x, one.p) - np.append(other.x, other.p)) / d
+    return one.label == other.label and float(np.linalg.norm(apart)) <= 1e-6
+
+
+def _as_seen(point: SpecialPoint, sign: float) -> SpecialPoint:
+    """Return a special point as the direction `sign` of a run has it."""
+    low, high = point.bracket
+    return point if sign > 0 else dataclasses.replace(point, tangent=-point.tangent, bracket=(-high, -low))

@@ -1,0 +1,82 @@
+"""Branch points with a kernel of several dimensions, as symmetric systems have them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.defining import LU, Located, Scaled
+
+#: Singular values below this fraction of the largest belong to the kernel.
+SMALL = 1e-6
+
+
+def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> int:
+    """Return by how much the rank of [F_x, F_q] falls short of n at z."""
+    jacobian = Scaled(curve, d).residual_and_jacobian(z / d)[1]
+    if not np.all(np.isfinite(jacobian)):
+        return 0
+    singular = np.linalg.svd(jacobian, compute_uv=False)
+    size = float(singular[0])
+    if curve.n == 1:  # the other branch points have something to compare with
+        size = max(size, float(np.abs(d[-1] / d[0])) * SMALL, 1.0 if curve.is_map else 0.0)
+    return int(np.sum(singular <= small * size))
+
+
+def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
+    """Gauss-Newton on F = 0, rank [F_x, F_q] = n - m, from the guess z; None if it does not converge.
+
+    N bordered by its left and right null spaces gives the m (m + 1) numbers that vanish where the rank is n - m.  There
+    are more equations than unknowns: only a symmetry makes them have a solution, and then the least squares find it.
+    """
+    scaled, n = Scaled(curve, d), curve.n
+    y = z / d
+    _, jac = scaled.residual_and_jacobian(y)
+    u, singular, vh = np.linalg.svd(jac)
+    size = max(float(singular[0]), 1e-300)
+    psi, null = u[:, n - m :], vh[n - m :]
+    for _ in range(max_iter):
+        f, jac = scaled.residual_and_jacobian(y)
+        if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
+            return None
+        border = np.zeros((n + m + 1, n + m + 1))
+        border[:n, : n + 1] = jac
+        border[:n, n + 1 :] = psi
+        border[n:, : n + 1] = null
+        lu = LU(border)
+        unit = np.zeros((n + m + 1, m + 1))
+        unit[n:] = np.eye(m + 1)
+        right = lu.solve(unit)
+        last = np.zeros((n + m + 1, m))
+        last[n + 1 :] = np.eye(m)
+        left = lu.solve(last, trans=1)[:n]
+        phi, g = right[: n + 1], right[n + 1 :]
+        if not (np.all(np.isfinite(right)) and np.all(np.isfinite(left))):
+            return None
+        changes = [scaled.along(y, np.ascontiguousarray(phi[:, j])) for j in range(m + 1)]
+        matrix = np.vstack([jac, *(-(left[:, i] @ change) for i in range(m) for change in changes)])
+        values = np.concatenate([f, g.ravel()])
+        step = np.linalg.lstsq(matrix, -values, rcond=1e-10)[0]
+        if not np.all(np.isfinite(step)):
+            return None
+        y = y + step
+        if np.linalg.norm(step) < tol:
+            f, jac = scaled.residual_and_jacobian(y)
+            u, singular, vh = np.linalg.svd(jac)
+            if np.max(np.abs(f)) > 1e-11 * max(1.0, size) or singular[n - m] > 1e-7 * size:
+                return None
+            v, w = _vectors(u[:, n - m :], vh[n - m :], d, n)
+            return Located(y * d, None, float(np.max(np.abs(f))), float(singular[n - m]), v, w, vh[n - m :])
+    return None
+
+
+def _vectors(psi: Array, null: Array, d: Array, n: int) -> tuple[Array, Array]:
+    """Return one critical vector of the state and its left partner, in original units, w* v = 1 if possible."""
+    # within the null space those directions that leave the parameter alone
+    turned = np.linalg.svd(null[:, -1:].T)[2][1:] @ null
+    v = turned[0, :n] * d[:n]
+    v = v / np.linalg.norm(v)
+    rows = psi.T / d[:n]
+    w = (rows @ v) @ rows
+    return v, w / (w @ v) if w @ v != 0.0 else w

@@ -1,0 +1,197 @@
+"""The equations near a singular point, reduced to its kernel, and all branches that pass through the point.
+
+With the null space ``Phi`` (n+1, m+1) of the scaled Jacobian N at y0 and its left null space ``Psi`` (n, m), the system
+``F(y) + Psi g = 0, Phi^T (y - y0) = a`` is regular near y0 and defines ``g(a)``, m functions of m + 1 variables whose
+zeros are the solutions there: the reduction of Lyapunov and Schmidt, solved numerically instead of expanded.  Every
+branch through the point leaves a small sphere ``|a| = r`` at two zeros of g (Golubitsky and Schaeffer 1985, chapter I).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+
+from ntkcont.dynamics.deflation import deflated_newton
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.defining import LU, Scaled
+
+#: Radii of the sphere, in scaled variables; the first at which the next smaller one shows the same branches serves.
+RADII = (1e-2, 4e-3, 1.6e-3, 6.4e-4, 2.5e-4, 1e-4)
+#: More zeros than this on a sphere are a curve of zeros.
+MOST = 48
+
+
+class NoBranches(ArithmeticError):
+    """The branches through a point cannot be told; the message says why."""
+
+
+class Reduced:
+    """The functions g(a) near the point y0 (scaled variables)."""
+
+    def __init__(self, scaled: Scaled, y0: Array, m: int) -> None:
+        self.scaled, self.y0, self.m = scaled, y0, m
+        u, _, vh = np.linalg.svd(scaled.residual_and_jacobian(y0)[1])
+        self.psi = u[:, scaled.n - m :]
+        self.null = vh[scaled.n - m :]
+
+    def matrix(self, jacobian: Array) -> Array:
+        """Return [[N, Psi], [Phi^T, 0]]."""
+        n, m = self.scaled.n, self.m
+        full = np.zeros((n + m + 1, n + m + 1))
+        full[:n, : n + 1] = jacobian
+        full[:n, n + 1 :] = self.psi
+        full[n:, : n + 1] = self.null
+        return full
+
+    def __call__(self, a: Array) -> tuple[Array, Array, Array] | None:
+        """Return g (m,), its derivative (m, m+1) and the point y (n+1,) with the coordinates a; None if Newton fails.
+
+        Newton must contract at once, so that it cannot leave for another solution.
+        """
+        n, m = self.scaled.n, self.m
+        y = self.y0 + a @ self.null
+        g = np.zeros(m)
+        reach = float(np.linalg.norm(a))
+        for _ in range(12):
+            f, jacobian = self.scaled.residual_and_jacobian(y)
+            lu = LU(self.matrix(jacobian))
+            right = np.zeros((n + m + 1, m + 2))
+            right[:n, 0] = -(f + self.psi @ g)
+            right[n:, 0] = a - self.null @ (y - self.y0)
+            right[n:, 1:] = np.eye(m + 1)
+            solved = lu.solve(right)
+            step = solved[:, 0]
+            size = float(np.linalg.norm(step[: n + 1]))
+            if not np.isfinite(size) or size > 2.0 * reach:
+                return None
+            y = y + step[: n + 1]
+            g = g + step[n + 1 :]
+            if size <= 1e-9 * reach:
+                return g, solved[n + 1 :, 1:], y
+        return None
+
+
+def quadratic_directions(reduced: Reduced) -> Array | None:
+    """Return the two directions of a simple branch point, shape (2, n+1), from the algebraic branching equation.
+
+    ``sum_ij Psi^T N'(phi_i) phi_j a_i a_j = 0``; None where it is degenerate, NoBranches where it has no solution.
+    """
+    scaled, null = reduced.scaled, reduced.null
+    psi = reduced.psi[:, 0]
+    form = np.array([psi @ scaled.along(reduced.y0, np.ascontiguousarray(phi)) @ null.T for phi in null])
+    form = 0.5 * (form + form.T)
+    size = float(np.linalg.norm(form))
+    values, vectors = np.linalg.eigh(form)
+    noise = 1e-8 * max(float(np.linalg.norm(scaled.residual_and_jacobian(reduced.y0)[1], 2)), 1e-300)
+    if size <= noise or abs(values[0] * values[1]) <= max(1e-8 * size, noise) * size:
+        return None
+    if values[0] * values[1] > 0.0:
+        msg = "the branching equation has no real direction: the point is isolated"
+        raise NoBranches(msg)
+    first = np.sqrt(abs(values[1])) * vectors[:, 0]
+    second = np.sqrt(abs(values[0])) * vectors[:, 1]
+    found = np.array([first + second, first - second]) @ null
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def _on_circle(reduced: Reduced, r: float) -> list[Array]:
+    """Return the zeros of g on a circle (kernel of dimension 1), by its changes of sign."""
+
+    def value(angle: float) -> float:
+        result = reduced(r * np.array([np.cos(angle), np.sin(angle)]))
+        if result is None:
+            msg = "the reduced equation cannot be solved there"
+            raise NoBranches(msg)
+        return float(result[0][0])
+
+    angles = 0.0123 + np.linspace(0.0, 2.0 * np.pi, 181)
+    values = [value(angle) for angle in angles[:-1]]
+    values.append(values[0])
+    roots = [
+        float(scipy.optimize.brentq(value, angles[i], angles[i + 1], xtol=1e-13))  # type: ignore[arg-type]
+        for i in range(len(angles) - 1)
+        if values[i] * values[i + 1] < 0.0
+    ]
+    return [np.array([np.cos(angle), np.sin(angle)]) for angle in roots]
+
+
+def _on_sphere(reduced: Reduced, r: float) -> list[Array]:
+    """Return the zeros of g on a sphere (kernel of dimension 2), by deflated Newton from all around it."""
+
+    def system(u: Array) -> tuple[Array, Array] | None:
+        if np.linalg.norm(u) > 3.0:
+            return None
+        result = reduced(r * u)
+        if result is None:
+            return None
+        g, slope, _ = result
+        # in units of the cubic terms: the deflation leaves Newton's directions alone, but not the sizes
+        return np.append(g / r**3, 0.5 * (u @ u - 1.0)), np.vstack([slope / r**2, u])
+
+    count = 40
+    k = np.arange(count) + 0.5
+    height, angle = 1.0 - 2.0 * k / count, np.pi * (1.0 + np.sqrt(5.0)) * k
+    ring = np.sqrt(1.0 - height**2)
+    starts = np.column_stack([ring * np.cos(angle), ring * np.sin(angle), height])
+    found: list[Array] = []
+    for start in starts:
+        while len(found) <= MOST:
+            new = deflated_newton(system, start, found, tol=1e-9, max_iter=40, reach=0.5)
+            if new is None:
+                break
+            if not found or np.min(np.linalg.norm(np.array(found) - new, axis=1)) > 1e-5:
+                found += [new]
+            else:
+                break
+            mirrored = deflated_newton(system, -new, found, tol=1e-9, max_iter=12, reach=0.5)
+            if mirrored is not None and np.min(np.linalg.norm(np.array(found) - mirrored, axis=1)) > 1e-5:
+                found += [mirrored]
+    if len(found) > MOST:
+        msg = (
+            "its kernel has dimension 2 and the solutions around it form surfaces (a continuous symmetry?); "
+            "fix the phase with one more equation"
+        )
+        raise NoBranches(msg)
+    return found
+
+
+def _paired(zeros: list[Array]) -> list[Array] | None:
+    """Join the zeros on opposite sides to tangents of branches; None if some have no opposite."""
+    left, tangents = list(zeros), []
+    while left:
+        first = left.pop(0)
+        if not left:
+            return None
+        opposite = int(np.argmin([first @ other for other in left]))
+        second = left.pop(opposite)
+        if first @ second > -0.9 * np.linalg.norm(first) * np.linalg.norm(second):
+            return None
+        tangent = first - second
+        tangents.append(tangent / np.linalg.norm(tangent))
+    return tangents
+
+
+def _agree(one: list[Array], other: list[Array]) -> bool:
+    """Whether two sets of tangents are the same, up to what the size of the sphere changes."""
+    if len(one) != len(other):
+        return False
+    cosines = np.abs(np.array(one) @ np.array(other).T)
+    return bool(len(set(np.argmax(cosines, axis=1))) == len(one) and np.all(np.max(cosines, axis=1) > 0.98))
+
+
+def directions_around(reduced: Reduced) -> Array:
+    """Return the directions of all branches through the point, shape (b, n+1), from spheres around it."""
+    search = _on_circle if reduced.m == 1 else _on_sphere
+    before: list[Array] | None = None
+    for r in RADII:
+        try:
+            found = _paired(search(reduced, r))
+        except NoBranches:
+            if r == RADII[-1]:
+                raise
+            found = None
+        if found and before is not None and _agree(before, found):
+            return np.array(found) @ reduced.null
+        before = found
+    msg = f"its kernel has dimension {reduced.m} and the branches around it could not be told apart"
+    raise NoBranches(msg)

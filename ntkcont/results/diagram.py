@@ -1,0 +1,236 @@
+"""The diagram: branches with what they sprang from, and all their special points under one name each."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from ntkcont.errors import InputError
+from ntkcont.results.branch import Branch
+from ntkcont.results.frozen import construct, frozen, same
+from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+from ntkcont.status import Status
+
+#: Special points of two branches closer than this, relative to the size of the diagram, are one.
+ONE_POINT = 1e-7
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a branch of a diagram comes from.
+
+    Attributes
+    ----------
+    parent : int or None
+        Number of the branch on which it was born; None: it was followed from a start.
+    point : str or None
+        Name of the special point at which it was born.
+    depth : int
+        How many switches lead to it from a start.
+    period : int
+        Maps: its points are fixed points of this iterate of the model, on orbits of this period; 1 for flows.
+    """
+
+    parent: int | None = None
+    point: str | None = None
+    depth: int = 0
+    period: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unfollowed:
+    """A special point at which branches were left alone, or a start: the number of its branch, its name, and why."""
+
+    branch: int | None
+    point: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Diagram:
+    """All branches that were followed from one or several starts through their branch points.
+
+    ``diagram[i]``, ``len`` and iteration give the branches.  A special point that several branches share has the same
+    name on each of them, and no other point of the diagram has it.
+
+    Parameters
+    ----------
+    branches : tuple of Branch
+        In the order in which they were followed; each curve is there once.
+    origins : tuple of Origin
+        One for each branch: the tree.
+    unfollowed : tuple of Unfollowed
+        Branch points at which no branches were followed (depth, kernel of too many dimensions), and starts that gave
+        none, with the reason.
+
+    Raises
+    ------
+    InputError
+        If there is no branch, or not one origin for each.
+
+    Examples
+    --------
+    >>> import ntkcont as nc
+    >>> model = nc.Model.from_equations({"x": "mu*x - x**3"}, {"mu": -0.5})
+    >>> diagram = nc.diagram(model, [0.0], free="mu", p_span=(-1, 1))
+    >>> diagram.origins[1].parent, diagram.origins[1].point
+    (0, 'BP1')
+    >>> diagram.special_points.names, diagram.branches_at("BP1")
+    (('BP1',), (0, 1))
+    """
+
+    branches: tuple[Branch, ...]
+    origins: tuple[Origin, ...]
+    unfollowed: tuple[Unfollowed, ...] = ()
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        branches, origins = tuple(self.branches), tuple(self.origins)
+        if not branches or len(branches) != len(origins):
+            msg = (
+                f"branches: {len(branches)} were given with {len(origins)} origins; give at least one, and one for each"
+            )
+            raise InputError(msg)
+        object.__setattr__(self, "branches", branches)
+        object.__setattr__(self, "origins", origins)
+        object.__setattr__(self, "unfollowed", tuple(self.unfollowed))
+        object.__setattr__(self, "provenance", frozen(dict(self.provenance)))
+
+    # ---------------------------------------------------------------- views
+
+    def __len__(self) -> int:
+        return len(self.branches)
+
+    def __iter__(self) -> Iterator[Branch]:
+        return iter(self.branches)
+
+    @overload
+    def __getitem__(self, index: int) -> Branch: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Branch, ...]: ...
+    def __getitem__(self, index: int | slice) -> Branch | tuple[Branch, ...]:
+        return self.branches[index]
+
+    @property
+    def free(self) -> str:
+        """Name of the free parameter."""
+        return self.branches[0].free
+
+    @property
+    def kind(self) -> str:
+        """``"flow"`` or ``"map"``."""
+        return self.branches[0].kind
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states."""
+        return self.branches[0].states
+
+    @property
+    def status(self) -> Status:
+        """That of the first branch whose end asks for action, else that of the last one."""
+        found = [branch.status for branch in self.branches]
+        return next((status for status in found if not status.ok), found[-1])
+
+    @property
+    def special_points(self) -> SpecialPoints:
+        """Every special point once, end points left out, in the order in which they were found."""
+        points: dict[str, SpecialPoint] = {}
+        for branch in self.branches:
+            for point in branch.special_points:
+                if point.label != "EP":
+                    points.setdefault(point.name, point)
+        return SpecialPoints(points.values())
+
+    def branches_at(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the branches on which the special point of this name lies.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name; the message has the nearest.
+        """
+        point = self.special_points[name]
+        return tuple(i for i, branch in enumerate(self.branches) if point.name in branch.special_points.names)
+
+    def children(self, index: int) -> tuple[int, ...]:
+        """Return the numbers of the branches born on branch `index`."""
+        index = range(len(self))[index]
+        return tuple(i for i, origin in enumerate(self.origins) if origin.parent == index)
+
+    # ---------------------------------------------------------------- pictures, files
+
+    def plot(self, **keywords: Any) -> Any:
+        """Draw all branches on one Axes: ``nc.plot.bifurcation_diagram(diagram, ...)``, with its keywords."""
+        # by name: pictures are a layer above the results
+        return importlib.import_module("ntkcont.plot.diagram").bifurcation_diagram(self, **keywords)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the diagram to one ``.npz`` file, atomically; ``nc.load_diagram(path)`` reads it."""
+        from ntkcont.results.diagram_io import save
+
+        return save(self, path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Diagram):
+            return NotImplemented
+        return (
+            self.branches == other.branches
+            and self.origins == other.origins
+            and self.unfollowed == other.unfollowed
+            and same(self.provenance, other.provenance)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return construct, (Diagram, {f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+    def __repr__(self) -> str:
+        from ntkcont.results.diagram_tables import diagram_text
+
+        return diagram_text(self)
+
+    def _repr_html_(self) -> str:
+        from ntkcont.results.diagram_tables import diagram_html
+
+        return diagram_html(self)
+
+
+def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
+    """Return the branches with special points named through: the same name for one point, others for all others."""
+    scale = np.max([np.max(np.abs(branch.x), axis=0) for branch in branches], axis=0)
+    scale = np.maximum(scale, 1e-9 * max(float(np.max(scale)), 1e-300))
+    width = max(float(np.max(branch.p)) for branch in branches) - min(float(np.min(branch.p)) for branch in branches)
+    counts: dict[str, int] = {}
+    seen: list[tuple[str, int, int, np.ndarray, str]] = []
+    result = []
+    for number, (branch, period) in enumerate(zip(branches, periods, strict=True)):
+        points = []
+        for point in branch.special_points:
+            own = point.label == "UZ" and not re.fullmatch(r"UZ\d*", point.name)
+            stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
+            z = np.append(point.x / scale, point.p / width) if width > 0.0 else np.append(point.x / scale, point.p)
+            name = next(
+                (
+                    name
+                    for other, where, of, there, name in seen
+                    if other == stem != "EP" and where != number and of == period
+                    and np.max(np.abs(there - z)) <= ONE_POINT
+                ),
+                None,
+            )  # fmt: skip
+            if name is None:
+                counts[stem] = counts.get(stem, 0) + 1
+                name = f"{stem}{counts[stem]}"
+            seen.append((stem, number, period, z, name))
+            points.append(dataclasses.replace(point, name=name))
+        result.append(dataclasses.replace(branch, special_points=SpecialPoints(points)))
+    return result
