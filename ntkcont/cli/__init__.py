@@ -1,7 +1,7 @@
 """The command ``ntkcont``: a demo, problem files, and a look at saved branches.
 
-Exit status: 0, all went well; 1, a branch was saved that ended early (its status says why); 2, bad input, with one
-line on standard error; 130, interrupted.
+Exit status: 0, all went well; 1, a branch was saved that ended early (its status says why); 2, bad input
+(or the program to compare with is missing), with one line on standard error; 130, interrupted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ntkcont.errors import ConvergenceError, InputError, nearest
+from ntkcont.errors import ConvergenceError, InputError, PeerError, nearest
 
 COMMANDS = {
     "demo": (
@@ -57,6 +57,19 @@ a complete problem file:
 
 Weights instead of equations: weights = "weights.npz" under [model]. docs/problem-files.md lists every key.
 exit status: 0 both ends as wanted; 1 the branch ended early and is saved; 2 bad input.""",
+    ),
+    "compare": (
+        "solve a problem file with another program too, and report both",
+        """\
+examples:
+  ntkcont compare morris_lecar.toml
+  ntkcont compare morris_lecar.toml --against xpplab --out report
+
+Prints which special points both find, which only one of them finds (with evidence), stability along the branch and
+time per step, and writes the report as text, JSON and a picture, named after the problem file.
+The other program is an extra: pip install 'ntkcont[pydstool]' (Python 3.11 or 3.12) or 'ntkcont[xpplab]'.
+Options of it stand in the tables [compare.pydstool] and [compare.xpplab]; docs/problem-files.md lists them.
+exit status: 0 the report is written; 2 bad input, or the other program is missing or failed.""",
     ),
     "info": (
         "what a branch file or a problem file holds",
@@ -108,6 +121,12 @@ def build_parser() -> argparse.ArgumentParser:
     added["run"].add_argument(
         "--out", default=".", metavar="DIR", help="folder for the outputs; default: the current one"
     )
+    compare = added["compare"]
+    compare.add_argument("file", metavar="FILE.toml", help="the problem file")
+    compare.add_argument(
+        "--against", choices=("pydstool", "xpplab"), help="the other program; default: the file's, else pydstool"
+    )
+    compare.add_argument("--out", default=".", metavar="DIR", help="folder for the report; default: the current one")
     added["info"].add_argument("file", metavar="FILE", help="a branch file (.npz) or a problem file (.toml)")
     plot = added["plot"]
     plot.add_argument("file", metavar="FILE", help="a branch file (.npz)")
@@ -144,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _run(options)
-    except (InputError, ConvergenceError, OSError) as error:
+    except (InputError, ConvergenceError, PeerError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -164,6 +183,10 @@ def _run(options: argparse.Namespace) -> int:
         from ntkcont.cli.run import run
 
         return run(options.file, options.out)
+    if options.command == "compare":
+        from ntkcont.cli.compare import compare
+
+        return compare(options.file, options.against, options.out)
     from ntkcont.cli import look
 
     if options.command == "info":

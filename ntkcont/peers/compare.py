@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ntkcont.peers.matching import COMPARED, Scales, assign, compare_stability
 from ntkcont.peers.protocol import Peer, PeerBranch, PeerPoint, PeerTask
 from ntkcont.peers.registry import find_peer
 from ntkcont.peers.report import Comparison, Match, Single
+from ntkcont.peers.spirals import spiral
 from ntkcont.results.branch import Branch
 from ntkcont.results.special_points import SpecialPoint
 
@@ -115,7 +115,7 @@ def compare(
     start = int(np.argmin(np.abs(branch.s)))
     values = {**branch.params, free: float(branch.p[start])}
     task = PeerTask(
-        model=dataclasses.replace(model, params=values), x0=np.array(branch.x[start]), free=free, p_span=span,
+        model=model, params=values, x0=np.array(branch.x[start]), free=free, p_span=span,
         direction=direction, branch=branch, repeats=repeats,
     )  # fmt: skip
     found = peer.follow(task).within(span)
@@ -206,14 +206,15 @@ def _special_points(
 
 
 def _match(model: Model, ours: SpecialPoint, theirs: PeerPoint, scales: Scales) -> Match:
-    signs = {}
-    if theirs.normal_form:
-        form = normal_form(model, ours)
-        signs = {
-            name: (int(np.sign(form[name])), int(np.sign(value)))
-            for name, value in theirs.normal_form.items()
-            if name in form
-        }
+    signs: dict[str, tuple[int, int]] = {}
+    evidence = ""
+    form = normal_form(model, ours) if theirs.normal_form else {}
+    for name, value in theirs.normal_form.items():
+        if name in form:
+            signs[name] = (int(np.sign(form[name])), int(np.sign(value)))
+    if "l1" in signs and signs["l1"][0] != signs["l1"][1]:
+        found = spiral(model, ours, form["re_g21_half"], scales)
+        evidence = "the signs of l1 differ: " + (str(found) if found else "no trajectory decides in reasonable time")
     return Match(
         ntkcont=ours,
         peer=theirs,
@@ -221,4 +222,5 @@ def _match(model: Model, ours: SpecialPoint, theirs: PeerPoint, scales: Scales) 
         dx=float(np.max(np.abs(theirs.x - ours.x) / scales.x)),
         distance=scales.distance(ours, theirs),
         signs=MappingProxyType(signs),
+        evidence=evidence,
     )

@@ -25,11 +25,13 @@ class PeerTask:
     Parameters
     ----------
     model : Model
-        The model, whose parameters have the values of the start.
+        The model.
+    params : mapping
+        Values of all parameters at the start.
     x0 : ndarray, shape (n,)
         The start: a fixed point to machine precision, so that both sides begin at the same place.
     free : str
-        The free parameter; its value at the start is ``model.params[free]``.
+        The free parameter.
     p_span : (float, float)
         Where to follow it.
     direction : {"both", "+", "-"}
@@ -41,6 +43,7 @@ class PeerTask:
     """
 
     model: Model
+    params: Mapping[str, float]
     x0: Real
     free: str
     p_span: tuple[float, float]

@@ -84,8 +84,11 @@ class PyDSTool:
         steps = self._steps(task)
         form = symbolic_form(task.model)
         names = pydstool_names([*form.states, *form.params, *form.aux])
+        model = to_pydstool(task.model, task.x0)
+        model.pop("ttype", None)  # the kind says it, and types are not JSON
+        model["pars"] |= {names[name]: float(value) for name, value in task.params.items()}
         sent = {
-            "model": {key: value for key, value in to_pydstool(task.model, task.x0).items() if key != "ttype"},
+            "model": model,
             "kind": task.model.kind,
             "states": [names[state] for state in form.states],
             "free": names[task.free],

@@ -36,6 +36,8 @@ class Match:
         Scaled distance (span of the parameter, magnitude of the states).
     signs : mapping of str to (int, int)
         Signs of normal form coefficients that both give: ours, theirs.
+    evidence : str
+        Where they differ: what the flow itself does; else empty.
     """
 
     ntkcont: SpecialPoint
@@ -44,6 +46,7 @@ class Match:
     dx: float
     distance: float
     signs: MappingProxyType[str, tuple[int, int]]
+    evidence: str = ""
 
     @property
     def label(self) -> str:
@@ -170,6 +173,7 @@ class Comparison:
                     "dx": match.dx,
                     "distance": match.distance,
                     "signs": {name: list(pair) for name, pair in match.signs.items()},
+                    "evidence": match.evidence,
                 }
                 for match in self.matched
             ],

@@ -53,7 +53,11 @@ def _matches(report: Comparison) -> list[str]:
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for match in report.matched:
+        if match.evidence:
+            lines += _wrapped(f"{match.ntkcont.name}: {match.evidence}", "  ")
+    return lines
 
 
 def _sign(value: int) -> str:
@@ -83,7 +87,9 @@ def _stable(value: bool) -> str:
 
 
 def _times(report: Comparison) -> list[str]:
-    lines = [f"time per step: ntkcont is {report.speedup:.3g} times faster"]
+    ratio = report.speedup
+    words = f"{ratio:.3g} times faster" if ratio >= 1 else f"{1 / ratio:.3g} times slower"
+    lines = [f"time per step: ntkcont is {words}"]
     width = max(map(len, report.steps))
     for who, steps in report.steps.items():
         each = report.seconds_per_step[who]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import statistics
 
 import numpy as np
 
 from ntkcont.errors import InputError, PeerError
-from ntkcont.models.model import Model
 from ntkcont.peers.child import installed, run_child
 from ntkcont.peers.protocol import PeerBranch, PeerPoint, PeerTask, as_sides
-
-_TIMED = "AUTO's run of both directions inside the engine, without loading the model and reading the points back"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,18 +60,21 @@ class XPPLab:
         PeerError
             xpplab is missing or failed.
         """
+        from ntkcont.dialects.xpp_out import to_xpp
+
         if not installed("xpplab"):
             msg = "xpplab is not installed; pip install 'ntkcont[xpplab]'"
             raise PeerError(msg)
         largest = self.max_step if self.max_step is not None else max(task.arclength, 1e-6) / 400
         first = self.step if self.step is not None else largest / 10
         smallest = self.min_step if self.min_step is not None else min(1e-4 * largest, first)
-        free = 1 + list(task.model.params).index(task.free)
+        text = to_xpp(task.model, task.x0)
         norm = 1e3 * (1.0 + float(np.abs(task.branch.x).max()) * task.model.n + float(np.abs(task.p_span).max()))
         sent = {
-            "ode": ode_text(task.model, task.x0),
-            "states": task.model.n,
-            "free": f"k{free}",
+            "ode": str(text),
+            "states": [text.names[state] for state in task.model.states],
+            "free": text.names[task.free],
+            "params": {text.names[name]: float(value) for name, value in task.params.items()},
             "signs": list(task.signs),
             "step": first,
             "settings": {
@@ -92,35 +92,17 @@ class XPPLab:
             "repeats": task.repeats,
         }
         got = run_child("ntkcont.peers.xpplab_child", sent, peer="xpplab", timeout=self.timeout)
+        sides = as_sides(got["sides"], task.model.n)
+        steps = sum(len(p) for p, _, _ in sides)
         return PeerBranch(
             program=f"xpplab {got['version']} (XPPAUT's AUTO)",
-            sides=as_sides(got["sides"], task.model.n),
+            sides=sides,
             special_points=tuple(PeerPoint(**point) for side in got["sides"] for point in side["special"]),
             seconds=tuple(got["seconds"]),
-            timed=_TIMED,
+            timed=(
+                "auto.equilibria(...), whose result is the finished diagram, without loading the model; "
+                f"AUTO itself takes {1e6 * statistics.median(got['engine']) / max(steps, 1):.3g} us a step of it"
+            ),
             settings=f"ds {first:.3g}, dsmax {largest:.3g}, epsl = epsu = epss = {self.tolerance:g}",
             notes=tuple(got["notes"]),
         )
-
-
-def ode_text(model: Model, x0: Any) -> str:
-    """Return the model as an ``.ode`` file; XPP ignores case and cuts long names, so they are s1, k1 and a1."""
-    from ntkcont.dialects.infix import Infix
-    from ntkcont.models import symbolic as sym
-    from ntkcont.models.symbolic_form import symbolic_form
-
-    form = symbolic_form(model)
-    names = {name: f"{letter}{i + 1}" for letter, group in _groups(form) for i, name in enumerate(group)}
-    infix = Infix("XPP", {sym.Where: "if({})then({})else({})", sym.Absolute: "abs({})"}, power="^", names=names)
-    arrow = "(t+1)=" if model.kind == "map" else "'="
-    lines = [f"{names[name]}={infix.text(expr)}" for name, expr in form.aux.items()]
-    lines += [f"{names[name]}{arrow}{infix.text(expr)}" for name, expr in zip(form.states, form.rhs, strict=True)]
-    lines += [f"par {names[name]}={float(value)!r}" for name, value in form.params.items()]
-    lines += [f"init {names[name]}={float(value)!r}" for name, value in zip(form.states, x0, strict=True)]
-    if model.kind == "map":
-        lines.append("@ meth=discrete")
-    return "\n".join([*lines, "done", ""])
-
-
-def _groups(form: Any) -> tuple[tuple[str, Any], ...]:
-    return ("s", form.states), ("k", form.params), ("a", form.aux)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkcont.errors import ConvergenceError, InputError
+from ntkcont.errors import ConvergenceError, InputError, PeerError
+from ntkcont.problem_files.compare_table import COMPARE_KEYS, Comparing, read_comparing
 from ntkcont.problem_files.model_table import MODEL_KEYS, read_arrays, read_model
 from ntkcont.problem_files.table import Table, is_number, is_numbers, is_texts
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ntkcont.models.model import Model
     from ntkcont.ntk.evaluator import StateNTK
     from ntkcont.pathfollowing.settings import ContinuationSettings
+    from ntkcont.peers.report import Comparison
     from ntkcont.results.branch import Branch
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -67,6 +69,8 @@ class Problem:
         The kernel to evaluate along the branch.
     outputs : Outputs
         What to write.
+    comparing : Comparing
+        The other program of ``ntkcont compare`` and its options.
     file : str
         Where it was read, for messages.
     """
@@ -76,6 +80,7 @@ class Problem:
     arguments: Mapping[str, Any]
     kernel: StateNTK | None = None
     outputs: Outputs = dataclasses.field(default_factory=Outputs)
+    comparing: Comparing = dataclasses.field(default_factory=Comparing)
     file: str = ""
 
     def solve(self, *, progress: bool = False) -> Branch:
@@ -85,6 +90,34 @@ class Problem:
         try:
             return continuation(self.model, **self.arguments, ntk=self.kernel, progress=progress)
         except (InputError, ConvergenceError) as error:
+            msg = f"{self.file}: {error}" if self.file else str(error)
+            raise type(error)(msg) from None
+
+    def compare(self, against: str | None = None) -> Comparison:
+        """Run the continuation and another program on the same problem, and return the report.
+
+        Parameters
+        ----------
+        against : {"pydstool", "xpplab"}, optional
+            The other program; default the one that the file names.
+
+        Raises
+        ------
+        InputError
+            The file stops the branch early or chooses events, which the other program would not do.
+        PeerError
+            The other program is missing or failed.
+        """
+        from ntkcont.peers.compare import compare
+
+        for key in ("stop", "events"):
+            if key in self.arguments:
+                msg = f"[continuation] {key}: a comparison follows the whole p_span for all events; leave the key out"
+                raise InputError(msg)
+        peer, within = self.comparing.peer(against), self.comparing.within
+        try:
+            return compare(self.model, **self.arguments, against=peer, within=within, title=self.title)
+        except (InputError, ConvergenceError, PeerError) as error:
             msg = f"{self.file}: {error}" if self.file else str(error)
             raise type(error)(msg) from None
 
@@ -147,7 +180,7 @@ def read_problem(path: str | Path) -> Problem:
 
 
 def _problem(data: dict[str, Any], path: Path) -> Problem:
-    top = Table(data, "", ("title", "model", "continuation", "kernel", "outputs"))
+    top = Table(data, "", ("title", "model", "continuation", "kernel", "compare", "outputs"))
     outputs = _outputs(top.table("outputs", Outputs.__dataclass_fields__))
     model_table = top.table("model", MODEL_KEYS, required=True)
     arrays = read_arrays(path.parent / model_table.text("weights")) if "weights" in model_table else {}
@@ -158,7 +191,15 @@ def _problem(data: dict[str, Any], path: Path) -> Problem:
         msg = "[outputs] panels: there is no kernel to show; add a [kernel] table or remove the key"
         raise InputError(msg)
     title = top.text("title", path.stem)
-    return Problem(title=title, model=model, arguments=arguments, kernel=kernel, outputs=outputs, file=str(path))
+    return Problem(
+        title=title,
+        model=model,
+        arguments=arguments,
+        kernel=kernel,
+        outputs=outputs,
+        comparing=read_comparing(top.table("compare", COMPARE_KEYS)),
+        file=str(path),
+    )
 
 
 # -------------------------------------------------------------------- [continuation]
