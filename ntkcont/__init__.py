@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ntkcont.peers.compare import compare
     from ntkcont.results.branch import Branch
     from ntkcont.results.diagram import Diagram
+    from ntkcont.results.critical_curve import CriticalCurve
+    from ntkcont.results.curve_file import load_curve
     from ntkcont.results.diagram_io import load_diagram
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
@@ -69,6 +71,8 @@ _LAZY = {
     "load": "results.io",
     "Diagram": "results.diagram",
     "load_diagram": "results.diagram_io",
+    "CriticalCurve": "results.critical_curve",
+    "load_curve": "results.curve_file",
     "from_pydstool": "dialects.pydstool",
     "to_pydstool": "dialects.pydstool_out",
     "from_xpp": "dialects.xpp",

@@ -16,6 +16,7 @@ class Status(enum.StrEnum):
     MAX_STEPS = "stopped after max_steps; raise ContinuationSettings.max_steps to go on"
     MIN_STEP = "the corrector failed at ds_min; check the derivatives with model.check(x), or lower ds_min"
     UNBOUNDED = "the states grew a million times beyond their scale: the branch goes to infinity there"
+    UNFOLDED = "the branch point does not persist beyond there: the parameters break what kept the branches together"
     NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"
     RHS_ERROR = "the right-hand side raised an exception; the branch up to there is kept"
     CALLBACK_ERROR = "a stop function, monitor or user zero raised an exception; the branch up to there is kept"

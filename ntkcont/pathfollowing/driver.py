@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import threadpoolctl
@@ -23,7 +23,10 @@ from ntkcont.pathfollowing.run import run
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
 from ntkcont.pathfollowing.task import Chunk, Task, parse_stop
+from ntkcont.pathfollowing.two_parameters import CurvePoint, follow_curve
 from ntkcont.results.branch import Branch
+from ntkcont.results.critical_curve import CriticalCurve
+from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
 Direction = Literal["both", "+", "-"]
@@ -40,6 +43,17 @@ def _one_thread(n: int) -> contextlib.AbstractContextManager[Any]:
     return _threads().limit(limits=1, user_api="blas") if n < 200 else contextlib.nullcontext()
 
 
+def _check_model(model: Any, settings: Any) -> None:
+    if not isinstance(model, Model):
+        msg = (
+            f"model: got {type(model).__name__}; give a Model, such as nc.Model.from_equations(...) or nc.RateRNN(...)"
+        )
+        raise InputError(msg)
+    if settings is not None and not isinstance(settings, ContinuationSettings):
+        msg = f"settings: got {type(settings).__name__}; give nc.ContinuationSettings(...)"
+        raise InputError(msg)
+
+
 def _setup(
     model: Model,
     x0: Any,
@@ -51,14 +65,7 @@ def _setup(
     stop: Any,
 ) -> tuple[Task, Start]:
     """Check the arguments and correct the start."""
-    if not isinstance(model, Model):
-        msg = (
-            f"model: got {type(model).__name__}; give a Model, such as nc.Model.from_equations(...) or nc.RateRNN(...)"
-        )
-        raise InputError(msg)
-    if settings is not None and not isinstance(settings, ContinuationSettings):
-        msg = f"settings: got {type(settings).__name__}; give nc.ContinuationSettings(...)"
-        raise InputError(msg)
+    _check_model(model, settings)
     settings = settings or ContinuationSettings()
     span = check_span(p_span)
     values = start_params(model, x0, free, params)
@@ -146,6 +153,7 @@ def iterate(
             yield as_point(task.curve, chunk.nodes[i])
 
 
+@overload
 def continuation(
     model: Model,
     x0: Any,
@@ -160,12 +168,46 @@ def continuation(
     ntk: KernelEvaluator | None = None,
     monitors: Sequence[Monitor] = (),
     progress: bool = False,
-) -> Branch:
-    """Follow a branch of fixed points in one parameter, find and locate its bifurcations.
+) -> Branch: ...
+@overload
+def continuation(
+    model: Model,
+    x0: SpecialPoint,
+    *,
+    free: tuple[str, str],
+    p_span: tuple[tuple[float, float], tuple[float, float]],
+    params: Mapping[str, float] | None = None,
+    direction: Direction = "both",
+    settings: ContinuationSettings | None = None,
+    stop: tuple[str, int] | Callable[[CurvePoint], bool] | None = None,
+    monitors: Sequence[Callable[[CurvePoint], Any]] = (),
+    progress: bool = False,
+) -> CriticalCurve: ...
+def continuation(
+    model: Model,
+    x0: Any,
+    *,
+    free: str | tuple[str, str],
+    p_span: Any,
+    params: Mapping[str, float] | None = None,
+    direction: Direction = "both",
+    settings: ContinuationSettings | None = None,
+    events: Sequence[object] | None = None,
+    stop: Any = None,
+    ntk: KernelEvaluator | None = None,
+    monitors: Sequence[Callable[[Any], Any]] = (),
+    progress: bool = False,
+) -> Branch | CriticalCurve:
+    """Follow a branch of fixed points in one parameter, or one of its special points in two; locate what happens there.
 
     Pseudo-arclength continuation with adaptive steps; every accepted point gets its eigenvalues, every special point is
     bracketed by test functions and then located by Newton on its defining system (Govaerts 2000, chapters 3 and 4;
     Kuznetsov 2004, chapter 10).
+
+    With two names in `free` and a special point as `x0` (LP, H, BP, NSad of flows; LP, PD, NS, BP of maps) the curve of
+    such points in both parameters is followed, and the points of codimension two on it are located: cusps CP,
+    Bogdanov-Takens BT, zero-Hopf ZH, generalised Hopf GH and Hopf-Hopf HH; for maps CP, resonances R1 to R4, GPD, CH,
+    LPPD, LPNS, PDNS and NSNS.  `events` and `ntk` belong to branches in one parameter.
 
     Parameters
     ----------
@@ -173,14 +215,14 @@ def continuation(
         The system.
     x0 : array_like, shape (n,), mapping by state name, or special point
         A guess of the fixed point at the start, corrected first.  A special point also brings its parameter values.
-    free : str
-        Name of the free parameter.
-    p_span : (float, float)
-        Range of the free parameter.
+    free : str or (str, str)
+        Name of the free parameter, or names of two.
+    p_span : (float, float), or two of them
+        Range of each free parameter.
     params : mapping, optional
         Values of parameters, default the model's.  The start is ``params[free]``, which must lie in `p_span`.
     direction : {"both", "+", "-"}
-        Sign of the first step in the free parameter, default both.
+        Sign of the first step in the free parameter (of two: in the second), default both.
     settings : ContinuationSettings, optional
         Step sizes and limits.
     events : sequence, optional
@@ -191,14 +233,14 @@ def continuation(
     ntk : evaluator, optional
         Such as ``nc.ntk.StateNTK(...)``: kernel signatures at every accepted and special point.
     monitors : sequence of callables
-        Each is called with every accepted :class:`Point`.
+        Each is called with every accepted :class:`Point` (:class:`CurvePoint` on a curve in two parameters).
     progress : bool
         Show a progress bar on the standard error stream, default False.
 
     Returns
     -------
-    Branch
-        Ordered along the arclength s, which is 0 at the start.  Whatever happened is in ``branch.status``; points
+    Branch, or CriticalCurve with two free parameters
+        Ordered along the arclength s, which is 0 at the start.  Whatever happened is in its ``status``; points
         computed before a failure are kept.
 
     Raises
@@ -222,8 +264,27 @@ def continuation(
     ('EP', 'LP', 'EP')
     >>> abs(branch.special_points["LP1"].p) < 1e-12
     True
+
+    The fold of a family with a second parameter:
+
+    >>> family = nc.Model.from_equations({"x": "p + q*x + x**2"}, {"p": -1.0, "q": 0.0})
+    >>> fold = nc.continuation(family, [-1.0], free="p", p_span=(-2, 1)).special_points["LP1"]
+    >>> curve = nc.continuation(family, fold, free=("p", "q"), p_span=((-2, 2), (-1, 1)))
+    >>> bool(abs(curve["p"] - curve["q"] ** 2 / 4).max() < 1e-9)
+    True
     """
     _check_direction(direction)
+    if not isinstance(free, str):
+        _check_model(model, settings)
+        for name, value in (("events", events), ("ntk", ntk)):
+            if value is not None:
+                msg = f"{name}: it belongs to branches in one free parameter; leave it out with two"
+                raise InputError(msg)
+        with _one_thread(model.n):
+            return follow_curve(
+                model, x0, free=free, p_span=p_span, params=params, direction=direction, settings=settings,
+                stop=stop, monitors=monitors, progress=progress,
+            )  # fmt: skip
     if isinstance(x0, Branch):
         msg = "x0: got a Branch; to go on from its ends use nc.extend(branch, p_span=...)"
         raise InputError(msg)

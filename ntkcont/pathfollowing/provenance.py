@@ -31,19 +31,20 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
         "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
         "errors": [side.error for side in sides.values() if side.error],
         "kernel": bound.metadata if bound is not None else None,
-        "versions": dict(_versions()),
+        "versions": dict(versions()),
     }
 
 
 @functools.cache  # reading package metadata takes milliseconds
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "ntkcont": ntkcont.__version__}
+def versions() -> dict[str, str]:
+    """Return the versions of Python, ntkcont and what it computes with."""
+    found = {"python": platform.python_version(), "ntkcont": ntkcont.__version__}
     for name in ("numpy", "scipy", "numba", "jax"):
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            versions[name] = "unknown"
-    return versions
+            found[name] = "unknown"
+    return found
 
 
 def _scales(sides: dict[float, Side], sign: float, start: Start) -> Any:
