@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ntkcont.pathfollowing.settings import ContinuationSettings
     from ntkcont.peers.compare import compare
     from ntkcont.results.branch import Branch
-    from ntkcont.results.diagram import Diagram
     from ntkcont.results.critical_curve import CriticalCurve
     from ntkcont.results.curve_file import load_curve
+    from ntkcont.results.diagram import Diagram
     from ntkcont.results.diagram_io import load_diagram
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
