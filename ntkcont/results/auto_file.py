@@ -39,7 +39,7 @@ def to_auto(branch: Branch, path: str | os.PathLike[str], *, states: Sequence[st
     ----------
     branch : Branch
     path : path-like
-        The file, by AUTO's custom ``b.name``; an existing one is replaced only when the new one is complete on disk.
+        The file, ``b.name`` by AUTO's custom; an existing one is replaced only when the new one is complete on disk.
     states : sequence of str, optional
         Which states become columns, default the first six, as AUTO has it.  AUTO's own reader takes any number.
 
@@ -79,8 +79,8 @@ def to_auto(branch: Branch, path: str | os.PathLike[str], *, states: Sequence[st
     >>> branch = nc.continuation(nc.classics.cusp(), [0.0], free="mu", p_span=(-1.0, 1.0))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     lines = branch.to_auto(pathlib.Path(folder, "b.cusp")).read_text().splitlines()
-    >>> [line[:38] for line in lines if line.split()[2] == "2"]
-    ['   1     5   2    2   3.8490017946E-01', '   1    15   2    3  -3.8490017946E-01']
+    >>> [line[10:38] for line in lines if line[10:14] == "   2"]
+    ['   2    2  -3.8490017946E-01', '   2    3   3.8490017946E-01']
     """
     path = Path(path)
     if not len(branch):
