@@ -23,8 +23,9 @@ Value = Callable[[CriticalNode], float]
 
 #: Intervals with several events are halved down to this length.
 SHORTEST = 1e-6
-#: Below this fraction of its largest value along the curve so far a test function is rounding.
-NOISE = 1e-9
+#: Below these fractions of the largest value along the curve so far, or of the size of its terms, a test function is
+#: rounding.
+NOISE, CANCELLED = 1e-9, 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +63,22 @@ class Finder:
             for label, value in node.tests.items():
                 if np.isfinite(value):
                     self.largest[label] = max(self.largest.get(label, 0.0), abs(value))
-        found = [self._locate(change, a, b) for change, a, b in self._separate(left, right)]
+        live = {label for label in left.tests if self._is_live(label, left) or self._is_live(label, right)}
+        found = [self._locate(change, a, b) for change, a, b in self._separate(left, right, live)]
         return sorted((point for point in found if point is not None), key=lambda point: point.s)
 
     # ---------------------------------------------------------------- what happened
 
-    def _changes(self, left: CriticalNode, right: CriticalNode) -> list[Change]:
+    def _is_live(self, label: str, node: CriticalNode) -> bool:
+        """Whether a test function is more than rounding there."""
+        value = abs(node.tests[label])
+        return value > NOISE * self.largest.get(label, 0.0) and value > CANCELLED * node.sizes.get(label, 0.0)
+
+    def _changes(self, left: CriticalNode, right: CriticalNode, live: set[str]) -> list[Change]:
         found = []
         for label in left.tests:
             a, b = left.tests[label], right.tests[label]
-            if np.isnan(a) or np.isnan(b) or (a > 0.0) == (b > 0.0):
-                continue
-            if max(abs(a), abs(b)) > NOISE * self.largest.get(label, 0.0):
+            if label in live and not (np.isnan(a) or np.isnan(b)) and (a > 0.0) != (b > 0.0):
                 found.append(Change(label, lambda node, label=label: node.tests[label]))
         names = SPECTRAL.get((left.label, self.is_map))
         if names is None or left.label != right.label:
@@ -106,8 +111,10 @@ class Finder:
         upper = node.rest[node.rest.imag > 0.0]
         return _nearest_zero(np.abs(upper) - 1.0 if self.is_map else upper.real)
 
-    def _separate(self, left: CriticalNode, right: CriticalNode) -> list[tuple[Change, CriticalNode, CriticalNode]]:
-        changes = self._changes(left, right)
+    def _separate(
+        self, left: CriticalNode, right: CriticalNode, live: set[str]
+    ) -> list[tuple[Change, CriticalNode, CriticalNode]]:
+        changes = self._changes(left, right, live)
         if not changes:
             return []
         length = right.s - left.s
@@ -117,7 +124,7 @@ class Finder:
         middle = self.at(left, right, 0.4583)
         if middle is None:
             return [(change, left, right) for change in changes]
-        return self._separate(left, middle) + self._separate(middle, right)
+        return self._separate(left, middle, live) + self._separate(middle, right, live)
 
     # ---------------------------------------------------------------- where
 

@@ -13,6 +13,7 @@ In scaled variables ``y = z/d``, ``z = (x, q1, q2)``; all conditions are scalar 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,8 @@ class System:
         if not (np.isfinite(f).all() and np.isfinite(jac).all()):
             return None
         self.a = jac[:, :n]
-        try:
+        with np.errstate(all="ignore"):
             condition = self.condition(y, jac)
-        except np.linalg.LinAlgError:
-            return None
         if condition is None or not np.isfinite(condition[1]).all():
             return None
         values, rows, column = condition
@@ -125,7 +124,7 @@ class Pair(System):
 
     def __init__(self, curve: Curve, d: Array, v: Array, w: Array) -> None:
         super().__init__(curve, d)
-        self.v, self.w = np.linalg.qr(v)[0], np.linalg.qr(w)[0]
+        self.v, self.w = _orthonormal(v), _orthonormal(w)
         self.m = np.zeros((2, 2))
         self.known = False
 
@@ -146,13 +145,13 @@ class Pair(System):
         v, w = lu.solve(unit)[:n], lu.solve(unit, trans=1)[:n]
         if not (np.isfinite(v).all() and np.isfinite(w).all()):
             return None
-        self.v, self.w = np.linalg.qr(v)[0], np.linalg.qr(w)[0]
+        self.v, self.w = _orthonormal(v), _orthonormal(w)
         inverse = self._reduce(a)
         if is_map:
             multipliers = self.m + np.eye(2)
-            value, weight = np.linalg.det(multipliers) - 1.0, np.trace(multipliers) * np.eye(2) - multipliers
+            value, weight = _det(multipliers) - 1.0, _adjugate(multipliers)
         else:
-            value, weight = np.trace(self.m), np.eye(2)
+            value, weight = self.m[0, 0] + self.m[1, 1], np.eye(2)
         right = self.v @ weight @ inverse
         rest = np.zeros(2)
         first, second = (self.w[:, j] @ self.scaled.along(y, np.append(right[:, j], rest)) for j in range(2))
@@ -161,7 +160,8 @@ class Pair(System):
         return np.array([value / norm]), (row / norm)[None], y[:0]
 
     def _reduce(self, a: Array) -> Array:
-        inverse = np.linalg.inv(self.w.T @ self.v)
+        product = self.w.T @ self.v
+        inverse = _adjugate(product) / _det(product)
         self.m = inverse @ (self.w.T @ (a @ self.v))
         self.known = True
         return inverse
@@ -182,8 +182,8 @@ class Pair(System):
     def angle(self) -> float:
         """omega^2 = -k^2 of flows, the cosine of the multipliers' angle (beyond +-1: real ones) of maps."""
         if self.scaled.curve.is_map:
-            return 0.5 * float(np.trace(self.m)) + 1.0
-        return float(np.linalg.det(self.m))
+            return 0.5 * float(self.m[0, 0] + self.m[1, 1]) + 1.0
+        return _det(self.m)
 
     @property
     def is_complex(self) -> bool:
@@ -199,7 +199,7 @@ class Pair(System):
 
     def rescale(self, d: Array) -> None:  # noqa: D102
         ratio = (self.d / d)[: self.n, None]
-        self.v, self.w = np.linalg.qr(self.v * ratio)[0], np.linalg.qr(self.w / ratio)[0]
+        self.v, self.w = _orthonormal(self.v * ratio), _orthonormal(self.w / ratio)
         self.scaled, self.known = Scaled(self.scaled.curve, d), False
 
 
@@ -244,7 +244,23 @@ class RankDrop(System):
 
 
 def _unit(v: NDArray[Any]) -> NDArray[Any]:
-    return v / np.linalg.norm(v)
+    return v / math.sqrt(v @ v)
+
+
+def _orthonormal(basis: Array) -> Array:
+    """Return an orthonormal basis (n, 2) of the same plane; far cheaper than QR for two columns."""
+    first = _unit(basis[:, 0])
+    second = basis[:, 1] - (first @ basis[:, 1]) * first
+    second = _unit(second)
+    return np.stack([first, _unit(second - (first @ second) * first)], axis=1)
+
+
+def _det(m: Array) -> float:
+    return float(m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0])
+
+
+def _adjugate(m: Array) -> Array:
+    return np.array([[m[1, 1], -m[0, 1]], [-m[1, 0], m[0, 0]]])
 
 
 def system_of(curve: Curve, label: str, z: Array, d: Array, omega: float | None) -> System:

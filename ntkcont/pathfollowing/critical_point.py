@@ -22,7 +22,8 @@ class CriticalNode:
     """A point of the curve.
 
     ``u = (y, extra)`` and the unit tangent ``tau`` are in the scales `d`; `rest` are the eigenvalues (multipliers)
-    without the critical ones; `tests` vanish at points of codimension two; `omega` and `coefficient` (a, l1, b, d of
+    without the critical ones; `tests` vanish at points of codimension two, and `sizes` holds the size of the terms of
+    those that are sums which may cancel; `omega` and `coefficient` (a, l1, b, d of
     the normal form, for critical vectors of norm 1 in original units) are nan where there is none.
     """
 
@@ -36,6 +37,7 @@ class CriticalNode:
     n_unstable: int
     omega: float
     tests: dict[str, float]
+    sizes: dict[str, float]
     coefficient: float
     residual: float
     state: State
@@ -76,33 +78,34 @@ def describe(system: System, label: str, u: Array, tau: Array, s: float, residua
     rest = lam
     for value in critical:
         rest = np.delete(rest, int(np.argmin(np.abs(rest - value))))
-    tests, coefficient = _tests(system, label, u)
+    tests, sizes, coefficient = _tests(system, label, u)
     unstable = np.abs(rest) > 1.0 + 1e-11 if curve.is_map else rest.real > 1e-11 * max(float(np.abs(lam).max()), 1e-300)
     return CriticalNode(
         u=u, tau=tau, d=system.d, s=s, label=label, eigenvalues=lam, rest=rest, n_unstable=int(unstable.sum()),
-        omega=omega, tests=tests, coefficient=coefficient, residual=residual, state=system.state,
+        omega=omega, tests=tests, sizes=sizes, coefficient=coefficient, residual=residual, state=system.state,
     )  # fmt: skip
 
 
-def _tests(system: System, label: str, u: Array) -> tuple[dict[str, float], float]:
+def _tests(system: System, label: str, u: Array) -> tuple[dict[str, float], dict[str, float], float]:
+    """Return test functions, sizes of their terms, and the coefficient of the normal form."""
     is_map = system.scaled.curve.is_map
     y = u[: system.n + 2]
-    if isinstance(system, Singular) and label == "LP":
-        a = 0.5 * float(system.w @ (_second(system, y, system.v) @ system.v))
-        length = float(np.linalg.norm(system.v * system.d[: system.n]))
-        product = system.product
-        return {"CP": a, "R1" if is_map else "BT": product}, a / (product * length) if product != 0.0 else np.nan
-    if isinstance(system, Singular):
-        value, coefficient = _flip(system, y)
-        return {"GPD": value, "R2": system.product}, coefficient
+    if isinstance(system, Pair):
+        angle, name = system.angle, "CH" if is_map else "GH"
+        value, size, coefficient = _lyapunov(system, y) if system.is_complex else (np.nan, 1.0, np.nan)
+        resonances = {"R1": 1.0 - angle, "R2": 1.0 + angle, "R3": angle + 0.5, "R4": angle}
+        return {name: value, **(resonances if is_map else {"BT": angle})}, {name: size}, coefficient
+    assert isinstance(system, Singular | RankDrop)
+    product = system.product
+    double = {"R1" if is_map else "BT": product}
     if isinstance(system, RankDrop):
-        return {"R1" if is_map else "BT": system.product}, np.nan
-    assert isinstance(system, Pair)
-    angle = system.angle
-    value, coefficient = _lyapunov(system, y) if system.is_complex else (np.nan, np.nan)
-    if is_map:
-        return {"CH": value, "R1": 1.0 - angle, "R2": 1.0 + angle, "R3": angle + 0.5, "R4": angle}, coefficient
-    return {"GH": value, "BT": angle}, coefficient
+        return double, {}, np.nan
+    length = float(np.linalg.norm(system.v * system.d[: system.n]))
+    if label == "PD":
+        b, size = _flip(system, y)
+        return {"GPD": b, "R2": product}, {"GPD": size}, b / (product * length**2) if product != 0.0 else np.nan
+    a = 0.5 * float(system.w @ (_second(system, y, system.v) @ system.v))
+    return {"CP": a, **double}, {}, a / (product * length) if product != 0.0 else np.nan
 
 
 def _second(system: System, y: Array, u: Array) -> Array:
@@ -117,7 +120,7 @@ def _third(system: System, y: Array, u: Array) -> Array:
     if size == 0.0:
         return np.zeros((n, n))
     step = np.append(_STEP / size * u, np.zeros(len(y) - n))
-    total = -30.0 * system.scaled.residual_and_jacobian(y)[1][:, :n]
+    total = -30.0 * system.a
     for k, weight in ((1, 16.0), (2, -1.0)):
         for sign in (1.0, -1.0):
             total += weight * system.scaled.residual_and_jacobian(y + sign * k * step)[1][:, :n]
@@ -132,24 +135,27 @@ def _solve(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
 
 def _flip(system: Singular, y: Array) -> tuple[float, float]:
-    """Return b of the period doubling with unit vectors (smooth, as a test function), and as normal form."""
+    """Return b of the period doubling for unit vectors (smooth, as a test function), and the size of its terms."""
     q, p = system.v, system.w
     second = _second(system, y, q)
     h = _solve(-system.a, second @ q)
-    b = float(p @ (_third(system, y, q) @ q + 3.0 * second @ h)) / 6.0
-    product, length = system.product, float(np.linalg.norm(q * system.d[: system.n]))
-    return b, b / (product * length**2) if product != 0.0 else np.nan
+    parts = [_third(system, y, q) @ q, 3.0 * second @ h]
+    return float(p @ (parts[0] + parts[1])) / 6.0, _size(p, parts) / 6.0
 
 
-def _lyapunov(system: Pair, y: Array) -> tuple[float, float]:
-    """Return the real cubic coefficient of Hopf or Neimark-Sacker (as a test function), and l1 or d.
+def _size(p: NDArray[Any], parts: list[NDArray[Any]]) -> float:
+    return float(sum(np.abs(p) @ np.abs(part) for part in parts))
+
+
+def _lyapunov(system: Pair, y: Array) -> tuple[float, float, float]:
+    """Return the real cubic coefficient of Hopf or Neimark-Sacker, the size of its terms, and l1 or d.
 
     Kuznetsov (2004), (5.34) and section 5.4, with the critical vectors in the basis of the invariant subspaces.
     """
     n, is_map = system.n, system.scaled.curve.is_map
     values, right = np.linalg.eig(system.m)
     i = int(np.argmax(np.imag(values)))
-    value = values[i]
+    value = complex(values[i])
     q = system.v @ right[:, i]
     inner = np.linalg.eig(system.m.T)
     left = inner[1][:, int(np.argmin(np.abs(inner[0] - value)))].conj()  # left* M = value left*
@@ -162,10 +168,9 @@ def _lyapunov(system: Pair, y: Array) -> tuple[float, float]:
     h11 = -_solve(a - one * np.eye(n), np.real(along @ q.conj()))
     h20 = -_solve(a - two * np.eye(n), along @ q)
     third = (_third(system, y, q.real) + _third(system, y, q.imag)) @ q
-    g21 = np.vdot(p, third + 2.0 * along @ h11 + along.conj() @ h20)
+    parts = [third, 2.0 * along @ h11, along.conj() @ h20]
+    g21 = np.vdot(p, parts[0] + parts[1] + parts[2])
     length = float(np.linalg.norm(q * system.d[:n]))
-    if is_map:
-        cubic = float((g21 / (value + 1.0)).real) / 2.0
-        return cubic, cubic / length**2
-    cubic = float(g21.real) / 2.0
-    return cubic, cubic / (value.imag * length**2)
+    cubic = 0.5 * float((g21 / (value + 1.0)).real if is_map else g21.real)
+    scale = length**2 if is_map else value.imag * length**2
+    return cubic, 0.5 * _size(p, parts), cubic / scale

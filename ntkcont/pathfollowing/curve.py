@@ -54,33 +54,28 @@ class Curve:
 
     def system(self, z: Array) -> tuple[Array, Array, Array]:
         """Return F (n,), F_x (n, n) and F_q (n,) at z = (x, q); for maps F = G(x) - x."""
-        f, a = self.linear(z)
-        return f, a, self.by_parameters(z)[0]
+        f, a, slopes = self.linear(z)
+        return f, a, slopes[0]
 
-    def linear(self, z: Array) -> tuple[Array, Array]:
-        """Return F (n,) and F_x (n, n)."""
-        n = self.n
-        p = self._parameters(z, self.direction)
-        f, a = np.empty(n), np.empty((n, n))
-        rhs, jac, _ = self.model.compiled
+    def linear(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return F (n,), F_x (n, n) and the derivatives of F in each free parameter (m, n)."""
+        n, size = self.n, len(self.p0)
+        p = np.empty(2 * size)
+        p[:size] = self.p0 + z[n:] @ self.directions
+        p[size:] = self.direction
+        f, a, slopes = np.empty(n), np.empty((n, n)), np.empty((len(self.directions), n))
+        rhs, jac, dfdp = self.model.compiled
         x, c = np.ascontiguousarray(z[:n]), self.model.constants
         rhs(f, x, p, c)
         jac(a, x, p, c)
+        dfdp(slopes[0], x, p, c)
+        for k in range(1, len(slopes)):
+            p[size:] = self.directions[k]
+            dfdp(slopes[k], x, p, c)
         if self.is_map:
             f -= x
             a.ravel()[:: n + 1] -= 1.0
-        return f, a
-
-    def by_parameters(self, z: Array) -> Array:
-        """Return the derivatives of F in each free parameter, one row each."""
-        slopes = np.empty((len(self.names), self.n))
-        x = np.ascontiguousarray(z[: self.n])
-        for slope, direction in zip(slopes, self.directions, strict=True):
-            self.model.compiled.dfdp(slope, x, self._parameters(z, direction), self.model.constants)
-        return slopes
-
-    def _parameters(self, z: Array, direction: Array) -> Array:
-        return np.concatenate([self.p0 + z[self.n :] @ self.directions, direction])
+        return f, a, slopes
 
     def correct(
         self, z: Array, d: Array, tau: Array, tol: float = 1e-10, max_iter: int = 12

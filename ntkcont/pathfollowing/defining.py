@@ -26,14 +26,17 @@ class Scaled:
 
     def __init__(self, curve: Curve, d: Array) -> None:
         self.curve, self.d, self.n = curve, d, curve.n
+        self.ratios = d[None, :] / d[: curve.n, None]
 
     def residual_and_jacobian(self, y: Array) -> tuple[Array, Array]:
         """Return F, shape (n,), and N, shape (n, n+m), in scaled variables."""
-        z = y * self.d
-        f, a = self.curve.linear(z)
-        rows = self.d[: self.n]
-        jacobian = np.concatenate([a, self.curve.by_parameters(z).T], axis=1) * self.d[None, :] / rows[:, None]
-        return f / rows, jacobian
+        n = self.n
+        f, a, slopes = self.curve.linear(y * self.d)
+        jacobian = np.empty((n, len(self.d)))
+        jacobian[:, :n] = a
+        jacobian[:, n:] = slopes.T
+        jacobian *= self.ratios
+        return f / self.d[:n], jacobian
 
     def along(self, y: Array, u: Array) -> Array:
         """Return the derivative of N along the direction u, shape (n, n+m), by central differences."""
