@@ -211,6 +211,7 @@ REFUSED = [
     ("x'=1/(2-2)\n", 1, "division by zero"),
     ("x'=9^9^9^9^9\n", 1, "too large"),
     ("x'=sum(1,100000)of(x)\n", 1, "terms"),
+    ("x'=sum(1,1999)of(sum(1,1999)of(x))\n", 1, "operands"),
     ("x'=sum(1,x)of(i')\n", 1, "whole number"),
     ("x'=shift(x,5)\n", 1, "none of the names"),
     ("2\nv x=0\no x\n", 1, "old format"),

@@ -146,6 +146,8 @@ _WHAT = {
     "derived": "a derived parameter",
     "function": "a function",
 }
+MAX_STATES = 2_000  # linear algebra is dense
+MAX_OPERANDS = 500_000
 _PLAIN = {"where", "heaviside", "floor"}  # functions that translations use and XPP does not have
 
 
@@ -165,11 +167,15 @@ class _File:
         self.options: dict[str, float | str] = {}
         self.sets: dict[str, dict[str, float | str]] = {}
         self.notes: list[str] = []
+        self.operands = 0
         for statement in statements(text, file):
             self.add(statement)
         self.states = [n for n, kind in self.kinds.items() if kind == "a variable"]
         if not self.states:
             msg = f"{file}: there is no equation (x' = ... or x(t+1) = ...); it is not an .ode file of XPP"
+            raise InputError(msg)
+        if len(self.states) > MAX_STATES:
+            msg = f"{file}: there are {len(self.states)} variables; at most {MAX_STATES} can be followed"
             raise InputError(msg)
         self.constants = [n for n, kind in self.kinds.items() if kind in ("a parameter", "a number")]
 
@@ -251,7 +257,14 @@ class _File:
             value = self.constant(text, self.numbers)
             return int(value) if value is not None and value == int(value) else None
 
-        return Names(variable, function, lambda name: self.kinds.get(name.lower()) == "a variable", shifted, integer)
+        return Names(
+            variable, function, lambda name: self.kinds.get(name.lower()) == "a variable", shifted, integer, self.spend
+        )
+
+    def spend(self, line: Line) -> None:
+        self.operands += 1
+        if self.operands > MAX_OPERANDS:
+            raise line.refuse(reason=f"sums and arrays of the file make more than {MAX_OPERANDS} operands")
 
     def function_name(self, key: str) -> str:
         name = self.spelled[key]

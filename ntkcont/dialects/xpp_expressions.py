@@ -79,6 +79,7 @@ class Names(NamedTuple):
     is_variable: Callable[[str], bool]
     shifted: Callable[[str, int, Line], str]  # the name so many places after another
     integer: Callable[[str], int | None]  # the value of a constant expression
+    spend: Callable[[Line], None]  # called for every operand, to refuse files that expand without end
 
 
 def translate(body: str, line: Line, names: Names, arguments: tuple[str, ...] = (), time: str | None = None) -> str:
@@ -210,6 +211,7 @@ class _Parser:
 
     def primary(self) -> Value:
         token = self.take()
+        self.names.spend(self.line)
         if token == "(":
             value = self.expression(0, start=True)
             self.take(")")
