@@ -27,9 +27,12 @@ class Evaluation:
     label : str
         The type.
     residual : float
-        Norm of F (flows) or G(x) - x (maps) in scaled variables: how far the point is from being fixed.
+        Norm of F (flows) or G(x) - x (maps) in scaled variables, relative to [F_x, F_p]: how far the point is
+        from being fixed, as a fraction of the diagram.
     value : float
-        What must vanish besides, relative to the size of the Jacobian; inf where it cannot vanish.
+        What must vanish besides: the smallest singular value of F_x or [F_x, F_p] relative to the largest of the
+        latter (LP, BP), the relative distance of the critical eigenvalues from the imaginary axis (H), from -1 (PD),
+        from the unit circle (NS); inf where it cannot vanish.
     words : str
         The same in words, with the eigenvalues that decide.
     """
@@ -57,10 +60,13 @@ def evaluate(
         f = f - x
     eigenvalues = np.linalg.eigvals(a)
     scaled = a * scales.x / scales.x[:, None]
-    size = max(float(np.linalg.norm(scaled, 2)), 1e-300)
-    residual = float(np.linalg.norm(f / scales.x)) / max(size, 1e-300)
+    if model.kind == "map":
+        scaled = scaled - np.eye(len(a))
+    fp = model.dfdp(x, free, values) * scales.p / scales.x
+    size = max(float(np.linalg.norm(np.column_stack([scaled, fp]), 2)), 1e-300)
+    residual = float(np.linalg.norm(f / scales.x)) / size
     if label in ("LP", "BP"):
-        value, words = _singular(model, label, scaled, model.dfdp(x, free, values) * scales.p / scales.x, eigenvalues)
+        value, words = _singular(model, label, scaled / size, fp / size, eigenvalues)
     elif label == "PD":
         closest = eigenvalues[np.argmin(np.abs(eigenvalues + 1))]
         value, words = float(np.abs(closest + 1)), f"the multiplier nearest -1 is {_number(closest)}"
@@ -71,19 +77,19 @@ def evaluate(
 
 def _singular(model: Model, label: str, a: Real, fp: Real, eigenvalues: Any) -> tuple[float, str]:
     """Fold: the Jacobian is singular and F_p leaves its range. Branch point: [F_x, F_p] has lost a rank."""
+    left, sizes, _ = np.linalg.svd(a)
+    whole = np.linalg.svd(np.column_stack([a, fp]), compute_uv=False)
+    reach = abs(left[:, -1] @ fp) / max(np.linalg.norm(fp), 1e-300)
     shift = 1.0 if model.kind == "map" else 0.0
-    left, sizes, _ = np.linalg.svd(a - shift * np.eye(len(a)))
-    whole = np.linalg.svd(np.column_stack([a - shift * np.eye(len(a)), fp]), compute_uv=False)
-    singular, reach = sizes[-1] / max(sizes[0], shift), abs(left[:, -1] @ fp) / max(np.linalg.norm(fp), 1e-300)
     closest = eigenvalues[np.argmin(np.abs(eigenvalues - shift))]
     what = "multiplier nearest 1" if shift else "eigenvalue nearest 0"
     words = f"the {what} is {_number(closest)}"
     if label == "BP":
-        value = float(whole[-1] / max(whole[0], 1e-300))
+        value = float(whole[-1])
         return value, f"{words}; the smallest singular value of [F_x, F_p] is {value:.1e} of the largest"
     if reach < LOOSE:
         return float("inf"), f"{words}, but w^T F_p = {reach:.1e} |F_p| vanishes too: a branch point, no fold"
-    return float(singular), f"{words}; w^T F_p = {reach:.1e} |F_p| does not vanish"
+    return float(sizes[-1]), f"{words}; w^T F_p = {reach:.1e} |F_p| does not vanish"
 
 
 def _pair(label: str, eigenvalues: Any) -> tuple[float, str]:

@@ -68,9 +68,9 @@ class Single:
     point : SpecialPoint or PeerPoint
         The point.
     residual : float
-        Scaled norm of F (flows) or G(x) - x (maps) there.
+        Scaled norm of F (flows) or G(x) - x (maps) there, relative to its derivatives.
     test_value : float
-        What must vanish besides at a point of this type, relative to the Jacobian; inf where it cannot.
+        What must vanish besides at a point of this type, relative too; inf where it cannot.
     holds : bool
         Whether both are below 1e-4: the point is what it is called.
     evidence : str

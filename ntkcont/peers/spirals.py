@@ -83,7 +83,7 @@ def spiral(model: Model, point: SpecialPoint, strength: float, scales: Scales) -
     # the first period is the approach to the center manifold
     times = np.concatenate([[0.0], period + one, periods * period + one])
     try:
-        x = simulate(model, point.x + 2 * radius * q.real, times, point.params, rtol=1e-11)
+        x = simulate(model, point.x + 2 * radius * np.real(q), times, point.params, rtol=1e-11)
     except SimulationError:
         return None
     size = np.abs((x - point.x) @ p.conj())

@@ -1,0 +1,185 @@
+"""The report of a comparison with programs made up for the purpose: what is matched, what is said, what is proof."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from ntkcont.peers import PeerBranch, PeerCycles, PeerPoint, PyDSTool, XPPLab
+from ntkcont.peers.matching import Scales, assign, nearest_on
+
+FOLD = {"equations": {"x": "mu - x^2"}, "params": {"mu": 1.0}}
+
+
+def fold():
+    return nc.Model.from_equations(FOLD["equations"], FOLD["params"])
+
+
+@dataclasses.dataclass
+class Made:
+    """A program that returns ntkcont's own branch, with the special points it is told."""
+
+    points: tuple = ()
+    flip: bool = False
+    shift: float = 0.0
+    cycles: tuple = ()
+    name: str = "made"
+    seen: list = dataclasses.field(default_factory=list)
+
+    def follow(self, task):
+        self.seen.append(task)
+        stable = ~task.branch.stable if self.flip else task.branch.stable
+        side = (task.branch.p, task.branch.x + self.shift, stable)
+        return PeerBranch(
+            program="Made 1",
+            sides=(side,),
+            special_points=self.points,
+            seconds=(3.0, 1.0, 2.0),
+            timed="a guess",
+            notes=("it is made up",),
+            cycles=self.cycles,
+        )
+
+
+def compare(peer, **options):
+    return nc.compare(fold(), [1.0], free="mu", p_span=(-1.0, 2.0), against=peer, repeats=1, **options)
+
+
+def lp(p, x, label="LP"):
+    return PeerPoint(label=label, name=f"{label}1", p=p, x=[x], normal_form={})
+
+
+def test_a_fold_is_matched_with_its_differences():
+    report = compare(Made(points=(lp(1e-4, 2e-4),)))
+    (match,) = report.matched
+    assert match.dp == pytest.approx(1e-4, abs=1e-12)
+    assert match.dx == pytest.approx(2e-4 / np.sqrt(2), rel=1e-6)  # x reaches sqrt(2) at mu = 2
+    assert (report.only_ntkcont, report.only_peer) == ((), ())
+    assert report.stability.fraction == 1.0
+
+
+def test_a_fold_too_far_away_is_listed_on_both_sides_with_residuals():
+    report = compare(Made(points=(lp(0.25, 0.0),)))
+    (ours,), (theirs,) = report.only_ntkcont, report.only_peer
+    assert ours.holds
+    assert ours.residual < 1e-12
+    assert not theirs.holds
+    # F = mu - x^2 = 0.25 and F_x = 0 there, F_mu = 1, and mu spans 3
+    assert theirs.residual == pytest.approx(0.25 / 3)
+    assert "the other curve passes it" in ours.evidence
+
+
+def test_a_second_report_of_a_point_is_called_that():
+    report = compare(Made(points=(lp(0.0, 0.0), lp(1e-6, 1e-6))))
+    assert len(report.matched) == 1
+    (again,) = report.only_peer
+    assert again.evidence.startswith("a second report of LP1")
+
+
+def test_a_wrong_label_is_refused_by_the_eigenvalues():
+    report = compare(Made(points=(lp(0.0, 0.0, "H"),)))
+    assert [one.label for one in report.only_peer] == ["H"]
+    assert "all eigenvalues are real" in report.only_peer[0].evidence
+    assert "ntkcont has LP1 (fold) there" in report.only_peer[0].evidence
+
+
+def test_points_outside_the_span_are_left_out():
+    report = compare(Made(points=(lp(0.0, 0.0), lp(2.5, 1.58))))
+    assert len(report.matched) == 1
+    assert report.only_peer == ()
+
+
+def test_stability_that_differs_is_located():
+    report = compare(Made(flip=True))
+    assert report.stability.agreeing == 0
+    assert report.stability.compared > 20
+    assert {run[2:] for run in report.stability.differs} == {(True, False), (False, True)}
+    assert all(-1.0 <= low <= high <= 2.0 for low, high, *_ in report.stability.differs)
+
+
+def test_points_off_the_branch_are_not_compared():
+    report = compare(Made(shift=0.5))
+    assert report.stability.elsewhere > report.stability.compared
+
+
+def test_seconds_are_medians_over_the_number_of_points():
+    report = compare(Made())
+    assert report.seconds_per_step["made"] == pytest.approx(2.0 / report.steps["made"])
+    assert report.seconds_per_step["ntkcont"] > 0
+    assert report.speedup > 1
+
+
+def test_the_task_starts_at_a_fixed_point_and_knows_the_parameters():
+    peer = Made()
+    compare(peer, params={"mu": 0.49})
+    (task,) = peer.seen
+    assert task.params == {"mu": 0.49}
+    np.testing.assert_allclose(task.x0, [0.7], atol=1e-12)
+    assert task.signs == (1, -1)
+
+
+def test_the_report_is_text_json_and_a_picture(tmp_path):
+    cycles = PeerCycles(
+        start="H1", p=np.array([0.5, 1.0]), period=np.array([1.0, 2.0]), high=np.array([[1.0], [1.2]]),
+        low=np.array([[0.2], [0.1]]), stable=np.array([True, False]), special=("LPC at 1, period 2",),
+    )  # fmt: skip
+    report = compare(Made(points=(lp(0.0, 0.0, "H"),), cycles=(cycles,)), title="a fold")
+    text, numbers, picture = report.save(tmp_path / "new" / "folder")
+    assert text.read_text() == f"{report!r}\n"
+    for words in ("a fold: ntkcont", "Made 1", "only made:", "it is made up", "LPC at 1", "a guess; median of 3 runs"):
+        assert words in text.read_text()
+    data = json.loads(numbers.read_text())
+    assert data["only_ntkcont"][0]["name"] == "LP1"
+    assert data["only_peer"][0]["test_value"] is None  # infinite
+    assert data["seconds_per_step"]["made"] == report.seconds_per_step["made"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(nc.InputError, match="is not a folder"):
+        report.save(text)
+
+
+def test_the_report_is_frozen():
+    report = compare(Made())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.matched = ()
+    with pytest.raises(TypeError):
+        report.seconds_per_step["ntkcont"] = 0.0
+
+
+def test_pairs_are_one_to_one_with_the_least_distance():
+    scales = Scales(p=1.0, x=np.ones(1))
+    branch = compare(Made()).branch
+    ours = [dataclasses.replace(branch.special_points["LP1"], p=p, x=[0.0]) for p in (0.0, 0.004)]
+    theirs = [lp(0.005, 0.0), lp(0.003, 0.0)]
+    assert assign(ours, theirs, scales, 0.01) == [(0, 1), (1, 0)]
+    assert assign(ours, theirs[:1], scales, 0.01) == [(1, 0)]
+    assert assign(ours, theirs, scales, 0.0005) == []
+
+
+def test_the_nearest_place_lies_inside_a_segment():
+    gap, index = nearest_on(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0.9, 0.5]))
+    assert (round(gap, 12), index) == (0.1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"against": "pydstol"}, "did you mean 'pydstool'"),
+        ({"against": PyDSTool}, "give 'pydstool' or 'xpplab', or an object"),
+        ({"against": 3}, "got int"),
+        ({"within": 0.0}, "within: got 0.0"),
+        ({"repeats": 0}, "repeats: got 0"),
+        ({"free": "nu"}, "'mu'"),
+    ],
+)
+def test_bad_input_is_refused(options, words):
+    arguments = {"free": "mu", "p_span": (-1.0, 2.0), "against": Made(), **options}
+    with pytest.raises(nc.InputError, match=words):
+        nc.compare(fold(), [1.0], **arguments)
+
+
+@pytest.mark.parametrize("kind", [PyDSTool, XPPLab])
+def test_options_of_the_programs_are_checked(kind):
+    with pytest.raises(nc.InputError, match="max_step: got -1"):
+        kind(max_step=-1.0)
