@@ -76,5 +76,13 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, counts, ints):
         for i in range(n):
             wr[i] = np.nan
             wi[i] = np.nan
+    if n > 1:  # rounding makes a pair of a double real eigenvalue, which no Hopf point is
+        size = 1.0 if is_map else 0.0
+        if not is_map:
+            for i in range(n):
+                size = max(size, abs(wr[i]), abs(wi[i]))
+        for i in range(n):
+            if abs(wi[i]) <= BAND * size:
+                wi[i] = 0.0
     count(wr, wi, is_map, counts)
     return info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import numbers
 from collections.abc import Mapping
@@ -107,6 +108,7 @@ def _digest(model: Model, *what: Any) -> str:
     return hashlib.sha256(repr((model.digest, *what)).encode()).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=64)  # a diagram with orbits of period k may be asked for again
 def _iterated(compiled: Compiled, k: int) -> Compiled:
     """Bind the kernels of iteration to the functions of one map."""
     import numba

@@ -61,7 +61,7 @@ def diagram(
     depth : int
         How many switches from a start, default 3; 0: only the branches of the starts.
     params : mapping, optional
-        Values of parameters at the starts, default the model's.
+        Values of parameters at the starts, default the model's; points that have their own value of `free` keep it.
     settings, events, ntk
         As in :func:`continuation`, for every branch.
     max_branches : int
@@ -113,7 +113,8 @@ def diagram(
     work = _Work(task, ntk, depth, max_branches)
     failures: list[ConvergenceError] = []
     for number, x0 in enumerate(listed):
-        values = start_params(model, x0, free, params)
+        own = {name: value for name, value in (params or {}).items() if name != free or not hasattr(x0, "params")}
+        values = start_params(model, x0, free, own)
         check_in_span(free, values[free], span)
         if any(values[name] != task.params[name] for name in values if name != free):
             msg = f"starts: number {number} has other values of the fixed parameters than number 0; give params={{...}}"
@@ -140,13 +141,13 @@ def _listed(model: Model, starts: Any) -> list[Any]:
         raise InputError(msg)
     if hasattr(starts, "x") and np.ndim(starts.x) == 1:
         return [starts]
-    if np.ndim(starts) == 0 and not hasattr(starts, "__len__"):
+    if not hasattr(starts, "__len__"):
         return [starts]
     items = list(starts)
     if not items:
         msg = f"starts: it is empty; {what}"
         raise InputError(msg)
-    numbers = all(np.ndim(item) == 0 and isinstance(item, int | float | np.number) for item in items)
+    numbers = all(isinstance(item, int | float | np.number) for item in items)
     if numbers and len(items) == model.n:
         return [np.array(items, dtype=float)]
     if numbers and model.n == 1:
@@ -160,6 +161,10 @@ def _listed(model: Model, starts: Any) -> list[Any]:
     return flat
 
 
+#: Parent, the point there, depth, period.
+Birth = tuple[int | None, SpecialPoint | None, int, int]
+
+
 class _Work:
     """The diagram as it grows."""
 
@@ -167,8 +172,8 @@ class _Work:
         self.task, self.ntk, self.depth, self.most = task, ntk, depth, most
         self.known = Known(task.curve)
         self.branches: list[Branch] = []
-        self.births: list[tuple[int | None, float | None, int, int]] = []  # parent, s there, depth, period
-        self.unfollowed: list[tuple[int | None, Any, str]] = []
+        self.births: list[Birth] = []
+        self.unfollowed: list[tuple[int | None, SpecialPoint | str, str]] = []
         self.curves: dict[int, Curve] = {1: task.curve}
         self.done: list[tuple[Array, int]] = []  # special points already switched at, with the period
         self.ended = False
@@ -211,7 +216,7 @@ class _Work:
                 break
         return sides
 
-    def _add(self, branch: Branch, birth: tuple[int | None, float | None, int, int]) -> None:
+    def _add(self, branch: Branch, birth: Birth) -> None:
         self.branches.append(branch)
         self.births.append(birth)
         self.known.add(branch, birth[3])
@@ -224,23 +229,23 @@ class _Work:
     def switch(self, index: int) -> list[int]:
         """Follow the new branches at every special point of a branch; return their numbers."""
         branch = self.branches[index]
-        _, born_at, depth, period = self.births[index]
+        _, birthplace, depth, period = self.births[index]
         found: list[int] = []
         for point in branch.special_points:
-            if point.label not in ("BP", "PD") or (born_at is not None and point.label == "BP" and point.s == 0.0):
+            if point.label not in ("BP", "PD") or (birthplace is not None and point.label == "BP" and point.s == 0.0):
                 continue
             own = 2 * period if point.label == "PD" else period
             if self._switched(point, own, branch):
                 continue
             if depth >= self.depth:
                 reason = f"depth={self.depth} was reached; raise it to go on"
-                self.unfollowed.append((index, point.s, reason))
+                self.unfollowed.append((index, point, reason))
                 continue
             self.done.append((np.append(point.x, point.p), own))
             try:
                 found += self._switch_at(index, point, own)
             except NoBranches as error:
-                self.unfollowed.append((index, point.s, str(error)))
+                self.unfollowed.append((index, point, str(error)))
             if self.ended:
                 break
         return found
@@ -257,7 +262,10 @@ class _Work:
         found: list[int] = []
         for each in outgoing(task.curve, point, d, task.span, task.settings.ds):
             if isinstance(each, str):
-                self.unfollowed.append((index, point.s, each))
+                self.unfollowed.append((index, point, each))
+                continue
+            if not each.inside:
+                self.unfollowed.append((index, point, "a branch leaves p_span there at once"))
                 continue
             signs = self._new_sides(task, each, period)
             if not signs:
@@ -265,9 +273,9 @@ class _Work:
             branch = self._born(task, each, signs, point)
             if branch is None:
                 reason = "a branch that leaves there could not be followed within p_span"
-                self.unfollowed.append((index, point.s, reason))
+                self.unfollowed.append((index, point, reason))
                 continue
-            self._add(branch, (index, point.s, depth + 1, period))
+            self._add(branch, (index, point, depth + 1, period))
             found.append(len(self.branches) - 1)
             if self.ended:
                 break
@@ -275,7 +283,7 @@ class _Work:
 
     def _new_sides(self, task: Task, each: Outgoing, period: int) -> tuple[float, ...]:
         """Return the directions of a branch in which it is not known yet."""
-        new = [s for s in each.sides if self.known.find(task.curve, each.sides[s], each.start.d, period) is None]
+        new = [s for s in each.inside if self.known.find(task.curve, each.sides[s], each.start.d, period) is None]
         if not new:
             return ()
         # a side on which no neighbour was found is tried together with the other one
@@ -288,7 +296,7 @@ class _Work:
             return None
         record = birth_record(task.curve, point, start)
         for side in sides.values():  # a closed branch meets it again at its end
-            side.special = [q for q in side.special if not _same_place(q, record, start.d)]
+            side.special = [q for q in side.special if not _again(q, record, start.d)]
         next(iter(sides.values())).special.insert(0, _as_seen(record, next(iter(sides))))
         return assemble(task, start, sides, self.bound)
 
@@ -298,26 +306,26 @@ class _Work:
         """Return the diagram."""
         branches = named(self.branches, [birth[3] for birth in self.births])
 
-        def name(index: int | None, s: Any) -> str:
-            if index is None:
-                return str(s)
-            position = [q.s for q in self.branches[index].special_points].index(s)
+        def name(index: int | None, point: SpecialPoint | str) -> str:
+            if index is None or isinstance(point, str):
+                return str(point)
+            position = next(i for i, q in enumerate(self.branches[index].special_points) if q is point)
             return branches[index].special_points[position].name
 
         origins = [
-            Origin(parent=parent, point=None if parent is None else name(parent, s), depth=depth, period=period)
-            for parent, s, depth, period in self.births
+            Origin(parent=parent, point=None if point is None else name(parent, point), depth=depth, period=period)
+            for parent, point, depth, period in self.births
         ]
-        unfollowed = [Unfollowed(branch=i, point=name(i, s), reason=reason) for i, s, reason in self.unfollowed]
+        unfollowed = [Unfollowed(branch=i, point=name(i, q), reason=reason) for i, q, reason in self.unfollowed]
         return Diagram(
             branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
             provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
         )  # fmt: skip
 
 
-def _same_place(one: SpecialPoint, other: SpecialPoint, d: Array) -> bool:
-    apart = (np.append(one.x, one.p) - np.append(other.x, other.p)) / d
-    return one.label == other.label and float(np.linalg.norm(apart)) <= 1e-6
+def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:
+    apart = (np.append(one.x, one.p) - np.append(birth.x, birth.p)) / d
+    return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= 1e-6
 
 
 def _as_seen(point: SpecialPoint, sign: float) -> SpecialPoint:

@@ -14,6 +14,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located
 from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
 from ntkcont.pathfollowing.events import Event, UserZero
+from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.results.special_points import SpecialPoint
 
@@ -109,6 +110,16 @@ def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
     return bool(np.sort(distance)[count - 1] < 1e-9 * max(1.0, float(np.max(np.abs(lam)))))
 
 
+def _several_branches(curve: Curve, event: Event, bracket: Bracket, d: Array) -> tuple[Located, int] | None:
+    """Locate a branch point whose kernel has several dimensions, and say how many; None if it has not."""
+    z = _guess(curve, event, bracket, d)[0]
+    m = kernel_dimension(curve, z, d)
+    if m < 2:
+        return None
+    found = solve_multiple(curve, z, d, m)
+    return (found, m) if found is not None and bracket.holds(found.z, d) else None
+
+
 def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left eigenvectors for the eigenvalue of F_x nearest to `target` (for maps F_x = DG - I)."""
     a = curve.system(z)[1]
@@ -128,6 +139,11 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     """Locate a crossing; the point is nameless until the branch is complete."""
     found, bracket = refine(curve, event, crossing, d)
     converged = found is not None and crossing.multiplicity == 1
+    if crossing.label == "BP" and not converged:
+        several = _several_branches(curve, event, bracket, d)
+        if several is not None:
+            found, m = several
+            crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
     omega: float | None = None
     if found is not None:
         z, residual, test_value, v, w = found.z, found.residual, found.test_value, found.v, found.w

@@ -146,7 +146,7 @@ def _on_sphere(reduced: Reduced, r: float) -> list[Array]:
             mirrored = deflated_newton(system, -new, found, tol=1e-9, max_iter=12, reach=0.5)
             if mirrored is not None and np.min(np.linalg.norm(np.array(found) - mirrored, axis=1)) > 1e-5:
                 found += [mirrored]
-    if len(found) > MOST:
+    if len(found) > MOST or any(_singular(system(u)) for u in found):
         msg = (
             "its kernel has dimension 2 and the solutions around it form surfaces (a continuous symmetry?); "
             "fix the phase with one more equation"
@@ -155,9 +155,17 @@ def _on_sphere(reduced: Reduced, r: float) -> list[Array]:
     return found
 
 
-def _paired(zeros: list[Array]) -> list[Array] | None:
-    """Join the zeros on opposite sides to tangents of branches; None if some have no opposite."""
-    left, tangents = list(zeros), []
+def _singular(evaluated: tuple[Array, Array] | None) -> bool:
+    """Whether a zero is not isolated: it belongs to a curve of zeros on the sphere."""
+    if evaluated is None:
+        return True
+    singular = np.linalg.svd(evaluated[1], compute_uv=False)
+    return bool(singular[-1] < 1e-7 * singular[-2])
+
+
+def _paired(zeros: list[Array], reduced: Reduced, r: float) -> list[tuple[Array, Array]] | None:
+    """Join the zeros on opposite sides to branches (tangent, bend); None if some have no opposite."""
+    left, pairs = list(zeros), []
     while left:
         first = left.pop(0)
         if not left:
@@ -166,32 +174,44 @@ def _paired(zeros: list[Array]) -> list[Array] | None:
         second = left.pop(opposite)
         if first @ second > -0.9 * np.linalg.norm(first) * np.linalg.norm(second):
             return None
-        tangent = first - second
-        tangents.append(tangent / np.linalg.norm(tangent))
-    return tangents
+        ends = [reduced(r * u) for u in (first, second)]
+        if ends[0] is None or ends[1] is None:
+            return None
+        one, two = ends[0][2] - reduced.y0, ends[1][2] - reduced.y0
+        tangent = one - two
+        length = float(np.linalg.norm(tangent))
+        pairs.append((tangent / length, 2.0 * (one + two) / length**2))
+    return pairs
 
 
-def _agree(one: list[Array], other: list[Array]) -> bool:
-    """Whether two sets of tangents are the same, up to what the size of the sphere changes."""
+def _agree(one: list[tuple[Array, Array]], other: list[tuple[Array, Array]]) -> bool:
+    """Whether two sets of branches have the same tangents, up to what the size of the sphere changes."""
     if len(one) != len(other):
         return False
-    cosines = np.abs(np.array(one) @ np.array(other).T)
+    cosines = np.abs(np.array([u for u, _ in one]) @ np.array([u for u, _ in other]).T)
     return bool(len(set(np.argmax(cosines, axis=1))) == len(one) and np.all(np.max(cosines, axis=1) > 0.98))
 
 
-def directions_around(reduced: Reduced) -> Array:
-    """Return the directions of all branches through the point, shape (b, n+1), from spheres around it."""
+def branches_around(reduced: Reduced) -> list[tuple[Array, Array]]:
+    """Return (tangent, bend) of all branches through the point, from spheres around it.
+
+    They are ``y0 + h tangent + h^2 bend``, with unit tangents, in scaled variables.
+    """
     search = _on_circle if reduced.m == 1 else _on_sphere
-    before: list[Array] | None = None
+    before: list[tuple[Array, Array]] | None = None
+    reasons: list[NoBranches] = []
     for r in RADII:
         try:
-            found = _paired(search(reduced, r))
-        except NoBranches:
-            if r == RADII[-1]:
+            found = _paired(search(reduced, r), reduced, r)
+        except NoBranches as error:
+            reasons.append(error)
+            if len(reasons) > 1 and "surfaces" in str(error):
                 raise
             found = None
         if found and before is not None and _agree(before, found):
-            return np.array(found) @ reduced.null
+            return found
         before = found
+    if reasons:
+        raise reasons[-1]
     msg = f"its kernel has dimension {reduced.m} and the branches around it could not be told apart"
     raise NoBranches(msg)

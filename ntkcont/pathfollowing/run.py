@@ -29,8 +29,9 @@ def chunk_size(n: int) -> int:
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     """Follow the branch from `start` along ``sign * start.tau``; the start itself is not among the points."""
     curve = task.curve
-    node = curve.node(start.z, start.d, sign * start.tau, 0.0)[0]
-    first = dataclasses.replace(node, tangent=sign * start.tau * start.d)
+    tau = sign * start.tau if start.toward is None else start.toward[sign]
+    node = curve.node(start.z, start.d, tau, 0.0)[0]
+    first = dataclasses.replace(node, tangent=tau * start.d)
     stepper = Stepper(curve, first, start.d, task.span, task.settings)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)

@@ -18,14 +18,16 @@ from ntkcont.pathfollowing.curve import Curve, Node
 class Start:
     """A corrected start: z = (x, q), scaled tangent tau with non-negative parameter component, scales d.
 
-    At a start that is a special point known already, `beside` holds the points next to it in the directions -1 and +1,
-    from which on special points are looked for (None: from the first step on); the tangent may have either sign there.
+    At a start that is a special point known already the tangent may have either sign.  For the directions -1 and +1
+    `toward` holds those of the first step, which may be a chord, and `beside` the points from which on other special
+    points are looked for (None: from the first step on).
     """
 
     z: Array
     tau: Array
     d: Array
     node: Node
+    toward: Mapping[float, Array] | None = None
     beside: Mapping[float, Node | None] | None = None
 
 

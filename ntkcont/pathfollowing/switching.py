@@ -16,9 +16,8 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Scaled
 from ntkcont.pathfollowing.detect import degenerate
-from ntkcont.pathfollowing.detector import probe
 from ntkcont.pathfollowing.multiple import kernel_dimension
-from ntkcont.pathfollowing.reduction import NoBranches, Reduced, directions_around, quadratic_directions
+from ntkcont.pathfollowing.reduction import NoBranches, Reduced, branches_around, quadratic_directions
 from ntkcont.pathfollowing.start import Start
 from ntkcont.results.special_points import SpecialPoint
 
@@ -26,6 +25,14 @@ from ntkcont.results.special_points import SpecialPoint
 TURN = 0.35
 #: How far from the point its neighbours are looked for, scaled.
 BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A branch near the point: ``z + h tangent + h^2 bend`` in original units, h in the scaled variables of its d."""
+
+    tangent: Array
+    bend: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +72,12 @@ def outgoing(
     """
     z = np.append(point.x, point.p)
     d = grown(d, z, curve)
-    for tangent in directions(curve, point, z, d):
-        yield _start(curve, z, tangent * d, d, span, ds) or "its branch could not be followed: Newton failed beside it"
+    for way in ways(curve, point, z, d):
+        yield _start(curve, z, way, d, span, ds) or "its branch could not be followed: Newton failed beside it"
 
 
-def directions(curve: Curve, point: SpecialPoint, z: Array, d: Array) -> Array:
-    """Return unit tangents in scaled variables, shape (b, n+1)."""
+def ways(curve: Curve, point: SpecialPoint, z: Array, d: Array) -> list[Way]:
+    """Return the branches through the point, to second order as far as that is known."""
     if not point.converged:
         msg = "it is not located well enough to switch branches there (converged is False)"
         raise NoBranches(msg)
@@ -80,12 +87,14 @@ def directions(curve: Curve, point: SpecialPoint, z: Array, d: Array) -> Array:
     if m > 2:
         msg = f"its kernel has dimension {m}; branches are switched up to dimension 2"
         raise NoBranches(msg)
+    straight = np.zeros(curve.n + 1)
     if m == 1 and point.label == "PD":
-        tangent = np.append(np.real(point.vectors["v"]), 0.0) / d
-        return tangent[None] / np.linalg.norm(tangent)
+        return [Way(np.append(np.real(point.vectors["v"]), 0.0), straight)]
     reduced = Reduced(Scaled(curve, d), z / d, m)
     found = quadratic_directions(reduced) if m == 1 else None
-    return directions_around(reduced) if found is None else found
+    if found is not None:
+        return [Way(tangent * d, straight) for tangent in found]
+    return [Way(tangent * d, bend * d) for tangent, bend in branches_around(reduced)]
 
 
 def grown(d: Array, z: Array, curve: Curve) -> Array:
@@ -97,17 +106,17 @@ def grown(d: Array, z: Array, curve: Curve) -> Array:
     return np.append(np.maximum(d[:n], size), d[n])
 
 
-def _start(curve: Curve, z: Array, tangent: Array, d: Array, span: tuple[float, float], ds: float) -> Outgoing | None:
-    """Return the start of the branch along `tangent`, with scales in which its first step hardly turns."""
+def _start(curve: Curve, z: Array, way: Way, d: Array, span: tuple[float, float], ds: float) -> Outgoing | None:
+    """Return the start of a branch, with scales in which its first step hardly turns."""
     n = curve.n
     least = grown(np.append(np.full(n, 1e-12), d[n]), z, curve)
     best: Outgoing | None = None
-    tau = _oriented(tangent / d)
+    local = _Local(curve, z, way, d)
     for _ in range(14):
-        tau = _oriented(tangent / d)
-        sides, turn = _sides(curve, z, tau, d, ds)
+        local = _Local(curve, z, way, d)
+        sides, turn = local.sides(ds)
         if sides:
-            best = _outgoing(curve, z, tau, d, span, sides)
+            best = local.outgoing(sides, span, ds)
             if turn <= TURN:
                 return best
         smaller = np.append(np.maximum(0.3 * d[:n], least[:n]), d[n])
@@ -116,60 +125,82 @@ def _start(curve: Curve, z: Array, tangent: Array, d: Array, span: tuple[float, 
         d = smaller
     if best is None:  # a narrow branch of large states: the stepper shortens the first step as well
         for shorter in (0.1, 0.01, 1e-3):
-            sides, _ = _sides(curve, z, tau, d, shorter * ds)
+            sides, _ = local.sides(shorter * ds)
             if sides:
-                return _outgoing(curve, z, tau, d, span, sides)
+                return local.outgoing(sides, span, shorter * ds)
     return best
 
 
-def _oriented(tau: Array) -> Array:
-    tau = tau / np.linalg.norm(tau)
-    if tau[-1] < -1e-9 or (abs(tau[-1]) <= 1e-9 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
-        tau = -tau
-    return np.ascontiguousarray(tau)
+class _Local:
+    """A branch near the special point z it starts from, with given scales."""
 
+    def __init__(self, curve: Curve, z: Array, way: Way, d: Array) -> None:
+        self.curve, self.z, self.d = curve, z, d
+        tau = way.tangent / d
+        length = float(np.linalg.norm(tau))
+        tau = tau / length
+        self.bend = way.bend / d / length**2  # h is measured along tau
+        if tau[-1] < -1e-9 or (abs(tau[-1]) <= 1e-9 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
+            tau = -tau
+        self.tau = np.ascontiguousarray(tau)
 
-def _sides(curve: Curve, z: Array, tau: Array, d: Array, h: float) -> tuple[dict[float, Array], float]:
-    """Return points of the branch at the distances -h and h, as far as there are any, and how far its tangent turns."""
-    found: dict[float, Array] = {}
-    turn = 0.0
-    for sign in (-1.0, 1.0):
-        node = probe(curve, _from(z, sign * tau * d), d, h)
-        if node is None:
-            continue
-        new = node.tangent / d
-        cosine = float(new @ tau) * sign / float(np.linalg.norm(new))
-        turn = max(turn, float(np.arccos(np.clip(cosine, -1.0, 1.0))))
-        if cosine > 0.3:
-            found[sign] = node.z
-    return found, turn
+    def at(self, h: float) -> Node | None:
+        """Return the point of the branch at the (signed) distance h along its tangent; None if Newton fails there."""
+        z, size = self.curve.correct(self.z + (h * self.tau + h * h * self.bend) * self.d, self.d, self.tau)
+        if z is None or size > abs(h):
+            return None
+        node, orientation = self.curve.node(z, self.d, np.sign(h) * self.tau, abs(h))
+        return node if orientation != 0.0 else None
 
+    def sides(self, h: float) -> tuple[dict[float, Node], float]:
+        """Return the points at the distances -h and h, as far as there are any, and how far the tangent turns."""
+        found: dict[float, Node] = {}
+        turn = 0.0
+        for sign in (-1.0, 1.0):
+            node = self.at(sign * h)
+            if node is None:
+                continue
+            new = node.tangent / self.d
+            cosine = float(new @ self.tau) * sign / float(np.linalg.norm(new))
+            turn = max(turn, float(np.arccos(np.clip(cosine, -1.0, 1.0))))
+            if cosine > 0.3:
+                found[sign] = node
+        return found, turn
 
-def _outgoing(
-    curve: Curve, z: Array, tau: Array, d: Array, span: tuple[float, float], sides: dict[float, Array]
-) -> Outgoing:
-    node = curve.node(z, d, tau, 0.0)[0]
-    node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)
-    beside = {sign: _beside(curve, z, sign * tau, d) for sign in (-1.0, 1.0)}
-    inside = tuple(sign for sign, point in sides.items() if span[0] <= point[-1] <= span[1])
-    return Outgoing(Start(z, tau, d, node, beside), sides, inside)
+    def outgoing(self, sides: dict[float, Node], span: tuple[float, float], ds: float) -> Outgoing:
+        """Return the branch as something to follow."""
+        d, tau = self.d, self.tau
+        node = self.curve.node(self.z, d, tau, 0.0)[0]
+        node = Node(self.z, tau * d, 0.0, node.eigenvalues, node.counts)
+        toward, points, inside = {}, {}, []
+        for sign in (-1.0, 1.0):
+            toward[sign] = sign * tau
+            if sign not in sides:
+                continue
+            # along the tangent itself the equations may be singular for several dimensions of the kernel
+            chord = (sides[sign].z - self.z) / d
+            toward[sign] = np.ascontiguousarray(chord / np.linalg.norm(chord))
+            nearest = sides[sign].z
+            for shorter in (0.1, 0.01):
+                if not span[0] <= nearest[-1] <= span[1]:
+                    closer = self.at(sign * shorter * ds)
+                    nearest = nearest if closer is None else closer.z
+            points[sign] = nearest
+            if span[0] <= nearest[-1] <= span[1]:
+                inside.append(sign)
+        beside = {sign: self._beside(sign) for sign in (-1.0, 1.0)}
+        return Outgoing(Start(self.z, tau, d, node, toward, beside), points, tuple(inside))
 
-
-def _from(z: Array, tangent: Array) -> Node:
-    """Return the special point as a place to start from; what it has of eigenvalues says nothing."""
-    return Node(z, tangent, 0.0, np.empty(0, np.complex128), np.empty(0, np.int64))
-
-
-def _beside(curve: Curve, z: Array, tau: Array, d: Array) -> Node | None:
-    """Return the nearest point of the branch whose eigenvalues can be told from those of the special point."""
-    for h in BESIDE:
-        node = probe(curve, _from(z, tau * d), d, h)
-        if node is None:
-            continue
-        size = float(np.max(np.abs(node.eigenvalues)))
-        if not degenerate(node, d, curve.is_map, size):
-            return node
-    return None
+    def _beside(self, sign: float) -> Node | None:
+        """Return the nearest point of the branch whose eigenvalues can be told from those of the special point."""
+        for h in BESIDE:
+            node = self.at(sign * h)
+            if node is None:
+                continue
+            size = float(np.max(np.abs(node.eigenvalues)))
+            if not degenerate(node, self.d, self.curve.is_map, size):
+                return node
+        return None
 
 
 def birth_record(curve: Curve, point: SpecialPoint, start: Start) -> SpecialPoint:

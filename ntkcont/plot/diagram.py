@@ -31,12 +31,13 @@ from ntkcont.plot.labels import NameTags
 from ntkcont.plot.markers import CYCLE
 from ntkcont.plot.quantities import Quantity, Values, as_branches, default_y, plain, values_of
 from ntkcont.results.branch import Branch
+from ntkcont.results.diagram import Diagram
 
 _LEGENDS = ("top", "right", "best", "none")
 
 
 def bifurcation_diagram(
-    branch: Branch | Sequence[Branch],
+    branch: Branch | Sequence[Branch] | Diagram,
     y: Quantity | None = None,
     color: Quantity | None = None,
     ax: Axes | None = None,
@@ -52,8 +53,8 @@ def bifurcation_diagram(
 
     Parameters
     ----------
-    branch : Branch or sequence of Branch
-        What to draw; several are drawn in one picture with one colour scale.
+    branch : Branch, sequence of Branch or Diagram
+        What to draw; several are drawn in one picture with one colour scale, a special point that they share once.
     y : str or callable, optional
         Vertical axis: a state, ``"norm"``, a signature (logarithmic where it spans two decades), or
         ``f(branch) -> (k,)``. Default: the first state, for networks the norm.
@@ -125,11 +126,10 @@ def bifurcation_diagram(
     handles = line_handles(any(r.stable for r in runs), any(not r.stable for r in runs))
     for found in cycles:
         handles += _draw_cycles(ax, found, tags, first=all("simulated" not in str(h.get_label()) for h in handles))
-    seen = [
-        label
-        for item, values in zip(branches, drawn, strict=True)
-        for label in _draw_specials(ax, item, values, tags, SMALL if own else None, names=labels)
-    ]
+    seen: list[str] = []
+    shared: set[tuple[str, float, float]] = set()
+    for item, values in zip(branches, drawn, strict=True):
+        seen += _draw_specials(ax, item, values, tags, SMALL if own else None, names=labels, shared=shared)
     handles += marker_handles(seen)
 
     if _is_signature(branches[0], chosen) and _spans_decades(np.concatenate([each.points for each in drawn])):
@@ -185,12 +185,17 @@ def colormap_named(cmap: str | Colormap | None) -> Colormap:
 
 
 def _draw_specials(
-    ax: Axes, branch: Branch, values: Values, tags: NameTags, fontsize: float | None, *, names: bool | str
-) -> list[str]:
+    ax: Axes, branch: Branch, values: Values, tags: NameTags, fontsize: float | None,
+    *, names: bool | str, shared: set[tuple[str, float, float]],
+) -> list[str]:  # fmt: skip
     seen = []
     for point, height in zip(branch.special_points, values.special, strict=True):
         if point.label == "EP" or not np.isfinite(height):
             continue
+        place = (point.name, float(f"{point.p:.7g}"), float(f"{height:.7g}"))
+        if place in shared:
+            continue
+        shared.add(place)
         style = marker_style(point.label)
         zorder = 4 if point.label == "NSad" else 5
         (art,) = ax.plot([point.p], [height], linestyle="none", zorder=zorder, **style)
