@@ -319,8 +319,18 @@ class _Work:
         unfollowed = [Unfollowed(branch=i, point=name(i, q), reason=reason) for i, q, reason in self.unfollowed]
         return Diagram(
             branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
+            images={i: self._images(i) for i, (_, _, _, period) in enumerate(self.births) if period > 2},
             provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
         )  # fmt: skip
+
+    def _images(self, index: int) -> Array:
+        """Return the points of the orbits that are not on the branch, which holds two of each: shape (j, k, n)."""
+        branch, period = self.branches[index], self.births[index][3]
+        states = [branch.x]
+        for _ in range(period // 2 - 1):
+            z = np.column_stack([states[-1], branch.p])
+            states.append(states[-1] + np.array([self.task.curve.linear(each)[0] for each in z]))
+        return np.array(states[1:])
 
 
 def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:

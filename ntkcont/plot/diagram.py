@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from ntkcont.plot.markers import CYCLE
 from ntkcont.plot.quantities import Quantity, Values, as_branches, default_y, plain, values_of
 from ntkcont.results.branch import Branch
 from ntkcont.results.diagram import Diagram
+from ntkcont.results.special_points import SpecialPoints
 
 _LEGENDS = ("top", "right", "best", "none")
 
@@ -123,6 +125,12 @@ def bifurcation_diagram(
         draw_runs(ax, pieces, norm=scale, cmap=colormap, zorder=2)
         tags.curves += [(run.x, run.y) for run in pieces]
         runs += pieces
+    for i, image in _images(branch):
+        values = values_of(image, chosen, "y")
+        paint = None if colors is None else colors[i].points
+        pieces = runs_through(image, image.p, values.points, paint)
+        draw_runs(ax, pieces, norm=scale, cmap=colormap, zorder=2)
+        tags.curves += [(run.x, run.y) for run in pieces]
     handles = line_handles(any(r.stable for r in runs), any(not r.stable for r in runs))
     for found in cycles:
         handles += _draw_cycles(ax, found, tags, first=all("simulated" not in str(h.get_label()) for h in handles))
@@ -151,6 +159,15 @@ def bifurcation_diagram(
     if where != "none":
         add_legend(ax, handles, where, SMALL if own else None)
     return ax
+
+
+def _images(drawn: Any) -> list[tuple[int, Branch]]:
+    """Return the other points of the orbits of a diagram, as branches without special points, beside their number."""
+    found: list[tuple[int, Branch]] = []
+    for i, images in getattr(drawn, "images", {}).items():
+        whole = dataclasses.replace(drawn.branches[i], special_points=SpecialPoints())
+        found += [(i, dataclasses.replace(whole, x=states)) for states in images]
+    return found
 
 
 def _is_signature(branch: Branch, y: Quantity) -> bool:

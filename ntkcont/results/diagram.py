@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
-from ntkcont.results.frozen import construct, frozen, same
+from ntkcont.results.frozen import array, construct, frozen, same
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 from ntkcont.status import Status
+
+Real = NDArray[np.float64]
 
 #: Special points of two branches closer than this, relative to the size of the diagram, are one.
 ONE_POINT = 1e-7
@@ -58,7 +61,8 @@ class Diagram:
     """All branches that were followed from one or several starts through their branch points.
 
     ``diagram[i]``, ``len`` and iteration give the branches.  A special point that several branches share has the same
-    name on each of them, and no other point of the diagram has it.
+    name on each of them, and no other point of the diagram has it.  A period doubling keeps its name on the branch of
+    the doubled orbits, where its label is BP: it is a branch point of the second iterate.
 
     Parameters
     ----------
@@ -69,6 +73,9 @@ class Diagram:
     unfollowed : tuple of Unfollowed
         Branch points at which no branches were followed (depth, kernel of too many dimensions), and starts that gave
         none, with the reason.
+    images : mapping of int to ndarray, shape (j, k, n)
+        Maps: for branches of orbits of a period above 2, by their number, their states under 1, ..., j iterations of the
+        map: the points of the orbits that are not on the branch itself.
 
     Raises
     ------
@@ -89,6 +96,7 @@ class Diagram:
     branches: tuple[Branch, ...]
     origins: tuple[Origin, ...]
     unfollowed: tuple[Unfollowed, ...] = ()
+    images: Mapping[int, Real] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,6 +109,10 @@ class Diagram:
         object.__setattr__(self, "branches", branches)
         object.__setattr__(self, "origins", origins)
         object.__setattr__(self, "unfollowed", tuple(self.unfollowed))
+        images = {
+            int(i): array(x, f"images[{i}]", np.float64, (None, *branches[i].x.shape)) for i, x in self.images.items()
+        }
+        object.__setattr__(self, "images", images)
         object.__setattr__(self, "provenance", frozen(dict(self.provenance)))
 
     # ---------------------------------------------------------------- views
@@ -185,6 +197,7 @@ class Diagram:
             self.branches == other.branches
             and self.origins == other.origins
             and self.unfollowed == other.unfollowed
+            and same(self.images, other.images)
             and same(self.provenance, other.provenance)
         )
 
@@ -222,8 +235,9 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
                 (
                     name
                     for other, where, of, there, name in seen
-                    if other == stem != "EP" and where != number and of == period
-                    and np.max(np.abs(there - z)) <= ONE_POINT
+                    if where != number and np.max(np.abs(there - z)) <= ONE_POINT
+                    # a period doubling is a branch point of the second iterate
+                    and ((other == stem != "EP" and of == period) or ((other, stem, 2 * of) == ("PD", "BP", period)))
                 ),
                 None,
             )  # fmt: skip

@@ -42,6 +42,7 @@ def save(diagram: Diagram, path: str | os.PathLike[str]) -> Path:
         "branches": [pack_branch(branch, packer) for branch in diagram],
         "origins": [dataclasses.asdict(origin) for origin in diagram.origins],
         "unfollowed": [dataclasses.asdict(each) for each in diagram.unfollowed],
+        "images": {str(i): packer.array(x, f"images[{i}]") for i, x in diagram.images.items()},
         "provenance": packer.pack(diagram.provenance, "provenance"),
     }
     write_archive(path, header, packer, "the diagram")
@@ -86,5 +87,6 @@ def _diagram(header: dict[str, Any], arrays: Arrays) -> Diagram:
         branches=tuple(unpack_branch(each, arrays) for each in header["branches"]),
         origins=tuple(Origin(**each) for each in header["origins"]),
         unfollowed=tuple(Unfollowed(**each) for each in header["unfollowed"]),
+        images={int(i): arrays[key] for i, key in header["images"].items()},
         provenance=unpack(header["provenance"], arrays),
     )
