@@ -20,6 +20,7 @@ _KEYS = (
 )
 _KNOWN = _KEYS.split()
 _NOT_SYSTEMS = ("ExplicitFnGen", "ImplicitFnGen", "InterpolateTable", "LookupTable", "ExtrapolateTable")
+_MOST_VARIABLES = 10_000
 _INDEXED = re.compile(r"\s*(\w+)\s*\[\s*(\w+)\s*(?:,\s*(-?\d+)\s*,\s*(-?\d+)\s*)?\]\s*")
 
 
@@ -194,6 +195,9 @@ def _varspecs(raw: Mapping[str, Any]) -> dict[str, Spec]:
                 raise unreadable(where, text, error) from None
         else:
             low, high, body = int(indexed.group(3)), int(indexed.group(4)), text
+        if high - low >= _MOST_VARIABLES:
+            msg = f"{where}: it stands for {high - low + 1} variables; at most {_MOST_VARIABLES} can be written out"
+            raise InputError(msg)
         for i in range(low, high + 1):
             found[f"{root}{i}"] = Spec(where=where, text=body, index={letter: i})
     return found
@@ -208,6 +212,9 @@ def unreadable(where: str, text: str, reason: Exception) -> InputError:
 
 def _auxvars(get: Mapping[str, Any], varspecs: Mapping[str, Spec]) -> tuple[str, ...]:
     def names(raw: Any) -> list[str]:
+        if not isinstance(raw, str | list | tuple | set):
+            msg = f"auxvars, vars: got {raw!r}; it must be a name or a list of names"
+            raise InputError(msg)
         listed: Iterable[Any] = [raw] if isinstance(raw, str) else raw
         return [str(name).replace(".", "_") for name in listed]
 
