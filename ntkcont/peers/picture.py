@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ntkcont.peers.report import Comparison
 
 _STABLE, _UNSTABLE, _ONLY, _CYCLES = "#56B4E9", "#F0C080", "#CC3311", "#AA3377"
-_WIDE = 6.0
+_WIDE = 4.5
 
 
 def draw(report: Comparison, ax: Axes | None = None, y: str | None = None) -> Axes:
@@ -67,11 +67,14 @@ def _peer_lines(report: Comparison, ax: Axes, index: int) -> list[Line2D]:
         seen.setdefault(label, Line2D([], [], color=drawn.get_color(), linewidth=min(drawn.get_linewidth(), 5.0)))
         seen[label].set_label(label)
 
+    special = [point.p for point in report.peer.special_points]
     for p, x, stable in report.peer.sides:
-        for start, stop in _runs(stable):
-            says = "stable" if stable[start] else "unstable"
-            color = _STABLE if stable[start] else _UNSTABLE
-            # the last segment belongs to the run before it
+        segments = stable[:-1].copy()
+        for i in np.flatnonzero(np.isin(p[:-1], special)):  # stability is undecided there: what follows decides
+            segments[i] = stable[i + 1]
+        for start, stop in _runs(segments):
+            says = "stable" if segments[start] else "unstable"
+            color = _STABLE if segments[start] else _UNSTABLE
             line(p[start : stop + 1], x[start : stop + 1, index], f"{report.peer_name}, {says}", color=color, **wide)
     for family in report.peer.cycles:
         for side in (family.high, family.low):

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ntkcont.peers.pydstool_child import shim
 
 
@@ -44,6 +46,7 @@ def main() -> None:
     """Read the task, solve it, write the result."""
     source, target = (Path(name) for name in sys.argv[1:])
     shim.install()
+    np.random.seed(0)  # noqa: NPY002  (PyCont borders matrices with random vectors: the same ones in every run)
     result = solve(json.loads(source.read_text(encoding="utf-8")))
     target.write_text(json.dumps(result), encoding="utf-8")
 
