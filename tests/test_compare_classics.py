@@ -1,4 +1,4 @@
-"""Six of PyDSTool's own problems: what it reports is matched, and what it gets wrong is listed with evidence."""
+"""Six problems in PyDSTool's manner: what it reports is matched, and what it gets wrong is listed with evidence."""
 
 import importlib.util
 import sys
