@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -284,12 +285,24 @@ def model_source(rhs: Sequence[Any], x: Sequence[Any], p: Sequence[Any]) -> str:
     """Return the source of a module with ``rhs, jac, dfdp`` (numba) and ``jax_builder`` for the equations `rhs`."""
     m = len(p)
     parts = [_function("rhs", "RHS_SIGNATURE", x, p, lambda w: _vector(w, rhs))]
-    entries = [(i, j, f.diff(s)) for i, f in enumerate(rhs) for j, s in enumerate(x) if s in f.free_symbols]
+    partials = [_partials(f) for f in rhs]
+    entries = [(i, j, partial(s)) for i, partial in enumerate(partials) for j, s in enumerate(x) if partial(s) != 0]
     parts.append(_function("jac", "JAC_SIGNATURE", x, p, lambda w: _matrix(w, entries)))
-    slopes = [[(i, f.diff(s)) for i, f in enumerate(rhs) if s in f.free_symbols] for s in p]
+    slopes = [[(i, partial(s)) for i, partial in enumerate(partials) if partial(s) != 0] for s in p]
     parts.append(_function("dfdp", "RHS_SIGNATURE", x, p, lambda w: _directional(w, slopes, m)))
     helpers = "".join(text for name, text in _HELPERS.items() if any(name + "(" in part for part in parts))
     return _HEADER + "\n" + helpers + "\n" + "\n\n".join(parts) + "\n\n" + _twin(rhs, x, p)
+
+
+def _partials(f: Any) -> Callable[[Any], Any]:
+    """Return ``s -> df/ds``, which looks only at the terms of a sum that hold s: networks have many of them."""
+    terms = [(term, term.free_symbols) for term in sp.Add.make_args(f)]
+
+    @functools.cache
+    def partial(s: Any) -> Any:
+        return sp.Add(*[term.diff(s) for term, free in terms if s in free])
+
+    return partial
 
 
 def _function(
