@@ -133,20 +133,15 @@ class Pair(System):
         a = jac[:, :n]
         if not self.known:
             self._reduce(a)
-        square = self._square(a)
-        size = max(float(np.abs(a).max()) ** 2, 1e-300)
-        border = np.zeros((n + 2, n + 2))
-        border[:n, :n] = square / size
-        border[:n, n:] = self.w
-        border[n:, :n] = self.v.T
-        unit = np.zeros((n + 2, 2))
-        unit[n:] = np.eye(2)
-        lu = LU(border)
-        v, w = lu.solve(unit)[:n], lu.solve(unit, trans=1)[:n]
-        if not (np.isfinite(v).all() and np.isfinite(w).all()):
-            return None
-        self.v, self.w = _orthonormal(v), _orthonormal(w)
-        inverse = self._reduce(a)
+        inverse = None
+        for _ in range(4):  # the planes at a new point: their error is squared each time, that of M is smaller still
+            before = self.m
+            inverse = self._improve(a)
+            if inverse is None:
+                return None
+            if np.abs(self.m - before).max() <= 1e-5 * np.abs(self.m).max():
+                break
+        assert inverse is not None
         if is_map:
             multipliers = self.m + np.eye(2)
             value, weight = _det(multipliers) - 1.0, _adjugate(multipliers)
@@ -158,6 +153,23 @@ class Pair(System):
         row = first + second
         norm = float(np.linalg.norm(row))
         return np.array([value / norm]), (row / norm)[None], y[:0]
+
+    def _improve(self, a: Array) -> Array | None:
+        """Improve V, W and M; return (W^T V)^-1."""
+        n = self.n
+        size = max(float(np.abs(a).max()) ** 2, 1e-300)
+        border = np.zeros((n + 2, n + 2))
+        border[:n, :n] = self._square(a) / size
+        border[:n, n:] = self.w
+        border[n:, :n] = self.v.T
+        unit = np.zeros((n + 2, 2))
+        unit[n:] = np.eye(2)
+        lu = LU(border)
+        v, w = lu.solve(unit)[:n], lu.solve(unit, trans=1)[:n]
+        if not (np.isfinite(v).all() and np.isfinite(w).all()):
+            return None
+        self.v, self.w = _orthonormal(v), _orthonormal(w)
+        return self._reduce(a)
 
     def _reduce(self, a: Array) -> Array:
         product = self.w.T @ self.v

@@ -199,6 +199,7 @@ class Walker:
             return node
         d = system.d.copy()
         d[:n] = np.maximum(d[:n], size)
+        system.restore(node.state)  # the search for points of codimension two has moved it
         system.rescale(d)
         tau = np.concatenate([node.tangent / d, node.tau[n + 2 :]])
         return dataclasses.replace(node, u=node.in_scales(d), tau=tau / np.linalg.norm(tau), d=d, state=system.state)
