@@ -56,5 +56,6 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 """
 
 from ntkcont.ntk.evaluator import StateNTK
+from ntkcont.ntk.plane import parameter_plane
 
-__all__ = ["StateNTK"]
+__all__ = ["StateNTK", "parameter_plane"]

@@ -91,6 +91,11 @@ def _title(name: str, column: NDArray[Any]) -> str:
     return ("Re " if np.iscomplexobj(column) else "") + plain(name.replace("_", " "))
 
 
+def title_of(name: str) -> str:
+    """Return the axis label of a signature."""
+    return _TITLES.get(name, plain(name.replace("_", " ")))
+
+
 def _column(branch: Branch, name: str, argument: str) -> NDArray[Any]:
     if name in branch.columns:
         return branch[name]
