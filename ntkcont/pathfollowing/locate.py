@@ -110,9 +110,11 @@ def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
     return bool(np.sort(distance)[count - 1] < 1e-9 * max(1.0, float(np.max(np.abs(lam)))))
 
 
-def _several_branches(curve: Curve, event: Event, bracket: Bracket, d: Array) -> tuple[Located, int] | None:
+def _several_branches(
+    curve: Curve, event: Event, bracket: Bracket, d: Array, simple: Located | None
+) -> tuple[Located, int] | None:
     """Locate a branch point whose kernel has several dimensions, and say how many; None if it has not."""
-    z = _guess(curve, event, bracket, d)[0]
+    z = _guess(curve, event, bracket, d)[0] if simple is None else simple.z
     m = kernel_dimension(curve, z, d)
     if m < 2:
         return None
@@ -139,8 +141,8 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     """Locate a crossing; the point is nameless until the branch is complete."""
     found, bracket = refine(curve, event, crossing, d)
     converged = found is not None and crossing.multiplicity == 1
-    if crossing.label == "BP" and not converged:
-        several = _several_branches(curve, event, bracket, d)
+    if crossing.label == "BP":
+        several = _several_branches(curve, event, bracket, d, found)
         if several is not None:
             found, m = several
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True

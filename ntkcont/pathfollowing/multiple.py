@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import LU, Located, Scaled
 
-#: Singular values below this fraction of the largest belong to the kernel.
+#: Singular values below this fraction of the largest, here or a diagram's width away, belong to the kernel.
 SMALL = 1e-6
 
 
 def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> int:
     """Return by how much the rank of [F_x, F_q] falls short of n at z."""
-    jacobian = Scaled(curve, d).residual_and_jacobian(z / d)[1]
+    scaled = Scaled(curve, d)
+    jacobian = scaled.residual_and_jacobian(z / d)[1]
     if not np.all(np.isfinite(jacobian)):
         return 0
     singular = np.linalg.svd(jacobian, compute_uv=False)
-    size = float(singular[0])
-    if curve.n == 1:  # the other branch points have something to compare with
-        size = max(size, float(np.abs(d[-1] / d[0])) * SMALL, 1.0 if curve.is_map else 0.0)
-    return int(np.sum(singular <= small * size))
+    return int(np.sum(singular <= small * _size(scaled, z / d, singular)))
+
+
+def _size(scaled: Scaled, y: Array, singular: NDArray[Any]) -> float:
+    """Return what singular values are small against: the largest here or, all being zero, in the whole diagram."""
+    direction = np.random.default_rng(0).standard_normal(len(y))
+    change = scaled.along(y, np.asarray(direction / np.linalg.norm(direction), dtype=np.float64))
+    growth = float(np.linalg.norm(change)) if np.all(np.isfinite(change)) else 0.0
+    return max(float(np.max(singular)), growth, 1e-300)
 
 
 def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
@@ -34,7 +43,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     y = z / d
     _, jac = scaled.residual_and_jacobian(y)
     u, singular, vh = np.linalg.svd(jac)
-    size = max(float(singular[0]), 1e-300)
+    size = _size(scaled, y, singular)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)

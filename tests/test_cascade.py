@@ -1,0 +1,85 @@
+"""The period-doubling cascade of the logistic map, by repeated switching."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from tests.diagram_invariants import check_diagram
+
+SPAN = (2.5, 3.6)
+# 1 + sqrt(6) and Feigenbaum's sequence
+DOUBLINGS = (3.0, 3.4494897428, 3.5440903596, 3.5644072661, 3.5687594196)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return nc.classics.logistic()
+
+
+@pytest.fixture(scope="module")
+def cascade(model):
+    return nc.diagram(model, [0.6], free="r", p_span=SPAN, params={"r": 2.6}, depth=4)
+
+
+def test_doublings_are_where_they_are_known_to_be(cascade):
+    for depth, expected in enumerate(DOUBLINGS):
+        (index,) = [i for i, origin in enumerate(cascade.origins) if origin.depth == depth]
+        doublings = cascade[index].special_points("PD")
+        assert len(doublings) == (1 if depth == 0 else 2)
+        for point in doublings:
+            assert point.converged
+            assert point.p == pytest.approx(expected, abs=1e-8)
+
+
+def test_every_orbit_is_followed_once(model, cascade):
+    check_diagram(cascade, model, SPAN)
+    assert [origin.period for origin in cascade.origins] == [1, 2, 4, 8, 16]
+    assert [origin.parent for origin in cascade.origins] == [None, 0, 1, 2, 3]
+
+
+def test_period_two_branch_is_the_closed_form(cascade):
+    branch = cascade[1]
+    r, x = branch.p, branch["x"]
+    root = np.sqrt(np.maximum(r - 3.0, 0.0) * (r + 1.0))
+    expected = np.where(x > (r + 1.0) / (2.0 * r), (r + 1.0 + root) / (2.0 * r), (r + 1.0 - root) / (2.0 * r))
+    np.testing.assert_allclose(x, expected, atol=1e-7)
+    assert branch.special_points[1].label == "PD"
+
+
+def test_orbits_are_complete(cascade):
+    """A branch and its images hold all points of its orbits: at the end of the span, period many."""
+    for index, images in cascade.images.items():
+        period = cascade.origins[index].period
+        branch = cascade[index]
+        assert images.shape == (period // 2 - 1, len(branch), 1)
+        ends = np.concatenate([branch.x[[0, -1]], *images[:, [0, -1]]])[:, 0]
+        ends = np.sort(ends)
+        assert np.min(np.diff(ends)) > 1e-6
+        image = np.sort(3.6 * ends * (1.0 - ends))
+        np.testing.assert_allclose(image, ends, atol=1e-8)
+    assert sorted(cascade.images) == [2, 3, 4]
+
+
+def test_the_depth_limit_is_said(cascade):
+    assert [each.point for each in cascade.unfollowed] == ["PD8", "PD9"]
+    assert all("depth=4" in each.reason for each in cascade.unfollowed)
+
+
+def test_doubling_keeps_its_name(cascade):
+    assert cascade.branches_at("PD1") == (0, 1)
+    assert cascade[0].special_points["PD1"].label == "PD"
+    assert cascade[1].special_points["PD1"].label == "BP"
+
+
+def test_bubble_is_one_closed_branch():
+    """x <- -(1 + mu (1 - mu)) x + x**3: period 2 at x**2 = mu (1 - mu), born at 0 and at 1."""
+    m = nc.Model.from_equations({"x": "-(1 + mu*(1 - mu))*x + x**3"}, {"mu": -0.5}, kind="map")
+    diagram = nc.diagram(m, [0.0], free="mu", p_span=(-0.9, 1.9))
+    check_diagram(diagram, m, (-0.9, 1.9))
+    assert [origin.period for origin in diagram.origins] == [1, 2]
+    bubble = diagram[1]
+    assert bubble.status is nc.Status.CLOSED
+    np.testing.assert_allclose(bubble.x[:, 0] ** 2, bubble.p * (1.0 - bubble.p), atol=1e-9)
+    assert diagram.branches_at("PD1") == diagram.branches_at("PD2") == (0, 1)
