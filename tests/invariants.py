@@ -7,6 +7,7 @@ come from ``model.rhs``, ``model.jac`` and ``model.dfdp``, everything else from 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,19 @@ class _Frame:
         self.size = float(np.median([local.sigma[0] for local in sample]))
         self.norm = float(np.median([local.norm for local in sample]))
         self.floor = np.maximum(np.median([local.floor for local in sample], axis=0), 1e-300)
+        kinks = [np.append(point.x, point.p) / self.scale for point in branch.special_points("BC")]
+        z = np.column_stack([branch.x, branch.p]) / self.scale
+        self.kinked = {i for i in range(len(z)) for kink in kinks if np.linalg.norm(z[i] - kink) < 1e-9}
+
+    def beside(self, i: int) -> list[_Local]:
+        """Return what holds on both sides of a kink: the derivatives a little before and after row i."""
+        found = []
+        for j in (i - 1, i + 1):
+            if 0 <= j < len(self.branch):
+                x = self.branch.x[i] + 1e-6 * (self.branch.x[j] - self.branch.x[i])
+                p = float(self.branch.p[i] + 1e-6 * (self.branch.p[j] - self.branch.p[i]))
+                found.append(_Local(self, x, p))
+        return found
 
 
 def _scale(branch: nc.Branch) -> np.ndarray:
@@ -109,7 +123,7 @@ def check_branch(
     frame = _Frame(branch, model)
     for i in rows:
         _check_point(frame, int(i), tol)
-    _check_orientation(branch, frame.scale)
+    _check_orientation(branch, frame)
     for point in branch.special_points:
         _check_special(frame, point, tol)
     _check_order(branch)
@@ -145,6 +159,24 @@ def _check_point(frame: _Frame, i: int, tol: float) -> None:
     here = _Local(frame, branch.x[i], branch.p[i])
     where = f"point {i} at {branch.free} = {branch.p[i]:.10g}"
     assert here.residual <= tol, f"{where}: residual {here.residual:.1e}"
+    if i in frame.kinked:  # tangent and eigenvalues are those of one of both sides
+        _one_holds([lambda side=side: _check_linear(frame, i, side, where) for side in frame.beside(i)])
+    else:
+        _check_linear(frame, i, here, where)
+
+
+def _one_holds(checks: list[Callable[[], None]]) -> None:
+    """Run the checks; raise what the last one raises if all do."""
+    for check in checks[:-1]:
+        try:
+            return check()
+        except AssertionError:
+            pass
+    return checks[-1]()
+
+
+def _check_linear(frame: _Frame, i: int, here: _Local, where: str) -> None:
+    branch = frame.branch
     if np.all(np.isfinite(branch.eigenvalues[i])):
         distance = _distance(branch.eigenvalues[i], here.eigenvalues)
         # the Jacobian itself may vanish where branches meet
@@ -163,12 +195,22 @@ def _check_tangent(tau: np.ndarray, here: _Local, where: str) -> None:
     assert off <= 1e-6, f"{where}: the tangent is not in the kernel of [F_x, F_p] ({off:.1e})"
 
 
-def _check_orientation(branch: nc.Branch, scale: np.ndarray) -> None:
-    """Tangents point along increasing s and have the length of (dx/ds, dp/ds)."""
+def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
+    """Tangents point along increasing s and have the length of (dx/ds, dp/ds).
+
+    At a kink that holds on one of both sides.
+    """
+    scale = frame.scale
     step = np.diff(np.column_stack([branch.x, branch.p]), axis=0) / scale
     tau = branch.tangent / scale
+    for i in frame.kinked:
+        assert any(chord @ tau[i] > 0 for chord in step[max(i - 1, 0) : i + 1]), f"tangent at the kink {i}"
     for i, chord in enumerate(step):
         ds = branch.s[i + 1] - branch.s[i]
+        if i in frame.kinked or i + 1 in frame.kinked:
+            for j in {i, i + 1} - frame.kinked:
+                assert chord @ tau[j] > 0, f"the tangent between points {i} and {i + 1} points against s"
+            continue
         for tangent in (tau[i], tau[i + 1]):
             cos = chord @ tangent / (np.linalg.norm(chord) * np.linalg.norm(tangent))
             assert cos > 0, f"the tangent between points {i} and {i + 1} points against s"
@@ -196,9 +238,19 @@ def _check_special(frame: _Frame, point: Any, tol: float) -> None:
     _check_place(branch, point, scale, where)
     here = _Local(frame, point.x, point.p)
     assert here.residual <= tol, f"{where}: residual {here.residual:.1e}"
-    distance = _distance(point.eigenvalues, here.eigenvalues)
-    assert distance <= 1e-6 * here.norm, f"{where}: eigenvalues off by {distance:.1e}"
-    _check_tangent(point.tangent / scale, here, where)
+
+    def linear(side: _Local) -> None:
+        distance = _distance(point.eigenvalues, side.eigenvalues)
+        assert distance <= 1e-6 * side.norm, f"{where}: eigenvalues off by {distance:.1e}"
+        _check_tangent(point.tangent / scale, side, where)
+
+    row = int(np.argmin(np.abs(branch.s - point.s)))
+    if row in frame.kinked and point.label in ("BC", "EP"):
+        _one_holds([lambda side=side: linear(side) for side in frame.beside(row)])
+    else:
+        linear(here)
+    if point.label == "BC":
+        assert row in frame.kinked, f"{where}: it is not among the points of the branch"
     if point.label in KINDS:
         assert branch.kind in KINDS[point.label], f"{where}: {point.label} does not exist for a {branch.kind}"
         check = {"LP": _check_fold, "BP": _check_branch_point}.get(point.label, _check_critical_pair)
@@ -290,6 +342,8 @@ def _check_order(branch: nc.Branch) -> None:
 
 
 def _changes(branch: nc.Branch, point: Any) -> tuple[int, ...]:
+    if point.label == "BC":  # the eigenvalues jump
+        return tuple(range(-len(point.x), len(point.x) + 1))
     changes = tuple(point.multiplicity * change for change in CHANGES[point.label])
     if point.label == "BP":
         before, after = _sides(branch, point.s)
@@ -314,7 +368,9 @@ def _check_counts(branch: nc.Branch, scale: np.ndarray) -> None:
     An accepted point on a special point has an eigenvalue on the boundary: its own count means nothing, and the
     comparison is made between its neighbours.
     """
-    critical = [point for point in branch.special_points if point.label in CHANGES and any(_changes(branch, point))]
+    critical = [
+        point for point in branch.special_points if point.label in (*CHANGES, "BC") and any(_changes(branch, point))
+    ]
     z = np.column_stack([branch.x, branch.p]) / scale
     apart = np.full(len(branch), np.inf)
     for point in critical:  # by place: the s of a special point is interpolated

@@ -9,12 +9,12 @@ import math
 from typing import Any
 
 from ntkcont.kernels.cache import inner
-from ntkcont.kernels.rate_rnn_layout import RELU, RETANH, SIGMOID, SOFTPLUS, TANH
+from ntkcont.kernels.rate_rnn_layout import IDENTITY, RELU, RETANH, SIGMOID, SOFTPLUS, TANH
 
 
 @inner
 def activate(v: Any, phi: int) -> None:
-    """Replace each ``v[i]`` by ``phi(v[i])``."""
+    """Replace each ``v[i]`` by ``phi(v[i])``; the identity leaves them."""
     if phi == TANH:
         for i in range(v.size):
             v[i] = math.tanh(v[i])
@@ -55,3 +55,6 @@ def slope(v: Any, phi: int) -> None:
         for i in range(v.size):
             t = 0.0 if v[i] <= 0.0 else math.tanh(v[i])
             v[i] = 0.0 if v[i] <= 0.0 else 1.0 - t * t
+    elif phi == IDENTITY:
+        for i in range(v.size):
+            v[i] = 1.0

@@ -219,6 +219,39 @@ def dfdp(out: Any, x: Any, p: Any, c: Any) -> None:
     _dfdp_after(out, work, x, p, c)
 
 
+@entry(RHS_SIGNATURE)
+def arguments(out: Any, x: Any, p: Any, c: Any) -> None:
+    """Write what phi is applied to; 1 for a unit whose phi_gain is 0, which no kink ever meets."""
+    work = _before(x, p, c)
+    for i in range(work.size):
+        out[i] = work[i] if c[HEADER + work.size + i] != 0.0 else 1.0
+
+
+@entry(JAC_SIGNATURE)
+def arguments_jac(out: Any, x: Any, p: Any, c: Any) -> None:  # noqa: ARG001
+    """Differentiate `arguments` with respect to the state."""
+    n = int(c[N])
+    if c[FORM] == SYNAPTIC:
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = c[HEADER + n + i] if i == j else 0.0
+    else:
+        _fill(out, p[0], c[HEADER + n : HEADER + 2 * n].copy(), np.ones(n), c)
+
+
+@entry(RHS_SIGNATURE)
+def arguments_dfdp(out: Any, x: Any, p: Any, c: Any) -> None:
+    """Differentiate `arguments` along the direction in the second half of `p`."""
+    n = int(c[N])
+    if c[FORM] == SYNAPTIC:
+        for i in range(n):
+            out[i] = 0.0
+    else:
+        _linear(out, x, p[p.size // 2 :], c)
+        for i in range(n):
+            out[i] *= c[HEADER + n + i]
+
+
 @functools.lru_cache(maxsize=64)
 def functions_for(phi: Callable[..., Any], derivative: Callable[..., Any]) -> tuple[Any, Any, Any]:
     """Compile rhs, jac and dfdp for an activation of the user's (numba functions of one number), for this process."""

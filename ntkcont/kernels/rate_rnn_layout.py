@@ -20,9 +20,23 @@ HEADER = 8
 N, FORM, MAP, PHI, STORAGE, SIZE, INPUTS = range(7)
 SYNAPTIC, RATE = 0, 1
 DENSE, LOW_RANK, SPARSE = 0, 1, 2
-TANH, RELU, SOFTPLUS, SIGMOID, RETANH, USER = range(6)
+TANH, RELU, SOFTPLUS, SIGMOID, RETANH, USER, IDENTITY = range(7)
 FORMS = {"synaptic": SYNAPTIC, "rate": RATE}
 PHIS = {"tanh": TANH, "relu": RELU, "softplus": SOFTPLUS, "sigmoid": SIGMOID, "retanh": RETANH}
+#: Activations with a kink at 0, and what they are beyond it; on the other side they are 0.
+KINKED = {RELU: IDENTITY, RETANH: TANH}
+
+
+def piece(constants: Array, on: NDArray[np.bool_]) -> Array:
+    """Return the constants of the smooth network in which the units `on` are beyond the kink of phi, the others below.
+
+    Those below are multiplied by 0 before phi, so that the same compiled functions serve.
+    """
+    c = constants.copy()
+    n = int(c[N])
+    c[PHI] = KINKED[int(c[PHI])]
+    c[HEADER + n : HEADER + 2 * n] *= on
+    return c
 
 
 def pack(

@@ -83,6 +83,7 @@ def power(model: Model, k: int) -> Model:
         description=f"{model.description}\niterated {k} times",
         digest=_digest(model, "power", k),
         base=None,
+        switching=None,
         equations=None if written is None else written._replace(iterations=k * written.iterations),
     )
 

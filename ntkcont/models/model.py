@@ -16,6 +16,7 @@ from ntkcont.errors import InputError, unknown_name
 if TYPE_CHECKING:
     from ntkcont.models.check import CheckReport
     from ntkcont.models.equations import Equations
+    from ntkcont.models.switching import Switching
 
 Array = NDArray[np.float64]
 
@@ -65,6 +66,9 @@ class Model:
         What :meth:`from_equations` was given, in terms of the M compiled parameters; kept for other languages.
     start : mapping or None
         The initial values, by name, of the file or object that the model was read from; it may be given as `x0`.
+    switching : Switching or None
+        What chooses between the smooth pieces of a model that is smooth in pieces; None: it is smooth, or its kinks
+        are unknown.
     """
 
     kind: Literal["flow", "map"]
@@ -82,6 +86,7 @@ class Model:
     base: Model | None = None
     equations: Equations | None = None
     start: Mapping[str, float] | None = None
+    switching: Switching | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("flow", "map"):

@@ -18,6 +18,7 @@ from ntkcont.models import network_input as read
 from ntkcont.models.activations import Phi, find_phi
 from ntkcont.models.model import Array, Compiled, Model
 from ntkcont.models.network_weights import LowRank, jax_weights, read_weights, sparse_pattern
+from ntkcont.models.switching import Switching
 
 if TYPE_CHECKING:
     from ntkcont.models.reproduces import Reproduction
@@ -183,9 +184,11 @@ class RateRNN(Model):
             theta["W_in"] = W_in
         theta["b"] = self.b
         constants = self._pack(activation)
+        units = read.read_states(states, n, ["gain", *named])
+        kinked = activation.number in layout.KINKED
         super().__init__(
             kind="flow" if alpha is None else "map",
-            states=read.read_states(states, n, ["gain", *named]),
+            states=units,
             params={"gain": gain, **dict.fromkeys(named, 0.0)},
             build=functools.partial(_build, activation),
             jax_function=self._jax_function(activation),
@@ -194,6 +197,9 @@ class RateRNN(Model):
             homogeneous=True,
             description=self._describe(activation),
             digest=self._hash(constants, theta, activation),
+            switching=Switching(units, _build_arguments, functools.partial(layout.piece, constants))
+            if kinked
+            else None,
         )
 
     @classmethod
@@ -375,3 +381,9 @@ def _build(activation: Phi) -> Compiled:
     if activation.number == layout.USER:
         return Compiled(*rate_rnn.functions_for(activation.numba, activation.derivative))
     return Compiled(rate_rnn.rhs, rate_rnn.jac, rate_rnn.dfdp)
+
+
+def _build_arguments() -> Compiled:
+    from ntkcont.kernels import rate_rnn
+
+    return Compiled(rate_rnn.arguments, rate_rnn.arguments_jac, rate_rnn.arguments_dfdp)

@@ -32,13 +32,20 @@ NS    ``d = Re exp(-i theta0) <p, C(q, q, q~) + 2 B(q, (I - A)^-1 B(q, q~))
       "1:2", "1:3" or "1:4" within 0.001 rad of 0, pi, 2 pi/3, pi/2, else "none"; within 1e-6 the criticality is
       "resonant", as other terms decide there.  ``crossing`` is d|multiplier|/dp.
 NSad  ``k``: the eigenvalues k and -k.  No bifurcation.
+BC    ``unit`` (index) and ``name`` of the argument that vanishes and whether it ``rises`` or ``falls`` along s;
+      ``det_minus`` and ``det_plus``, the signs of det A (maps: det(I - A)) where it is negative and where it is
+      positive, 0 if singular; ``eigenvalues_*`` and ``n_unstable_*`` on both sides.  ``type``: "persistence" (both
+      signs agree: the branch goes on in p), "non-smooth fold" (they differ: both halves lie at larger p, ``opens`` =
+      "right", or at smaller p, "left"), "degenerate" (one is 0: a continuum of fixed points, see ``note``).  Where
+      several units switch at once, ``unit`` and ``name`` are those of all, ``branches`` is the number of half branches
+      that leave the point and ``directions`` (b, n+1) are their unit tangents; "several units" if they are not two.
 ===== ==================================================================================================
 
 All but NSad hold ``kappa = |p||q|/|<p, q>|``, the condition number of the critical eigenvalue: it grows towards points
 of codimension two, and all coefficients with it.  Where the critical eigenvalue is multiple there is no such normal
 form: ``type`` is then "multiple", with ``kernel_dimension`` (independent critical vectors), or, with one of them,
 "defective" (Bogdanov-Takens and alike); ``note`` says so in words.  With a piecewise linear activation ``type`` is
-"piecewise linear".  EP, UZ and BC have none: {}.  A coefficient is taken for zero ("degenerate") where it is below
+"piecewise linear".  EP and UZ have none: {}.  A coefficient is taken for zero ("degenerate") where it is below
 1e-8 of the terms it is made of.
 
 B and C are exact: closed forms for a ``RateRNN``, nested ``jax.jvp`` along the directions needed otherwise, so no
@@ -50,6 +57,8 @@ References
 ----------
 Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory*, 3rd ed. (2004): section 5.4 (LP, H, PD, NS; (5.34) for l1),
 chapter 9 (strong resonances).
+M. di Bernardo, C. J. Budd, A. R. Champneys, P. Kowalczyk, *Piecewise-smooth Dynamical Systems* (2008): border
+collisions of maps, chapter 3, and of equilibria, chapter 5.
 W. Govaerts, *Numerical Methods for Bifurcations of Dynamical Equilibria* (2000): bordered systems, branching equation.
 M. Golubitsky, D. G. Schaeffer, *Singularities and Groups in Bifurcation Theory* I (1985): the reduced equation.
 """

@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
+from ntkcont.normal_forms.border_collisions import border_collision
 from ntkcont.normal_forms.branch_points import branch_point
 from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, calls_back
 from ntkcont.normal_forms.flips import flip
@@ -67,7 +68,9 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
           ``criticality`` of a pitchfork, ``directions`` (2, n+1);
         - PD: ``b``, ``criticality``, ``crossing``;
         - NS: ``d``, ``criticality``, ``theta0``, ``resonance``, ``crossing``;
-        - NSad: ``k``;  EP, UZ, BC: nothing.
+        - BC: ``type`` ("persistence", "non-smooth fold", "degenerate"), ``unit``, ``name``, ``argument`` ("rises",
+          "falls"), and on both sides ``det_*``, ``eigenvalues_*`` and ``n_unstable_*``;
+        - NSad: ``k``;  EP, UZ: nothing.
 
         Also ``type`` and ``kappa``, the condition number of the critical eigenvalue; ``accuracy`` where derivatives
         are differences; ``kernel_dimension`` and ``note`` where the eigenvalue is multiple and nothing else is said.
@@ -93,6 +96,8 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     _check(model, point)
     if point.label == "NSad":
         return {"type": "neutral saddle", "k": _neutral(point)}
+    if point.label == "BC":
+        return border_collision(model, point)
     form = FORMS.get((point.label, model.kind))
     if form is None:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 
@@ -44,13 +45,20 @@ class Curve:
         self.directions = np.array([model.line(name)[1] for name in self.names])
         self.is_map = model.kind == "map"
         self.n = model.n
+        self.constants = model.constants
         self.lapack = addresses()
 
     @property
     def arguments(self) -> tuple:
         """The leading arguments of every kernel."""
         rhs, jac, dfdp = self.model.compiled
-        return rhs, jac, dfdp, self.model.constants, self.p0, self.direction, self.is_map
+        return rhs, jac, dfdp, self.constants, self.p0, self.direction, self.is_map
+
+    def piece(self, constants: Array) -> Curve:
+        """Return the same equations with other constants: a smooth piece of a model that is smooth in pieces."""
+        other = copy.copy(self)
+        other.constants = constants
+        return other
 
     def system(self, z: Array) -> tuple[Array, Array, Array]:
         """Return F (n,), F_x (n, n) and F_q (n,) at z = (x, q); for maps F = G(x) - x."""
@@ -65,7 +73,7 @@ class Curve:
         p[size:] = self.direction
         f, a, slopes = np.empty(n), np.empty((n, n)), np.empty((len(self.directions), n))
         rhs, jac, dfdp = self.model.compiled
-        x, c = np.ascontiguousarray(z[:n]), self.model.constants
+        x, c = np.ascontiguousarray(z[:n]), self.constants
         rhs(f, x, p, c)
         jac(a, x, p, c)
         dfdp(slopes[0], x, p, c)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detector import Detector, at_bound
 from ntkcont.pathfollowing.locate import as_point
@@ -33,10 +34,11 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
     stepper = Stepper(curve, first, start.d, task.span, task.settings)
+    detector = Detector(task, first)
+    borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
         return
-    detector = Detector(task, first)
     if start.beside is not None:
         detector.restart(start.beside[sign])
     total = retries = 0
@@ -44,8 +46,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     before = first
     status: Status | None = None
     while status is None:
-        nodes, status, error = stepper.advance(min(chunk_size(curve.n), task.settings.max_steps - total))
-        special = detector.chunk(nodes, stepper.d, final=status is not None)
+        size = min(chunk_size(curve.n), task.settings.max_steps - total)
+        nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
+        landed = borders is not None and borders.landed
+        special = detector.chunk(nodes, stepper.d, final=landed or status is not None)
         jump = _jump(special) if retries < RETRIES else None
         if jump is not None:
             nodes, special, last, ds = _before(jump, nodes, special, before)
@@ -54,6 +58,11 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
                 stepper.rewind(last, ds)
                 detector.restart(last)
                 status = None
+                if borders is not None:
+                    borders.rewind(last)
+        if borders is not None:
+            points, status = borders.turn(nodes, status)
+            special += points
         total += len(nodes.s)
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
@@ -67,8 +76,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         except Exception as failure:  # the user's function: keep the points
             chunk.status, chunk.error = Status.CALLBACK_ERROR, f"{type(failure).__name__}: {failure}"
         status = chunk.status
-        if len(nodes.s):
-            before = nodes[len(nodes.s) - 1]
+        before = detector.last or before
         yield chunk
 
 

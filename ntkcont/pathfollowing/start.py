@@ -12,6 +12,7 @@ import scipy.optimize
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.kinks import start_tangent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +192,7 @@ def prepare(curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: fl
     z = _corrected(curve, z, d, tol)
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
-    tau = first_tangent(curve, z, d)
+    tau = start_tangent(curve, z, d, first_tangent(curve, z, d))
     node, _ = curve.node(z, d, tau, 0.0)
     node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)
     return Start(z, tau, d, node)

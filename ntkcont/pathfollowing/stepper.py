@@ -87,6 +87,22 @@ class Stepper:
             status = Status.UNBOUNDED
         return nodes, status, error
 
+    def restore(self, d: Array, z: Array) -> None:
+        """Take back the scales d from before steps of which only the points z are kept."""
+        n = self.curve.n
+        size = np.max(np.abs(z[:, :n]), axis=0, initial=0.0)
+        if self.curve.model.homogeneous:
+            size[:] = np.max(size)
+        self.d[:] = d
+        self.d[:n] = np.maximum(d[:n], size * np.sqrt(n))
+
+    def enter(self, curve: Curve, z: Array, tau: Array, s: float) -> None:
+        """Go on from z along tau with other equations."""
+        self.curve = curve
+        self.z[:] = z
+        self.tau[:] = tau
+        self.control[stepping.S] = s
+
     def rewind(self, node: Node, ds: float) -> None:
         """Go back to an accepted point and take a shorter step from there."""
         self.z[:] = node.z
