@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _AWAY = (1e-2, 1e-1, 1e-1, 1.0, 1.0)
 #: With so many of the other points it looks half-way between the two.
 _OTHERS = 6
+#: Largest step, per state, in units of the scale.
+_REACH = 10.0
 #: A search that gets this far, in units of the scale, is given up.
 _FAR = 1e4
 
@@ -33,7 +35,7 @@ System = Callable[[Array], tuple[Array, Array] | None]
 
 
 def deflated_newton(
-    system: System, x0: Array, known: Sequence[Array], *, tol: float = 1e-10, max_iter: int = 60, reach: float = 1.0
+    system: System, x0: Array, known: Sequence[Array], *, tol: float = 1e-10, max_iter: int = 60, reach: float = 10.0
 ) -> Array | None:
     """Return a solution that is not among `known`; None if none is met from `x0`.
 
@@ -49,7 +51,7 @@ def deflated_newton(
         Size of the last Newton step.
     max_iter : int
     reach : float
-        Largest step.
+        Largest step: long ones lead around the solutions that were divided out.
     """
     x = np.array(x0, dtype=float)
     points = np.array(known, dtype=float).reshape(-1, x.size)
@@ -96,7 +98,7 @@ def deflate(search: Search, starts: Array, *, most: int = 10_000) -> None:
     most : int
         Give up beyond so many points: then they form curves.
     """
-    reach = float(np.sqrt(search.model.n))
+    reach = _REACH * float(np.sqrt(search.model.n))
     rng = np.random.default_rng(0)
     queue = [(np.array(start), index) for index, start in enumerate(starts)]
 

@@ -16,13 +16,16 @@ from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import provenance
-from ntkcont.pathfollowing.start import Start
+from ntkcont.pathfollowing.start import Start, scaled_jacobian
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.deferred import Deferred
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, renumbered
 from ntkcont.status import Status
+
+#: Closer than this (scaled), the tangent of a point is that of the branch point.
+ON_BRANCH_POINT = 1e-7
 
 AT_SPECIAL = ("label", "x", "p", "tangent", "omega")
 
@@ -125,6 +128,7 @@ def assemble(
         ends = (Status.CLOSED, Status.CLOSED)
     computed = [side.status for side in sides.values()]
     status = next((value for value in computed if not value.ok), computed[-1])
+    _tangents_on_branch_points(curve, nodes, special, start.d)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
     _warn_permanent_zero(nodes, curve)
     special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
@@ -136,6 +140,21 @@ def assemble(
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
     )  # fmt: skip
+
+
+def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[SpecialPoint], d: Array) -> None:
+    """Give points that happen to lie on a branch point the tangent of their own branch: they have several."""
+    for point in special:
+        if point.label != "BP" or len(nodes.s) < 3:
+            continue
+        i = int(np.argmin(np.abs(nodes.s - point.s)))
+        at = np.append(point.x, point.p)
+        if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
+            continue
+        _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
+        null = vh[curve.n - point.multiplicity :]
+        chord = (nodes.z[i + 1] - nodes.z[i - 1]) / d / (nodes.s[i + 1] - nodes.s[i - 1])
+        nodes.tangent[i] = (null @ chord) @ null * d
 
 
 def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None) -> Signatures | None:

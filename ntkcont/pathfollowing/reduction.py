@@ -178,9 +178,10 @@ def _paired(zeros: list[Array], reduced: Reduced, r: float) -> list[tuple[Array,
         if ends[0] is None or ends[1] is None:
             return None
         one, two = ends[0][2] - reduced.y0, ends[1][2] - reduced.y0
-        tangent = one - two
-        length = float(np.linalg.norm(tangent))
-        pairs.append((tangent / length, 2.0 * (one + two) / length**2))
+        tangent = (first - second) @ reduced.null  # without what is of third order beside the null space
+        tangent = tangent / np.linalg.norm(tangent)
+        length = float(np.linalg.norm(one - two))
+        pairs.append((tangent, 2.0 * (one + two) / length**2))
     return pairs
 
 
