@@ -17,8 +17,8 @@ from ntkcont.pathfollowing.curve import Curve
 from ntkcont.results.plane import ParameterPlane
 from ntkcont.results.signatures import Signatures
 
-#: How long a state settles after a jump: so many of the slowest time constants before it, and iterations of maps.
-_SETTLE, _ITERATIONS = 60.0, 2000
+#: How long a state settles after a jump: so many of its median time constants, and iterations of maps.
+_SETTLE, _ITERATIONS = 300.0, 5000
 
 
 def parameter_plane(

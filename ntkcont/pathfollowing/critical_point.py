@@ -120,7 +120,7 @@ def _third(system: System, y: Array, u: Array) -> Array:
     if size == 0.0:
         return np.zeros((n, n))
     step = np.append(_STEP / size * u, np.zeros(len(y) - n))
-    total = -30.0 * system.a
+    total = -30.0 * system.scaled.residual_and_jacobian(y)[1][:, :n]  # system.a is that of the last iterate
     for k, weight in ((1, 16.0), (2, -1.0)):
         for sign in (1.0, -1.0):
             total += weight * system.scaled.residual_and_jacobian(y + sign * k * step)[1][:, :n]

@@ -122,13 +122,13 @@ def two_parameter(
             line.set_gid(piece.label)
             tags.curves.append((piece.x, piece.y))
             kinds[piece.label, piece.stable or piece.label == "NSad"] = None
+    _limits(ax, drawn, heat, free)
     seen = [label for curve in drawn for label in _draw_points(ax, curve, free, tags, size, names=labels)]
     handles = [
         Line2D([], [], label=legend_text(label) + ("" if stable else ", of unstable"), **_style(label, stable))
         for label, stable in sorted(kinds, key=lambda kind: not kind[1])
     ]
     handles += marker_handles(seen)
-    _limits(ax, drawn, heat, free)
     ax.set_xlabel(plain(free[0]), fontsize=size)
     ax.set_ylabel(plain(free[1]), fontsize=size)
     if where != "none":
@@ -230,12 +230,15 @@ def _draw_points(
             continue
         x, y = (point.params[name] for name in free)
         style = marker_style(point.label)
+        seen.append(point.label)
+        near = 1e-6 * np.array([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+        if any(np.all(np.abs(np.subtract(marker[:2], (x, y))) < near) for marker in tags.markers):
+            continue  # found on two curves that meet there
         (art,) = ax.plot([x], [y], linestyle="none", zorder=5, **style)
         art.set_gid(point.name)
         tags.markers.append((x, y, style["markersize"]))
         if names:
             tags.add(point.name, x, y, style["markersize"], fontsize=SMALL if size is not None else None)
-        seen.append(point.label)
     return seen
 
 
