@@ -48,6 +48,14 @@ that is singular there (J at LP and BP, ``A + I`` at PD, ``A - i omega I`` at H,
 ``M = [[L, b], [c*, 0]]`` and ``M^{-1} = [[X, v], [w*, g]]``, ``L^{-1} = X - v w*/g``; ``XF``, ``wF``, ``g`` and ``v``
 are bounded.  For a network, F is replaced by a square factor with the same ``F F^T``.
 
+With ``StateNTK(exponents=True)`` they also hold how the kernels grow in ``|p - p*|``, in arrays of shape (2,), before
+and after the point along the branch: ``exponent``, ``exponent_resolvent`` and ``exponent_arc`` of the largest eigenvalues
+of the equilibrium, resolvent and arclength kernels (inf where one is exactly zero), beside ``predicted_exponent``,
+``predicted_exponent_resolvent`` and ``predicted_exponent_arc``; ``diverges``, the names of the kernels that diverge;
+``diverging_rank``, of how many real eigenvalues (two of a complex pair); ``near_participation_ratio``,
+``near_align_state`` and ``near_align_theta`` of the diverging kernel at the nearest point.  :func:`signature_table`
+prints them by type of bifurcation.
+
 References
 ----------
 J. Hazelden, E. Shea-Brown, arXiv:2605.12763: the kernel and its collapse at bifurcations.
@@ -57,5 +65,6 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.plane import parameter_plane
+from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
 
-__all__ = ["StateNTK", "parameter_plane"]
+__all__ = ["SignatureRow", "SignatureTable", "StateNTK", "parameter_plane", "signature_table"]

@@ -38,6 +38,18 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
     """
     from ntkcont.results.signatures import Signatures
 
+    model = model_of(branch, model)
+    reference, span = scales_of(branch, model)
+    bound = kernel.bind(model, branch.free, dict(branch.params), reference, span)
+    arrays = bound.evaluate(branch.x, branch.p, branch.tangent, branch.eigenvalues)
+    special = [
+        bound.at_special(label=q.label, x=q.x, p=q.p, tangent=q.tangent, omega=q.omega) for q in branch.special_points
+    ]
+    return branch.with_ntk(Signatures(arrays=arrays, metadata=bound.metadata), special)
+
+
+def model_of(branch: Branch, model: Model | None) -> Model:
+    """Return the model of a branch, checked if it was given; InputError if it is another's or not known."""
     model = model if model is not None else branch.model
     if model is None:
         msg = "model: a loaded branch does not keep its model; give the model it was computed from"
@@ -52,16 +64,10 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
     if recorded and model.digest and recorded != model.digest:
         msg = "model: it is not the model that this branch was computed with (its equations or weights differ)"
         raise InputError(msg)
-    reference, span = _scales(branch, model)
-    bound = kernel.bind(model, branch.free, dict(branch.params), reference, span)
-    arrays = bound.evaluate(branch.x, branch.p, branch.tangent, branch.eigenvalues)
-    special = [
-        bound.at_special(label=q.label, x=q.x, p=q.p, tangent=q.tangent, omega=q.omega) for q in branch.special_points
-    ]
-    return branch.with_ntk(Signatures(arrays=arrays, metadata=bound.metadata), special)
+    return model
 
 
-def _scales(branch: Branch, model: Model) -> tuple[np.ndarray, float]:
+def scales_of(branch: Branch, model: Model) -> tuple[np.ndarray, float]:
     """Return the magnitudes of the states and of the free parameter: those of the continuation, if it is known."""
     d = branch.provenance.get("scales", {}).get("start")
     if d is not None and len(d) == model.n + 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from ntkcont.models.model import Model
 from ntkcont.ntk import network, sources
 from ntkcont.ntk.chunks import evaluate_points, linearised
 from ntkcont.ntk.conditions import ConditionSolver, overridden
+from ntkcont.ntk.exponents import SINGULAR, growth, record
 from ntkcont.ntk.special import special_signatures
 from ntkcont.ntk.theta import resolve_state_scale, resolve_theta
 
@@ -50,6 +53,7 @@ class BoundNTK:
             )
             raise InputError(msg)
         reference = np.ones(model.n) if state_scale is None else np.abs(np.asarray(state_scale, dtype=float))
+        self.reference, self.span = reference, float(param_scale)
         self.state_scale, own_span = resolve_state_scale(settings.state_scale, model, reference)
         self.param_scale = float(param_scale) if own_span else 1.0
         names = list(model.params)
@@ -72,6 +76,14 @@ class BoundNTK:
         if self.index is not None:
             self.direction[self.index] = 1.0
         self.device = device(settings.device)
+
+    def with_kernel(self, kernel: str) -> BoundNTK:
+        """Return the same evaluator of another kernel."""
+        if kernel == self.settings.kernel:
+            return self
+        other = copy.copy(self)
+        other.settings = dataclasses.replace(self.settings, kernel=kernel)
+        return other
 
     # ---------------------------------------------------------------- the protocol of the continuation
 
@@ -164,7 +176,7 @@ class BoundNTK:
             values[self.index] = p
         # at one point the source has its own columns, whatever the conditions
         A, F, _ = linearised(self.source, x[None], values[None], self.direction, self.state_scale, self.param_scale)
-        return special_signatures(
+        found = special_signatures(
             row,
             label=label,
             A=A[0],
@@ -175,3 +187,6 @@ class BoundNTK:
             kernel=self.settings.kernel,
             stacked=self.solver is not None,
         )
+        if self.settings.exponents and label in SINGULAR and tangent is not None and self.free is not None:
+            found |= record(growth(self, label, x, p, tangent, omega))
+        return found

@@ -50,6 +50,9 @@ class StateNTK:
         Matrix C: the kernel of ``C z*`` instead of ``z*``.
     k : int, default 8
         How many eigenvalues are reported.
+    exponents : bool, default False
+        Whether special points also record how the kernels grow on both sides of them: measured and predicted exponents,
+        rank and alignment (names in :mod:`ntkcont.ntk`); some twenty more points are computed for each.
     device : None, "cpu", "gpu", or jax.Device
         None: the GPU if JAX has one.  The numbers are the same.
 
@@ -80,6 +83,7 @@ class StateNTK:
     conditions: Sequence[Mapping[str, float]] | None = None
     readout: ArrayLike | None = None
     k: int = 8
+    exponents: bool = False
     device: Any = None
 
     def __post_init__(self) -> None:
@@ -94,6 +98,11 @@ class StateNTK:
             msg = f"k: {self.k!r} was given; it must be a positive whole number"
             raise InputError(msg)
         object.__setattr__(self, "conditions", read_conditions(self.conditions))
+        if self.exponents and self.conditions is not None:
+            msg = (
+                "exponents: the equilibria of conditions are not those of the branch; leave out one of the two"
+            )
+            raise InputError(msg)
         if self.readout is not None:
             try:
                 C = np.array(self.readout, dtype=float)

@@ -38,6 +38,19 @@ def bordered_factors(L: NDArray[Any], F: NDArray[Any], multiplicity: int = 1) ->
     return {"XF": solution[:n, :m], "wF": solution[n:, :m], "g": solution[n:, m:], "v": solution[:n, m:]}
 
 
+def singular_matrix(A: NDArray[np.float64], label: str, omega: float | None, is_map: bool) -> NDArray[Any]:
+    """Return the matrix that is singular at a special point: A less its critical eigenvalue, J at LP, BP and others."""
+    identity = np.eye(len(A))
+    if label == "PD":
+        return A + identity
+    if label in ("H", "NS"):
+        if omega is None:
+            msg = f"omega: a point of type {label} needs its critical frequency"
+            raise InputError(msg)
+        return A - (np.exp(1j * omega) if is_map else 1j * omega) * identity
+    return A - identity if is_map else A
+
+
 def special_signatures(
     row: dict[str, Any],
     *,
@@ -55,17 +68,7 @@ def special_signatures(
     The singular matrix is J at folds and branch points, ``A + I`` at period doublings, ``A - i omega I`` at Hopf and
     ``A - e^{i omega} I`` at Neimark-Sacker points; elsewhere J, which is then regular.
     """
-    identity = np.eye(len(A))
-    oscillating = label in ("H", "NS")
-    if oscillating and omega is None:
-        msg = f"omega: a point of type {label} needs its critical frequency"
-        raise InputError(msg)
-    if label == "PD":
-        L: NDArray[Any] = A + identity
-    elif oscillating:
-        L = A - (np.exp(1j * omega) if is_map else 1j * omega) * identity
-    else:
-        L = A - identity if is_map else A
+    L = singular_matrix(A, label, omega, is_map)
     size = np.abs(np.linalg.eigvals(L))
     multiplicity = max(1, int(np.sum(size <= _MULTIPLE * size.max())))
     split = bordered_factors(L, F, multiplicity)

@@ -1,0 +1,163 @@
+"""Predicted exponents of the kernels at a special point, from how drive and eigenvalue vanish along the branch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.ntk.chunks import linearised
+from ntkcont.ntk.special import bordered_factors, singular_matrix
+
+if TYPE_CHECKING:
+    from ntkcont.ntk.bound import BoundNTK
+    from ntkcont.ntk.nearby import Neighbours
+
+Array = NDArray[np.float64]
+
+_STEP = 1e-3  # along the tangent, for orders of vanishing
+_NOTHING = 1e-6
+_MULTIPLE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What theory says of a kernel: its exponent (inf: identically zero) and the same in words.
+
+    ``text`` is "-2", "bounded" (nothing is singular), "constant" (the drive vanishes as fast as the eigenvalue),
+    "+1" (it vanishes) or "0 exactly".
+    """
+
+    exponent: float
+    text: str
+
+
+def predict(bound: BoundNTK, neighbours: Neighbours, label: str, omega: float | None) -> dict[str, Prediction]:
+    """Return the prediction for each kernel."""
+    at = _Local(bound, neighbours, label, omega)
+    order = neighbours.order
+    if label in ("LP", "BP"):
+        speed = 2 if label == "BP" and neighbours.vertical else 1
+        plain = _channels(at.drive_order(), speed, at.order(at.regular), order)
+        if label == "LP":
+            arc = _regular(at.order(at.arclength), order)
+        else:
+            # beyond the drive: across the branch at first order, along the critical vector if the branch has speed in p
+            drive, regular = at.drive_order(), at.order(at.regular)
+            arc = _channels(drive if at.leans() else drive + order - 1, 1, regular, order)
+        return {"equilibrium": plain, "resolvent": plain, "arclength": arc}
+    return {
+        "equilibrium": _regular(at.order(at.equilibrium), order),
+        "resolvent": _channels(at.drive_order(), 1, at.order(at.regular), order),
+        "arclength": _regular(at.order(at.arclength), order),
+    }
+
+
+def _channels(drive: float, speed: int, regular: float, order: int) -> Prediction:
+    """Return the prediction of a singular and a regular channel."""
+    singular = 2.0 * (drive - speed) / order
+    rest = 2.0 * regular / order
+    if singular <= rest:
+        return _said(singular, "constant")
+    return _said(rest, "bounded")
+
+
+def _regular(order: float, per: int) -> Prediction:
+    return _said(2.0 * order / per, "bounded")
+
+
+def _said(exponent: float, finite: str) -> Prediction:
+    if math.isinf(exponent):
+        return Prediction(exponent=math.inf, text="0 exactly")
+    return Prediction(exponent=exponent, text=finite if exponent == 0.0 else f"{exponent:+g}")
+
+
+class _Local:
+    """The scaled linearisation at the point and a little along the tangent."""
+
+    def __init__(self, bound: BoundNTK, neighbours: Neighbours, label: str, omega: float | None) -> None:
+        self.bound, self.neighbours, self.label, self.omega = bound, neighbours, label, omega
+        self.is_map = bound.model.kind == "map"
+        self.readout = None if bound.readout is None else bound.readout * bound.state_scale
+        A, F, fp = self.linear(0.0)
+        size = np.abs(np.linalg.eigvals(singular_matrix(A, label, omega, self.is_map)))
+        self.multiplicity = max(1, int(np.sum(size <= _MULTIPLE * size.max())))
+        # by how much the source term changes with the states: what "zero" is compared with
+        moved = self.linear(0.0, np.append(neighbours.reference, 0.0))[1]
+        self.unit = max(float(np.linalg.norm(F)), _STEP * float(np.linalg.norm(moved)))
+        self.fp = fp
+
+    def linear(self, h: float, step: Array | None = None) -> tuple[Array, Array, Array]:
+        """Return A, F and the derivative in the free parameter at distance h along the tangent."""
+        near = self.neighbours
+        z = near.z + h * near.t * near.scale + (0.0 if step is None else step)
+        values = self.bound.values.copy()
+        values[self.bound.index] = z[-1]
+        b = self.bound
+        A, F, fp = linearised(b.source, z[None, :-1], values[None], b.direction, b.state_scale, b.param_scale)
+        return A[0], F[0], fp[0]
+
+    def order(self, quantity: Callable[[float], Any]) -> float:
+        """Return the power of h with which a quantity vanishes: 0, 1, 2 (or more), or inf."""
+        here, near, far = (float(np.linalg.norm(quantity(h))) for h in (0.0, _STEP, 2.0 * _STEP))
+        if max(here, near, far) <= _NOTHING * _STEP * self.unit:
+            return math.inf
+        if here > 0.1 * near:
+            return 0.0
+        return float(min(2, max(1, round(math.log2(far / near)))))
+
+    def output(self, S: NDArray[Any]) -> NDArray[Any]:
+        """Apply the readout."""
+        return S if self.readout is None else self.readout @ S
+
+    def split(self, h: float) -> dict[str, Any]:
+        """Return the bordered factors of the singular matrix."""
+        A, F, _ = self.linear(h)
+        return bordered_factors(singular_matrix(A, self.label, self.omega, self.is_map), F, self.multiplicity)
+
+    def drive_order(self) -> float:
+        """Return the order of the drive w F, inf where the readout does not see the critical vector."""
+        v = self.split(0.0)["v"]
+        if np.linalg.norm(self.output(v)) <= _NOTHING * np.linalg.norm(v):
+            return math.inf
+        return self.order(lambda h: self.split(h)["wF"])
+
+    def regular(self, h: float) -> NDArray[Any]:
+        """Return the regular factor X F."""
+        return self.output(self.split(h)["XF"])
+
+    def shifted(self, A: Array) -> Array:
+        """Return J."""
+        return A - np.eye(len(A)) if self.is_map else A
+
+    def equilibrium(self, h: float) -> NDArray[Any]:
+        """Return the sensitivity at fixed parameter."""
+        A, F, _ = self.linear(h)
+        return self.output(np.linalg.solve(self.shifted(A), F))
+
+    def tangent(self) -> Array:
+        """Return the tangent in the units of the kernel."""
+        near = self.neighbours
+        t = near.t * near.scale / np.append(self.bound.state_scale, self.bound.param_scale)
+        return t / np.linalg.norm(t)
+
+    def arclength(self, h: float) -> NDArray[Any]:
+        """Return the sensitivity at fixed arclength; the tangent turns with h."""
+        A, F, fp = self.linear(h)
+        rows = np.column_stack([self.shifted(A), fp])
+        t = np.linalg.svd(rows)[2][-1]
+        right = np.vstack([F, np.zeros(F.shape[1])])
+        return self.output(np.linalg.solve(np.vstack([rows, t]), right)[:-1])
+
+    def leans(self) -> bool:
+        """Whether the other branch through a branch point moves the states across this one."""
+        A, _, fp = self.linear(0.0)
+        null = np.linalg.svd(np.column_stack([self.shifted(A), fp]))[2][-2:]
+        t = self.tangent()
+        across = null - np.outer(null @ t, t)
+        direction = np.linalg.svd(across)[2][0]
+        return bool(np.linalg.norm(self.output(direction[:-1])) > 1e3 * _NOTHING)
