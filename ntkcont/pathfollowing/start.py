@@ -12,7 +12,7 @@ import scipy.optimize
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.kinks import start_tangent
+from ntkcont.pathfollowing.kinks import start_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,8 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
             noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
         except np.linalg.LinAlgError:
             pass
-    slope[~np.isfinite(slope)] = 0.0
+    # at a fold or cusp the slope is infinite but for rounding and says nothing
+    slope[~(slope <= 1e8 * max(1.0, float(size.max())))] = 0.0
     noise[~np.isfinite(noise)] = 0.0
     size = np.maximum(size, slope)
     size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
@@ -183,8 +184,10 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     return np.ascontiguousarray(tau)
 
 
-def prepare(curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: float) -> Start:
-    """Check and correct the start."""
+def prepare(
+    curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: float, sign: float | None = None
+) -> Start:
+    """Check and correct the start; `sign` is the direction to follow, None for both."""
     z = np.append(curve.model.state_vector(x0), q0)
     d = np.append(np.maximum(np.abs(z[:-1]), 1e-3 * max(1e-300, float(np.max(np.abs(z[:-1]))))), span[1] - span[0])
     d[d == 0.0] = 1.0
@@ -192,7 +195,7 @@ def prepare(curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: fl
     z = _corrected(curve, z, d, tol)
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
-    tau = start_tangent(curve, z, d, first_tangent(curve, z, d))
-    node, _ = curve.node(z, d, tau, 0.0)
+    tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
+    node, _ = piece.node(z, d, tau, 0.0)
     node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)
     return Start(z, tau, d, node)
