@@ -49,12 +49,12 @@ that is singular there (J at LP and BP, ``A + I`` at PD, ``A - i omega I`` at H,
 are bounded.  For a network, F is replaced by a square factor with the same ``F F^T``.
 
 With ``StateNTK(exponents=True)`` they also hold how the kernels grow in ``|p - p*|``, in arrays of shape (2,), before
-and after the point along the branch: ``exponent``, ``exponent_resolvent`` and ``exponent_arc`` of the largest eigenvalues
-of the equilibrium, resolvent and arclength kernels (inf where one is exactly zero), beside ``predicted_exponent``,
-``predicted_exponent_resolvent`` and ``predicted_exponent_arc``; ``diverges``, the names of the kernels that diverge;
-``diverging_rank``, of how many real eigenvalues (two of a complex pair); ``near_participation_ratio``,
-``near_align_state`` and ``near_align_theta`` of the diverging kernel at the nearest point.  :func:`signature_table`
-prints them by type of bifurcation.
+and after the point along the branch: ``exponent``, ``exponent_resolvent`` and ``exponent_arc`` of the largest
+eigenvalues of the equilibrium, resolvent and arclength kernels (inf where one is exactly zero), beside
+``predicted_exponent``, ``predicted_exponent_resolvent`` and ``predicted_exponent_arc``; ``diverges``, the names of the
+kernels that diverge; ``diverging_rank``, of how many real eigenvalues (two of a complex pair);
+``near_participation_ratio``, ``near_align_state`` and ``near_align_theta`` of the diverging kernel at the nearest
+point.  :func:`signature_table` prints them by type of bifurcation.
 
 References
 ----------
