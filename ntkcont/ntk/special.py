@@ -28,8 +28,8 @@ def bordered_factors(L: NDArray[Any], F: NDArray[Any], multiplicity: int = 1) ->
     The borders are its singular vectors of the r smallest singular values.
     """
     n, r = L.shape[0], multiplicity
-    left, _, right = np.linalg.svd(L)
-    M = np.block([[L, left[:, n - r :]], [right[n - r :].conj(), np.zeros((r, r))]])
+    left, _, right = np.linalg.svd(L)  # the rows of `right` are conjugated already
+    M = np.block([[L, left[:, n - r :]], [right[n - r :], np.zeros((r, r))]])
     rhs = np.zeros((n + r, F.shape[1] + r), dtype=M.dtype)
     rhs[:n, : F.shape[1]] = F
     rhs[n:, F.shape[1] :] = np.eye(r)
