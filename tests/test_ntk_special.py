@@ -36,15 +36,15 @@ def test_bordered_split_is_exact_off_the_singularity():
 
 
 def test_bordered_split_of_a_rotating_pair():
-    """The null vector (1, i)/sqrt 2 has v^T v = 0: a border that is not conjugated would leave M singular."""
+    """The null vector v = (1, -i)/sqrt 2 has v^T v = 0: a border that is not conjugated would leave M singular."""
     from ntkcont.ntk.special import bordered_factors
 
     L = np.array([[0.0, -1.0], [1.0, 0.0]]) - 1j * np.eye(2)
     found = bordered_factors(L, np.eye(2))
-    w = np.array([1.0, 1j]) / np.sqrt(2)
+    w_star = np.array([1.0, 1j]) / np.sqrt(2)  # w* L = 0
     assert abs(found["g"][0, 0]) < 1e-15
     assert np.linalg.norm(found["wF"]) == pytest.approx(1.0, rel=1e-12)
-    assert abs(w @ found["wF"][0]) == pytest.approx(1.0, rel=1e-12)
+    assert abs(np.vdot(w_star, found["wF"][0])) == pytest.approx(1.0, rel=1e-12)
     assert np.linalg.norm(found["XF"], 2) == pytest.approx(0.5, rel=1e-12)  # the other singular value of L is 2
 
 
