@@ -132,8 +132,7 @@ class _Sweep:
         """Return the fixed point near x, or the one that x settles on."""
         found = self._newton(x, q)
         if found is None:
-            settled = self._settle(x, q)
-            found = None if settled is None else self._newton(settled, q)
+            found = self._settled(x, q)
         if found is None:
             where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.curve.names, q, strict=True))
             msg = f"x0: no fixed point was found from there at {where}; start from one of nc.find_fixed_points"
@@ -151,8 +150,7 @@ class _Sweep:
         count = -1 if found is None else self._count(found, q)
         # a real eigenvalue changed sign: a fold or branch point is behind, Newton may be on another sheet
         if found is None or (count - self.unstable) % 2:
-            settled = self._settle(x, q)
-            other = None if settled is None else self._newton(settled, q)
+            other = self._settled(x, q)
             if other is not None:
                 found, count = other, self._count(other, q)
         if found is not None:
@@ -186,16 +184,21 @@ class _Sweep:
         beyond = np.abs(lam + 1.0) > 1.0 if self.curve.is_map else np.real(lam) > 0.0
         return int(np.sum(beyond))
 
-    def _settle(self, x: Array, q: Array) -> Array | None:
+    def _settled(self, x: Array, q: Array) -> Array | None:
+        """Return the fixed point that the state settles on; if that is a cycle, one that Newton finds from it."""
         params = {**self.values, **dict(zip(self.curve.names, q.tolist(), strict=True))}
-        lam = self._eigenvalues(x, q)
         moved = x + 1e-6 * (1.0 + np.abs(x))  # off a fixed point that has just become unstable
         if self.curve.is_map:
-            times: Any = [0, _ITERATIONS]
+            times: Any = np.unique(np.linspace(0, _ITERATIONS, 40).astype(int))
         else:
-            rates = np.abs(np.real(lam))
-            times = [0.0, _SETTLE / max(float(np.median(rates)), 1e-12)]
+            rates = np.abs(np.real(self._eigenvalues(x, q)))
+            times = np.linspace(0.0, _SETTLE / max(float(np.median(rates)), 1e-12), 40)
         try:
-            return simulate(self.curve.model, moved, times, params)[-1]
+            states = simulate(self.curve.model, moved, times, params)
         except SimulationError:
             return None
+        for start in (states[-1], states[20:].mean(axis=0), *states[:-1][::-1]):
+            found = self._newton(start, q)
+            if found is not None:
+                return found
+        return None

@@ -177,7 +177,7 @@ class Finder:
         q = node.z[n:]
         return SpecialPoint(
             label=change.label, name="", p=float(q[0]), x=node.z[:n], s=node.s,
-            omega=None if np.isnan(node.omega) else node.omega,
+            omega=None if np.isnan(node.omega) or change.label == "BT" else node.omega,
             tangent=node.tangent[: n + 1], eigenvalues=node.eigenvalues, bracket=(left.s, right.s),
             residual=node.residual, test_value=change.value(node), converged=converged,
             free=self.free[0], params={**self.params, **dict(zip(self.free, q.tolist(), strict=True))},
