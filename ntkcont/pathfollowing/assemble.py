@@ -153,6 +153,9 @@ def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[Special
             continue
         _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
         null = vh[curve.n - point.multiplicity :]
+        tau = nodes.tangent[i] / d
+        if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):
+            continue
         chord = (nodes.z[i + 1] - nodes.z[i - 1]) / d / (nodes.s[i + 1] - nodes.s[i - 1])
         nodes.tangent[i] = (null @ chord) @ null * d
 

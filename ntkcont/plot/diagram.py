@@ -135,7 +135,7 @@ def bifurcation_diagram(
     for found in cycles:
         handles += _draw_cycles(ax, found, tags, first=all("simulated" not in str(h.get_label()) for h in handles))
     seen: list[str] = []
-    shared: set[tuple[str, float, float]] = set()
+    shared: dict[str, list[tuple[float, float]]] = {}
     for item, values in zip(branches, drawn, strict=True):
         seen += _draw_specials(ax, item, values, tags, SMALL if own else None, names=labels, shared=shared)
     handles += marker_handles(seen)
@@ -203,16 +203,18 @@ def colormap_named(cmap: str | Colormap | None) -> Colormap:
 
 def _draw_specials(
     ax: Axes, branch: Branch, values: Values, tags: NameTags, fontsize: float | None,
-    *, names: bool | str, shared: set[tuple[str, float, float]],
+    *, names: bool | str, shared: dict[str, list[tuple[float, float]]],
 ) -> list[str]:  # fmt: skip
     seen = []
+    finite = values.points[np.isfinite(values.points)]
+    room = float(np.ptp(branch.p)), max(float(np.ptp(finite)), 1e-9) if len(finite) else 1e-9
     for point, height in zip(branch.special_points, values.special, strict=True):
         if point.label == "EP" or not np.isfinite(height):
             continue
-        place = (point.name, float(f"{point.p:.7g}"), float(f"{height:.7g}"))
-        if place in shared:
+        there = shared.setdefault(point.name, [])
+        if any(abs(p - point.p) <= 1e-6 * room[0] and abs(h - height) <= 1e-6 * room[1] for p, h in there):
             continue
-        shared.add(place)
+        there.append((point.p, float(height)))
         style = marker_style(point.label)
         zorder = 4 if point.label == "NSad" else 5
         (art,) = ax.plot([point.p], [height], linestyle="none", zorder=zorder, **style)
