@@ -84,6 +84,13 @@ def test_a_point_of_codimension_two_starts_a_branch(free):
     assert branch.p[-1] == 1.0
 
 
+def test_curves_are_no_branches():
+    with pytest.raises(InputError, match=r"branch: got CriticalCurve; only a Branch in one free parameter"):
+        nc.extend(CURVE)
+    with pytest.raises(InputError, match=r"branch: got CriticalCurve"):
+        nc.plot.bifurcation_diagram(CURVE)
+
+
 def test_shapes_are_checked():
     fields = {name: getattr(CURVE, name) for name in CURVE.__dataclass_fields__}
     with pytest.raises(InputError, match=r"p: shape \(3, 2\) was given"):

@@ -63,6 +63,9 @@ def extend(
     >>> float(nc.extend(branch, p_span=(-2, -0.25)).p.min())
     -2.0
     """
+    if not isinstance(branch, Branch):
+        msg = f"branch: got {type(branch).__name__}; only a Branch in one free parameter can be extended"
+        raise InputError(msg)
     model = model or branch.model
     if model is None:
         msg = "model: the branch was read from a file and holds no model; give model="
