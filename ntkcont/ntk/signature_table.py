@@ -14,8 +14,8 @@ from ntkcont.ntk.annotate import model_of, scales_of
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.exponents import KERNEL_NAMES, SINGULAR, Growth, Side, growth
 from ntkcont.ntk.predictions import Prediction
-from ntkcont.results.tables import _html as html_table
 from ntkcont.results.tables import _optional as optional
+from ntkcont.results.tables import html_table
 
 if TYPE_CHECKING:
     from ntkcont.results.branch import Branch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ntkcont.results.labels import LABELS
-from ntkcont.results.tables import _html, _optional, _text, _unused
+from ntkcont.results.tables import _optional, _unused, html_table, text_table
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def curve_text(curve: CriticalCurve) -> str:
     """Return the header line and the table of points of codimension two."""
     if not len(curve.special_points):
         return header(curve) + "\nno special points"
-    return header(curve) + "\n" + _text(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    return header(curve) + "\n" + text_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
 
 
 def curve_html(curve: CriticalCurve) -> str:
@@ -78,7 +78,7 @@ def curve_html(curve: CriticalCurve) -> str:
     first = f"<p>{html.escape(header(curve))}</p>"
     if not len(curve.special_points):
         return first + "<p>no special points</p>"
-    return first + _html(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    return first + html_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
 
 
 def to_dataframe(curve: CriticalCurve) -> Any:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ntkcont.results.tables import _html as html_table
-from ntkcont.results.tables import _text as text_table
+from ntkcont.results.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from ntkcont.results.diagram import Diagram

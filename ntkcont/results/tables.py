@@ -45,7 +45,8 @@ def _cells(points: Sequence[SpecialPoint], branch: Branch | None) -> tuple[list[
     return head, rows
 
 
-def _text(head: list[str], rows: list[list[str]], dropped: int) -> str:
+def text_table(head: list[str], rows: list[list[str]], dropped: int) -> str:
+    """Return aligned columns; `dropped` rows are counted at the end."""
     widths = [max(len(row[j]) for row in [head, *rows]) for j in range(len(head))]
     left = {0, len(head) - 1, len(head) - 2}
     lines = [
@@ -58,7 +59,9 @@ def _text(head: list[str], rows: list[list[str]], dropped: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _html(head: list[str], rows: list[list[str]], dropped: int) -> str:
+def html_table(head: list[str], rows: list[list[str]], dropped: int) -> str:
+    """Return the same as HTML."""
+
     def line(cells: list[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
@@ -71,14 +74,14 @@ def special_points_text(points: SpecialPoints, branch: Branch | None = None) -> 
     """Return the special points as an aligned text table."""
     if not len(points):
         return "no special points"
-    return _text(*_cells(points[:_ROWS], branch), max(0, len(points) - _ROWS))
+    return text_table(*_cells(points[:_ROWS], branch), max(0, len(points) - _ROWS))
 
 
 def special_points_html(points: SpecialPoints, branch: Branch | None = None) -> str:
     """Return the special points as an HTML table."""
     if not len(points):
         return "<p>no special points</p>"
-    return _html(*_cells(points[:_ROWS], branch), max(0, len(points) - _ROWS))
+    return html_table(*_cells(points[:_ROWS], branch), max(0, len(points) - _ROWS))
 
 
 def header(branch: Branch) -> str:
