@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,7 +208,7 @@ def check_form(net, truth, branch, point):
         assert values[0] * values[1] < 0.0
 
 
-def network(seed, n, form="synaptic", alpha=None, weights="dense", **more):
+def network(seed, n, form: Any = "synaptic", alpha=None, weights="dense", **more):
     """A random network with input h, of the kind asked for."""
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((n, n)) * 1.5 / np.sqrt(n)

@@ -95,10 +95,13 @@ def border_collision(model: Model, point: SpecialPoint) -> dict[str, Any]:
     n = z.size - 1
     d = np.append(np.full(n, max(float(np.max(np.abs(point.x))), 1e-12)), max(abs(point.p), 1e-12))
     values, gradients = pieces.arguments(z), pieces.gradients(z)
-    distance = np.abs(values) / np.maximum(sizes(gradients, d), 1e-300)
-    at = np.sort(np.argsort(distance, kind="stable")[: point.multiplicity])
+    size = np.maximum(sizes(gradients, d), 1e-300)
+    rates = gradients @ point.tangent
+    # an argument that stays zero along the branch does not switch
+    resting = np.abs(rates) <= ON_KINK * size * np.linalg.norm(point.tangent / d)
+    at = np.sort(np.argsort(np.abs(values) / size + resting, kind="stable")[: point.multiplicity])
+    rates = rates[at]
     names = [pieces.switching.names[i] for i in at]
-    rates = gradients[at] @ point.tangent
     if at.size > 1:
         return _several(pieces, z, d, at, names, values > 0.0, rates)
     sides = [_Side(pieces, z, d, at, values > 0.0, sign) for sign in (False, True)]

@@ -32,6 +32,8 @@ from ntkcont.status import Status
 
 #: Steps per call: those beyond the border are thrown away.
 STEPS = 48
+#: An argument has the wrong sign beyond this fraction of its change along the whole diagram; below is rounding.
+BEYOND = 1e-13
 #: Points closer than this, in scaled variables, are the same.
 SAME = 1e-10
 #: A tangent whose parameter component is below this has none.
@@ -201,7 +203,7 @@ class Borders:
         """Return the arguments, positive inside the piece, their gradients, and which are negative."""
         gradients = self.pieces.gradients(z) * np.where(self.positive, 1.0, -1.0)[:, None]
         values = self.pieces.arguments(z) * np.where(self.positive, 1.0, -1.0)
-        return values, gradients, values < -ON_KINK * sizes(gradients, d)
+        return values, gradients, values < -BEYOND * sizes(gradients, d)
 
     def _leaves(self, before: Node, nodes: Nodes, d: Array) -> tuple[int, Node, Node, NDArray[np.intp]] | None:
         """Return the first step that leaves the piece: its number, its ends and the arguments that change sign."""

@@ -63,6 +63,7 @@ def _setup(
     settings: ContinuationSettings | None,
     events: Sequence[object] | None,
     stop: Any,
+    direction: Direction,
 ) -> tuple[Task, Start]:
     """Check the arguments and correct the start."""
     _check_model(model, settings)
@@ -71,9 +72,10 @@ def _setup(
     values = start_params(model, x0, free, params)
     check_in_span(free, values[free], span)
     chosen, users = resolve_events(events, model.kind)
-    stop_at, stop_function = parse_stop(stop, [*chosen, "UZ", *(u.name for u in users)])
+    borders = [] if model.switching is None else ["BC"]
+    stop_at, stop_function = parse_stop(stop, [*chosen, *borders, "UZ", *(u.name for u in users)])
     curve = Curve(model, free, values)
-    start = prepare(curve, x0, values[free], span, settings.tol)
+    start = prepare(curve, x0, values[free], span, settings.tol, {"+": 1.0, "-": -1.0}.get(direction))
     _check_callbacks(as_point(curve, start.node), users, stop_function)
     return Task(curve, values, span, settings, chosen, users, stop_function, stop_at), start
 
@@ -140,7 +142,7 @@ def iterate(
     if direction not in ("+", "-"):
         msg = f"direction: got {direction!r}; it may be '+' or '-' here (one direction at a time)"
         raise InputError(msg)
-    task, start = _setup(model, x0, free, p_span, params, settings, (), None)
+    task, start = _setup(model, x0, free, p_span, params, settings, (), None, direction)
     task = dataclasses.replace(task, events={})
     yield as_point(task.curve, start.node)
     chunks = run(task, start, 1.0 if direction == "+" else -1.0)
@@ -228,6 +230,7 @@ def continuation(
     events : sequence, optional
         What to look for.  Default for flows ``Fold, Hopf, BranchPoint`` (and neutral saddles, label NSad), for maps
         ``Fold, BranchPoint, PeriodDoubling, NeimarkSacker``; ``UserZero(name, g)`` alone adds to the default.
+        Border collisions BC of networks with kinked activations (relu, retanh) are always reported.
     stop : (str, int) or callable, optional
         ``("H", 2)``: stop at the second Hopf point of each direction; or a function of the point that returns True.
     ntk : evaluator, optional
@@ -288,7 +291,7 @@ def continuation(
     if isinstance(x0, Branch):
         msg = "x0: got a Branch; to go on from its ends use nc.extend(branch, p_span=...)"
         raise InputError(msg)
-    task, start = _setup(model, x0, free, p_span, params, settings, events, stop)
+    task, start = _setup(model, x0, free, p_span, params, settings, events, stop, direction)
     bound = bind(ntk, task, start)
     signs = {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]
     sides: dict[float, Side] = {}

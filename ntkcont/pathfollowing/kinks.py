@@ -53,13 +53,20 @@ class Kink:
         return self.at[moves]
 
 
-def start_tangent(curve: Curve, z: Array, d: Array, tau: Array) -> Array:
-    """Return the tangent at a start: where arguments vanish there, that of a half branch which leaves it."""
+def start_side(curve: Curve, z: Array, d: Array, tau: Array, sign: float | None) -> tuple[Array, Curve]:
+    """Return the tangent at a start, and the equations whose spectrum the start has.
+
+    Where arguments vanish they are those of a half branch that leaves the start in the direction `sign`, or (None) of
+    the one of both that is nearest to `tau`.
+    """
     if curve.model.switching is None:
-        return tau
+        return tau, curve
     kink = Kink(Pieces(curve.model, curve.p0, curve.direction), z, d)
     if not kink.at.size:
-        return tau
-    back, forth = kink.both(tau)
-    options = [sign * ray.tau for sign, ray in ((-1.0, back), (1.0, forth)) if ray is not None]
-    return max(options, key=lambda each: float(each @ tau), default=tau)
+        return tau, curve
+    sides = [(s, ray) for s, ray in zip((-1.0, 1.0), kink.both(tau), strict=True) if ray is not None]
+    wanted = [side for side in sides if sign is None or side[0] == sign] or sides
+    if not wanted:
+        return tau, curve
+    s, ray = max(wanted, key=lambda side: float(side[0] * side[1].tau @ tau))
+    return s * ray.tau, curve.piece(curve.model.switching.constants(ray.positive))
