@@ -149,7 +149,7 @@ class SignatureTable(Sequence[SignatureRow]):
         return SignatureTable((*self._rows, *other))
 
     def agrees(self) -> bool:
-        """Whether every measured exponent is the predicted one."""
+        """Whether every measured exponent is the predicted one; False where theory does not say."""
         return all(row.agrees(kernel) for row in self._rows for kernel in KERNEL_NAMES)
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
