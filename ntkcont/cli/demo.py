@@ -16,7 +16,6 @@ from ntkcont.cli.output import folder, notices, progress_wanted
 if TYPE_CHECKING:
     from ntkcont.models.networks import RateRNN
     from ntkcont.results.branch import Branch
-    from ntkcont.results.special_points import SpecialPoint
 
 MORRIS_LECAR_START = {"v": -60.0, "w": 0.01}
 
@@ -126,45 +125,28 @@ def follow_network(network: RateRNN, v: np.ndarray) -> tuple[Branch, Branch]:
 # -------------------------------------------------------------------- scaling exponents
 
 
-def exponent(branch: Branch, point: SpecialPoint, after: bool) -> float:
-    """Return d log(top) / d log|p - p_c| on one side of a special point, fitted to the four nearest points.
-
-    Parameters
-    ----------
-    branch : Branch
-        With a kernel.
-    point : SpecialPoint
-        Where the distance is zero.
-    after : bool
-        Whether the side of larger arclength is meant.
-    """
-    away = branch.s - point.s if after else point.s - branch.s
-    near = np.flatnonzero((away > 1e-6) & np.isfinite(branch["top"]))
-    near = near[np.argsort(away[near])][:4]
-    slope, _ = np.polyfit(np.log(np.abs(branch.p[near] - point.p)), np.log(branch["top"][near]), 1)
-    return float(slope)
-
-
 def fold_scalings(neuron: Branch) -> list[Scaling]:
-    """Return the exponents on both sides of each fold; -1 is predicted."""
+    """Return the exponents on both sides of each fold, measured and predicted."""
+    from ntkcont.ntk import signature_table
+
     rows = []
-    for point in neuron.special_points("LP"):
-        for after in (False, True):
-            unstable = neuron.stability_change(point)
-            side = "" if unstable is None else f"{unstable[after]} unstable"
-            rows.append(Scaling(f"fold {point.name}", side, exponent(neuron, point, after), -1.0))
+    for row in signature_table(neuron)("LP"):
+        unstable = neuron.stability_change(neuron.special_points[row.point])
+        side = "" if unstable is None else f"{unstable[row.side.after]} unstable"
+        rows.append(Scaling(f"fold {row.point}", side, row.measured(), row.predicted["equilibrium"].exponent))
     return rows
 
 
 def pitchfork_scalings(trivial: Branch, bifurcated: Branch) -> list[Scaling]:
-    """Return the exponents on both sides along the resting state, and on both bifurcating halves; -2 is predicted."""
+    """Return the exponents on both sides along the resting state, and on both bifurcating halves."""
+    from ntkcont.ntk import signature_table
+
     rows = []
     for name, branch in (("resting state", trivial), ("bifurcated", bifurcated)):
-        for point in branch.special_points("BP"):
-            for after in (False, True):
-                side = ("gain < 1", "gain > 1") if branch is trivial else ("one half", "other half")
-                measured = exponent(branch, point, after)
-                rows.append(Scaling(f"pitchfork, {name}", side[after], measured, -2.0))
+        for row in signature_table(branch)("BP"):
+            side = ("gain < 1", "gain > 1") if branch is trivial else ("one half", "other half")
+            predicted = row.predicted["equilibrium"].exponent
+            rows.append(Scaling(f"pitchfork, {name}", side[row.side.after], row.measured(), predicted))
     return rows
 
 
