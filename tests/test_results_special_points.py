@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -114,3 +115,11 @@ def test_repr_warns_of_a_point_that_did_not_converge():
     assert "NOT converged" in repr(special("LP", "LP1", 0, [0, 0], 0.0, STATES, converged=False))
     assert "Hopf" in repr(points()["H1"])
     assert "omega=0.7" in repr(points()["H1"])
+
+
+def test_a_point_with_a_kernel_differs_from_the_same_point_without_one():
+    point = special("LP", "LP1", 0.5, [1.0, 2.0], 0.1, STATES)
+    annotated = dataclasses.replace(point, ntk={"top": 2.0})
+    assert annotated != dataclasses.replace(point, ntk=None)
+    assert dataclasses.replace(point, ntk=None) != annotated
+    assert annotated == dataclasses.replace(point, ntk={"top": 2.0})
