@@ -175,6 +175,18 @@ def test_degenerate_points_have_no_prediction():
     assert not table.agrees()
 
 
+def test_rounding_is_not_taken_for_a_kernel():
+    """Trained is a coupling that vanishes between equal states, which the synchronous branch has to rounding."""
+    equations = {f"x{i}": f"mu*x{i} - x{i}**3 + e*((x0 + x1 + x2)/3 - x{i})" for i in range(3)}
+    model = nc.Model.from_equations(equations, {"mu": -0.5, "e": 0.01})
+    diagram = nc.diagram(model, [0.0, 0.0, 0.0], free="mu", p_span=(-0.5, 0.5), depth=1)
+    synchronous = next(branch for branch in diagram if np.ptp(branch.x[0]) < 1e-9 and np.abs(branch.x[0]).max() > 0.1)
+    for row in table_of(synchronous, ["e"], **UNSCALED)("BP1"):
+        assert row.measured_text("equilibrium").startswith("0 ")
+        assert row.agrees("equilibrium")
+        assert row.predicted["equilibrium"].text == "0 exactly"
+
+
 # ---------------------------------------------------------------- controlled networks, an outlying eigenvalue
 
 

@@ -99,9 +99,7 @@ class StateNTK:
             raise InputError(msg)
         object.__setattr__(self, "conditions", read_conditions(self.conditions))
         if self.exponents and self.conditions is not None:
-            msg = (
-                "exponents: the equilibria of conditions are not those of the branch; leave out one of the two"
-            )
+            msg = "exponents: the equilibria of conditions are not those of the branch; leave out one of the two"
             raise InputError(msg)
         if self.readout is not None:
             try:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.ntk.nearby import Neighbours
-from ntkcont.ntk.predictions import Prediction, predict
+from ntkcont.ntk.predictions import Local, Prediction, predict
 
 if TYPE_CHECKING:
     from ntkcont.ntk.bound import BoundNTK
@@ -114,7 +114,7 @@ class Side:
     fits : dict of str to Fit
         By kernel; nan where the kernel is zero.
     zero : dict of str to bool
-        Whether the kernel is exactly zero at all points.
+        Whether the kernel is zero at all points, exactly or because the source term is zero to rounding.
     participation_ratio, align_state, align_theta : float
         Of the kernel that diverges (of the equilibrium kernel if none does), at the nearest point; nan where the
         kernel is zero.
@@ -138,7 +138,7 @@ class Side:
     diverges: tuple[str, ...]
 
     def measured(self, kernel: str) -> float:
-        """Return the exponent of a kernel; inf where it is exactly zero."""
+        """Return the exponent of a kernel; inf where it is zero."""
         return math.inf if self.zero[kernel] else self.fits[kernel].exponent
 
 
@@ -179,15 +179,13 @@ def growth(
         The kernel stacks conditions, whose equilibria are not those of the branch.
     """
     if bound.settings.conditions is not None:
-        msg = (
-            "kernel: conditions were given, whose equilibria are not those of the branch; leave them out"
-        )
+        msg = "kernel: conditions were given, whose equilibria are not those of the branch; leave them out"
         raise InputError(msg)
     neighbours = Neighbours(bound, x, p, tangent)
-    sides = [_side(bound, neighbours, label, after) for after in (False, True)]
+    local = Local(bound, neighbours, label, omega)
+    sides = [_side(local, after) for after in (False, True)]
     found = tuple(side for side in sides if side is not None)
-    predicted = predict(bound, neighbours, label, omega)
-    return Growth(label=label, vertical=neighbours.vertical, sides=found, predicted=predicted)
+    return Growth(label=label, vertical=neighbours.vertical, sides=found, predicted=predict(local))
 
 
 def record(found: Growth) -> dict[str, Any]:
@@ -207,8 +205,9 @@ def record(found: Growth) -> dict[str, Any]:
     return out
 
 
-def _side(bound: BoundNTK, neighbours: Neighbours, label: str, after: bool) -> Side | None:
+def _side(local: Local, after: bool) -> Side | None:
     """Return one side, or None where too few of its points could be computed."""
+    bound, neighbours, label = local.bound, local.neighbours, local.label
     at = neighbours.side(1.0 if after else -1.0)
     if len(at.h) < _FEWEST:
         return None
@@ -221,8 +220,11 @@ def _side(bound: BoundNTK, neighbours: Neighbours, label: str, after: bool) -> S
         "resolvent": other["top"] if oscillating else plain["top_resolvent"],
         "arclength": plain["top_arc"],
     }
-    zero = {name: not np.any(values) for name, values in top.items()}
-    fits = {name: fit_exponent(eps, values, along) for name, values in top.items()}
+    nothing = local.sourceless(at.x[:: len(at.h) // 2], at.p[:: len(at.h) // 2])
+    zero = {name: nothing or not np.any(values) for name, values in top.items()}
+    fits = {
+        name: fit_exponent(eps, np.zeros_like(eps) if zero[name] else values, along) for name, values in top.items()
+    }
     diverges = tuple(name for name in KERNEL_NAMES if fits[name].exponent < DIVERGES)
     ruling = other if "resolvent" in diverges and "equilibrium" not in diverges else plain
     rank = 0

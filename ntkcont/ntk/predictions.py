@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 _STEP = 1e-3  # along the tangent, for orders of vanishing
 _NOTHING = 1e-6
+_ROUNDING = 1e-12
 _MULTIPLE = 1e-6
 
 
@@ -36,12 +37,11 @@ class Prediction:
     text: str
 
 
-def predict(bound: BoundNTK, neighbours: Neighbours, label: str, omega: float | None) -> dict[str, Prediction]:
+def predict(at: Local) -> dict[str, Prediction]:
     """Return the prediction for each kernel."""
-    at = _Local(bound, neighbours, label, omega)
-    order = neighbours.order
+    label, order = at.label, at.neighbours.order
     if label in ("LP", "BP"):
-        speed = 2 if label == "BP" and neighbours.vertical else 1
+        speed = 2 if label == "BP" and at.neighbours.vertical else 1
         plain = _channels(at.drive_order(), speed, at.order(at.regular), order)
         if label == "LP":
             arc = _regular(at.order(at.arclength), order)
@@ -76,20 +76,26 @@ def _said(exponent: float, finite: str) -> Prediction:
     return Prediction(exponent=exponent, text=finite if exponent == 0.0 else f"{exponent:+g}")
 
 
-class _Local:
+class Local:
     """The scaled linearisation at the point and a little along the tangent."""
 
     def __init__(self, bound: BoundNTK, neighbours: Neighbours, label: str, omega: float | None) -> None:
         self.bound, self.neighbours, self.label, self.omega = bound, neighbours, label, omega
         self.is_map = bound.model.kind == "map"
         self.readout = None if bound.readout is None else bound.readout * bound.state_scale
-        A, F, fp = self.linear(0.0)
+        A, F, _ = self.linear(0.0)
         size = np.abs(np.linalg.eigvals(singular_matrix(A, label, omega, self.is_map)))
         self.multiplicity = max(1, int(np.sum(size <= _MULTIPLE * size.max())))
         # by how much the source term changes with the states: what "zero" is compared with
-        moved = self.linear(0.0, np.append(neighbours.reference, 0.0))[1]
-        self.unit = max(float(np.linalg.norm(F)), _STEP * float(np.linalg.norm(moved)))
-        self.fp = fp
+        uneven = neighbours.reference * np.cos(1.0 + np.arange(len(A)))  # breaks any symmetry
+        moved = self.linear(0.0, np.append(uneven, 0.0))[1]
+        self.moved = float(np.linalg.norm(moved))
+        self.unit = max(float(np.linalg.norm(F)), _STEP * self.moved)
+
+    def sourceless(self, x: Array, p: Array) -> bool:
+        """Whether the source term is zero to rounding at all of some points, (K, n) and (K,)."""
+        steps = np.column_stack([x, p]) - self.neighbours.z
+        return all(float(np.linalg.norm(self.linear(0.0, step)[1])) <= _ROUNDING * self.moved for step in steps)
 
     def linear(self, h: float, step: Array | None = None) -> tuple[Array, Array, Array]:
         """Return A, F and the derivative in the free parameter at distance h along the tangent."""

@@ -60,14 +60,14 @@ class SignatureRow:
     predicted: dict[str, Prediction]
 
     def measured(self, kernel: str = "equilibrium") -> float:
-        """Return the exponent of a kernel's largest eigenvalue in |p - p*|; inf where it is exactly zero."""
+        """Return the exponent of a kernel's largest eigenvalue in |p - p*|; inf where it is zero."""
         return self.side.measured(kernel)
 
     def measured_text(self, kernel: str) -> str:
         """Return the same in words."""
         value = self.measured(kernel)
         if math.isinf(value):
-            return "0 exactly"
+            return "0 to rounding" if self.side.top[kernel].any() else "0 exactly"
         return f"{value + 0.0:.4f}".replace("-0.0000", "0.0000")
 
     def agrees(self, kernel: str = "equilibrium") -> bool:
