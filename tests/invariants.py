@@ -379,7 +379,9 @@ def _check_counts(branch: nc.Branch, scale: np.ndarray) -> None:
     for i, j in itertools.pairwise(clear):
         inside = [point for point in critical if branch.s[i] < point.s < branch.s[j]]
         change = int(branch.n_unstable[j] - branch.n_unstable[i])
-        possible = {sum(choice) for choice in itertools.product(*(_changes(branch, point) for point in inside))}
+        possible = {0}
+        for point in inside:
+            possible = {total + each for total in possible for each in _changes(branch, point)}
         names = [point.name for point in inside]
         assert change in possible, (
             f"n_unstable changes by {change} between s = {branch.s[i]:.6g} and {branch.s[j]:.6g}, across {names}"

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from invariants import check_branch
-from test_border_collisions import Truth, compare, network
+from test_border_collisions import Truth, arguments, compare, network
 
 import ntkcont as nc
 from ntkcont.status import Status
@@ -264,3 +264,21 @@ def test_user_zero_and_curves_in_two_parameters():
     assert branch.special_points("UZ")[0].p == pytest.approx(-0.25)
     with pytest.raises(nc.InputError, match="border collision"):
         nc.continuation(model, branch.special_points["BC1"], free=("h", "gain"), p_span=((-1, 1), (0, 2)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_larger_network(form):
+    """Every switch of a unit between two points of the branch is a border collision there, and none is missing."""
+    n = 60
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((n, n)) * 0.9 / np.sqrt(n)
+    model = net(W, b=0.5 * rng.standard_normal(n), c=rng.standard_normal(n), form=form)
+    branch = follow(model, np.zeros(n), 0.0)
+    points = branch.special_points("BC")
+    assert all(point.converged for point in points)
+    y = np.array([arguments(model, x, {"gain": 1.0, "h": p}) for x, p in zip(branch.x, branch.p, strict=True)])
+    switches = 0
+    for column in y.T:
+        signs = np.sign(column[np.abs(column) > 1e-12])
+        switches += int(np.sum(signs[1:] != signs[:-1]))
+    assert len(points) == switches > 20

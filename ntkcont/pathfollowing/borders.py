@@ -30,8 +30,8 @@ from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
-#: Steps per call: those beyond the border are thrown away.
-STEPS = 48
+#: Steps per call, least and most: those beyond the border are thrown away.
+FEWEST, MOST_STEPS = 2, 64
 #: An argument has the wrong sign beyond this fraction of its change along the whole diagram; below is rounding.
 BEYOND = 1e-13
 #: Points closer than this, in scaled variables, are the same.
@@ -63,6 +63,7 @@ class Borders:
         self.pending: list[SpecialPoint] = []
         self.stopped: Status | None = None
         self.warned = False
+        self.steps = FEWEST
         self.first_z = start.z
         kink = Kink(self.pieces, start.z, start.d)
         positive = kink.own
@@ -93,11 +94,13 @@ class Borders:
         if self.stopped is not None:
             return self._nothing(), self.stopped, ""
         d = self.stepper.d.copy()
-        nodes, status, error = self.stepper.advance(min(size, STEPS))
+        nodes, status, error = self.stepper.advance(min(size, self.steps))
         before = self.last
         found = self._leaves(before, nodes, d)
+        self.steps = min(2 * self.steps, MOST_STEPS)
         if found is not None:
             i, left, right, wrong = found
+            self.steps = max(FEWEST, i)
             self.landing = self._land(left, right, wrong, d)
             if self.landing is not None:
                 kept = nodes.head(i)
