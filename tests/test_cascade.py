@@ -83,3 +83,20 @@ def test_bubble_is_one_closed_branch():
     assert bubble.status is nc.Status.CLOSED
     np.testing.assert_allclose(bubble.x[:, 0] ** 2, bubble.p * (1.0 - bubble.p), atol=1e-9)
     assert diagram.branches_at("PD1") == diagram.branches_at("PD2") == (0, 1)
+
+
+def test_orbits_born_at_a_branch_point_of_orbits_are_shown_whole():
+    """Two coupled logistic maps: at r = 1 + sqrt(4.21) orbits leave the one in phase, at one of its two points."""
+    equations = {"x": "r*x*(1 - x) + 0.05*(y - x)", "y": "r*y*(1 - y) + 0.05*(x - y)"}
+    model = nc.Model.from_equations(equations, {"r": 2.95}, kind="map")
+    found = nc.diagram(model, [0.6, 0.6], free="r", p_span=(2.95, 3.2), depth=2)
+    (index,) = (i for i, origin in enumerate(found.origins) if origin.depth == 2)
+    born = found.special_points[found.origins[index].point]
+    assert abs(born.p - (1 + np.sqrt(4.21))) < 1e-9
+    assert found.images[index].shape == (1, len(found[index]), 2)
+    for row in (0, -1):
+        x, r = found[index].x[row], found[index].p[row]
+        image = found.images[index][0, row]
+        expected = r * x * (1 - x) + 0.05 * (x[::-1] - x)
+        np.testing.assert_allclose(image, expected, atol=1e-12)
+        assert np.abs(image - x).max() > 0.01

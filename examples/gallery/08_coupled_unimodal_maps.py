@@ -79,12 +79,20 @@ def main(out: Path) -> None:
     ax = axes[2]
     ax.semilogy(fixed["r"], fixed["top"], color="C0", label="resolvent kernel")
     ax.semilogy(fixed["r"], nc.annotate(diagram[0], equilibrium())["top"], color="C1", label="equilibrium kernel")
-    for name, value in list(closed_forms(D).items())[:2]:
+    for name, side in (("flip in opposite phase", "right"), ("flip in phase", "left")):
+        value = closed_forms(D)[name]
         ax.axvline(value, color="0.6", linewidth=0.8, zorder=0)
-        ax.text(value, 0.3, f"{name} ", rotation=90, ha="right", va="center", transform=ax.get_xaxis_transform())
+        ax.text(
+            value,
+            0.97,
+            " " + name.replace("flip in ", "flip in\n ") + " ",
+            ha=side,
+            va="top",
+            transform=ax.get_xaxis_transform(),
+        )
     ax.set(xlabel="r", ylabel="largest eigenvalue", title="kernels of one input to each map")
-    ax.legend(frameon=False, loc="upper right")
-    ax.set(xlim=(2.6, 3.5), ylim=(None, 1e9))
+    ax.legend(frameon=False, loc="center right")
+    ax.set(xlim=(2.6, 3.5), ylim=(None, 1e8))
     figure.savefig(out / "08_coupled_unimodal_maps.png", dpi=150)
     plt.close(figure)
 

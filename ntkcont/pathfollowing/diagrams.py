@@ -319,15 +319,16 @@ class _Work:
         unfollowed = [Unfollowed(branch=i, point=name(i, q), reason=reason) for i, q, reason in self.unfollowed]
         return Diagram(
             branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
-            images={i: self._images(i) for i, (_, _, _, period) in enumerate(self.births) if period > 2},
+            images={i: images for i in range(len(branches)) if len(images := self._images(i))},
             provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
         )  # fmt: skip
 
     def _images(self, index: int) -> Array:
-        """Return the points of the orbits that are not on the branch, which holds two of each: shape (j, k, n)."""
-        branch, period = self.branches[index], self.births[index][3]
+        """Return the points of the orbits that are not on the branch: shape (j, k, n)."""
+        branch, (_, point, _, period) = self.branches[index], self.births[index]
+        held = 2 if point is not None and point.label == "PD" else 1  # it passes through the period doubling
         states = [branch.x]
-        for _ in range(period // 2 - 1):
+        for _ in range(period // held - 1):
             z = np.column_stack([states[-1], branch.p])
             states.append(states[-1] + np.array([self.task.curve.linear(each)[0] for each in z]))
         return np.array(states[1:])

@@ -74,8 +74,8 @@ class Diagram:
         Branch points at which no branches were followed (depth, kernel of too many dimensions), and starts that gave
         none, with the reason.
     images : mapping of int to ndarray, shape (j, k, n)
-        Maps: for branches of orbits of a period above 2, by their number, their states under 1, ..., j iterations of
-        the map: the points of the orbits that are not on the branch itself.
+        Maps: for branches that do not hold all points of their orbits, by their number, their states under 1, ..., j
+        iterations of the map: the points of the orbits that are not on the branch itself.
 
     Raises
     ------
