@@ -167,3 +167,12 @@ def test_orbit_of_period_two_has_a_branch_point_and_no_fold_where_it_is_born(x, 
         ("PD", pytest.approx(1 + np.sqrt(6), abs=1e-9)),
         ("PD", pytest.approx(1 + np.sqrt(6), abs=1e-9)),
     ]
+
+
+def test_a_fold_is_exact_on_a_branch_that_goes_to_infinity_later():
+    henon = nc.classics.henon()  # a x^2 + (1 - b) x - 1 = 0: fold at a = -(1 - b)^2/4, one branch to infinity at a = 0
+    branch = nc.continuation(henon, [0.6, 0.2], free="a", p_span=(-0.3, 1.5), params={"a": 1.4})
+    fold = branch.special_points["LP1"]
+    assert np.abs(branch.x).max() > 1e4
+    assert fold.converged
+    assert fold.p == pytest.approx(-((1.0 - henon.params["b"]) ** 2) / 4.0, abs=1e-12)

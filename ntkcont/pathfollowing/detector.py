@@ -20,29 +20,33 @@ from ntkcont.results.special_points import SpecialPoint
 class Detector:
     """Finds the special points of a chunk; only intervals in which a count changed cost anything."""
 
-    def __init__(self, task: Task, first: Node | None) -> None:
+    def __init__(self, task: Task, first: Node | None, d: Array) -> None:
         self.task = task
+        self.d = d.copy()  # the scales when the chunk began
         self.size = 0.0  # largest eigenvalue seen
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
-    def chunk(self, nodes: Nodes, d: Array, final: bool) -> list[SpecialPoint]:
-        """Return the special points between the last node of the previous chunk and the last of this one."""
+    def chunk(self, nodes: Nodes, d_end: Array, final: bool) -> list[SpecialPoint]:
+        """Return the special points between the last node of the previous chunk and the last of this one.
+
+        `d_end` are the scales after the chunk.
+        """
         task, k = self.task, len(nodes.s)
         found: list[SpecialPoint] = []
         if k == 0:
             return found
         self.size = max(self.size, float(np.max(np.abs(nodes.eigenvalues))))
-        if self.last is not None and self.fresh and self.special(self.last, d):
-            self.last = probe(task.curve, self.last, d, -min(1e-3, task.settings.ds_max))
+        if self.last is not None and self.fresh and self.special(self.last, self.d):
+            self.last = probe(task.curve, self.last, self.d, -min(1e-3, task.settings.ds_max))
         at_start, self.fresh = self.fresh, False
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
         queue = [0, *changed.tolist()]
         while queue:
             i = queue.pop(0)
-            right = nodes[i]
+            right, d = nodes[i], self._scales(nodes, i, d_end)
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
@@ -64,10 +68,19 @@ class Detector:
         self.last = nodes[k - 1]
         try:
             for event in task.users:
-                found += self._user_zeros(event, before, nodes, d, at_start)
+                found += self._user_zeros(event, before, nodes, d_end, at_start)
         except Exception as failure:  # the user's function: keep what has been found
             self.error = f"{type(failure).__name__}: {failure}"
+        self.d = d_end.copy()
         return sorted(found, key=lambda point: point.s)
+
+    def _scales(self, nodes: Nodes, i: int, d_end: Array) -> Array:
+        """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
+        n = self.task.curve.n
+        size = np.abs(nodes.z[: i + 1, :n]).max(axis=0) * np.sqrt(n)
+        if self.task.curve.model.homogeneous:
+            size[:] = size.max()
+        return np.minimum(d_end, np.maximum(self.d, np.append(size, 0.0)))
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""

@@ -34,7 +34,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
     stepper = Stepper(curve, first, start.d, task.span, task.settings)
-    detector = Detector(task, first)
+    detector = Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
