@@ -367,6 +367,31 @@ class Model:
         offset = 0.0 if self.offset is None else self.offset
         return self.jax_function(x, offset + self.matrix @ values, theta)
 
+    @property
+    def aux_names(self) -> tuple[str, ...]:
+        """Names of the quantities that :meth:`aux` gives: those of the equations, in their order."""
+        from ntkcont.models.auxiliary import names
+
+        return names(self)
+
+    def aux(self, x: Any, params: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Return the named quantities (aux expressions, auxiliary variables) at a state, by name.
+
+        Of an iterate of a map, those at the state itself.  ``branch["name"]`` has them along a branch.
+
+        Examples
+        --------
+        >>> import ntkcont as nc
+        >>> model = nc.Model.from_equations({"v": "I - ion"}, {"I": 1.0, "g": 2.0}, aux={"ion": "g*v"})
+        >>> model.aux({"v": 3.0}, {"g": 1.5})
+        {'ion': 4.5}
+        """
+        from ntkcont.models.auxiliary import evaluate
+
+        p = self.compiled_parameters(self.values(params))
+        found = evaluate(self, self.aux_names, self.state_vector(x, "x"), p)
+        return {name: float(value) for name, value in found.items()}
+
     # ---------------------------------------------------------------- derived models
 
     def check(self, x: Any, params: Mapping[str, float] | None = None) -> CheckReport:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.errors import InputError, unknown_name
+from ntkcont.errors import InputError
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.signatures import Signatures, stacked
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints, renumbered
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ntkcont.models.model import Model
 
 Real = NDArray[np.float64]
-
-#: How many eigenvalues cross the stability boundary at a simple special point; 0 where not listed.
-_CROSSINGS = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -74,7 +71,8 @@ class Branch:
 
     Notes
     -----
-    ``branch[name]`` is a column of shape (k,): a state, the free or a fixed parameter, ``"s"``, or a scalar signature.
+    ``branch[name]`` is a column of shape (k,): a state, the free or a fixed parameter, a named quantity of the model
+    (``aux``; needs the model in memory), ``"s"``, or a scalar signature.
     """
 
     kind: Literal["flow", "map"]
@@ -141,24 +139,14 @@ class Branch:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names that ``branch[name]`` knows, in the order in which they are looked up."""
-        signatures = () if self.ntk is None else self.ntk.scalars
-        return tuple(dict.fromkeys([self.free, *self.states, *self.params, "s", "stable", "n_unstable", *signatures]))
+        from ntkcont.results.columns import names
+
+        return names(self)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if name == self.free:
-            return self.p
-        if name in self.states:
-            column = self.x[:, self.states.index(name)]
-        elif name in self.params:
-            column = np.full(len(self), self.params[name])
-            column.flags.writeable = False
-        elif name in ("s", "stable", "n_unstable"):
-            column = getattr(self, name)
-        elif self.ntk is not None and name in self.ntk:
-            column = self.ntk[name]
-        else:
-            raise unknown_name(argument="column", got=name, allowed=self.columns)
-        return column
+        from ntkcont.results.columns import column
+
+        return column(self, name)
 
     def segments(self) -> list[tuple[slice, bool]]:
         """Return the runs of constant stability as ``(rows, stable)``, in order.
@@ -166,42 +154,18 @@ class Branch:
         Neighbouring runs share one point, so that curves drawn run by run have no gaps: the point next to a located
         special point if there is one, else the first of the new run.
         """
-        if not len(self):
-            return []
-        specials = np.array([point.s for point in self.special_points])
-        starts = [0]
-        stops = []
-        for i in np.flatnonzero(np.diff(self.stable)):
-            shared = int(i) + 1
-            if len(specials) and np.min(np.abs(specials - self.s[i])) < np.min(np.abs(specials - self.s[i + 1])):
-                shared = int(i)
-            stops.append(shared + 1)
-            starts.append(shared)
-        stops.append(len(self))
-        flags = [bool(self.stable[0])]
-        for _ in starts[1:]:
-            flags.append(not flags[-1])
-        return [(slice(a, b), flag) for a, b, flag in zip(starts, stops, flags, strict=True)]
+        from ntkcont.results.columns import segments
+
+        return segments(self)
 
     def stability_change(self, point: SpecialPoint) -> tuple[int, int] | None:
         """Return the numbers of unstable eigenvalues before and after a special point.
 
         None at an end of the branch, and where several special points of opposite effect lie between two points.
         """
-        tiny = 1e-9 * max(1.0, abs(point.s))
-        before = int(np.searchsorted(self.s, point.s - tiny)) - 1
-        after = int(np.searchsorted(self.s, point.s + tiny, side="right"))
-        if before < 0 or after >= len(self):
-            return None
-        first, last = int(self.n_unstable[before]), int(self.n_unstable[after])
-        low, high = self.s[before], self.s[after]
-        sizes = [(p, p.multiplicity * _CROSSINGS.get(p.label, 0)) for p in self.special_points if low < p.s < high]
-        total = sum(size for _, size in sizes)
-        if abs(last - first) != total:
-            return (first, last) if len(sizes) <= 1 else None
-        sign = 1 if last > first else -1
-        start = first + sign * sum(size for p, size in sizes if p.s < point.s)
-        return start, start + sign * next((size for p, size in sizes if p is point), 0)
+        from ntkcont.results.columns import stability_change
+
+        return stability_change(self, point)
 
     # ---------------------------------------------------------------- derived branches
 

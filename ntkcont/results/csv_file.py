@@ -33,6 +33,8 @@ def to_csv(branch: Branch, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
+    InputError
+        If the path is ``"."``.
     OSError
         If the file cannot be written; an older file is left alone.
 
@@ -40,8 +42,9 @@ def to_csv(branch: Branch, path: str | os.PathLike[str]) -> Path:
     -----
     UTF-8, one header line, no comments: ``pandas.read_csv(path)`` and spreadsheets take it without options.  The
     columns are those of ``to_dataframe`` with the fixed parameters before the last: the free parameter, the states,
-    ``s``, ``stable`` (True or False), ``n_unstable``, the scalar kernel signatures (``_real`` and ``_imag`` where
-    complex), the fixed parameters, and ``special``: names of the special points nearest to the row, else empty.
+    the model's named quantities (where the model is in memory), ``s``, ``stable`` (True or False), ``n_unstable``, the
+    scalar kernel signatures (``_real`` and ``_imag`` where complex), the fixed parameters, and ``special``: names of
+    the special points nearest to the row, else empty.
     Numbers read back bit for bit; nan is an empty cell.  The eigenvalues, the kernel spectra and the exact values of
     the special points are in the file that ``Branch.save`` writes, and in ``to_xarray``.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.results.columns import auxiliary, auxiliary_names
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def point_columns(branch: Branch, *, params: bool = False) -> dict[str, Any]:
     data: dict[str, Any] = {_unused(branch.free, taken, "param"): branch.p.copy()}
     for j, name in enumerate(branch.states):
         data[_unused(name, taken, "state")] = branch.x[:, j].copy()
+    for name in auxiliary_names(branch):
+        data[_unused(name, taken, "aux")] = auxiliary(branch, name)
     for name in ("s", "stable", "n_unstable"):
         data[_unused(name, taken, "branch")] = getattr(branch, name).copy()
     for name in () if branch.ntk is None else branch.ntk.scalars:
@@ -163,10 +166,10 @@ def to_dataframe(branch: Branch) -> Any:
     Returns
     -------
     pandas.DataFrame
-        Columns: the free parameter, the states, ``s``, ``stable``, ``n_unstable``, the scalar signatures, and
-        ``special``: the names of the special points nearest to the row (their exact values are in
-        ``branch.special_points.to_dataframe()``). A signature whose name is taken by a state or parameter is called
-        ``ntk_<name>``. ``attrs`` holds the fixed parameters and the status.
+        Columns: the free parameter, the states, the model's named quantities (where the model is in memory), ``s``,
+        ``stable``, ``n_unstable``, the scalar signatures, and ``special``: the names of the special points nearest to
+        the row (their exact values are in ``branch.special_points.to_dataframe()``). A signature whose name is taken
+        by a state or parameter is called ``ntk_<name>``. ``attrs`` holds the fixed parameters and the status.
 
     Raises
     ------

@@ -1,0 +1,126 @@
+"""What is read off a branch point by point: columns by name, runs of stability, changes at special points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from ntkcont.results.branch import Branch
+    from ntkcont.results.special_points import SpecialPoint
+
+_OWN = ("s", "stable", "n_unstable")
+
+#: How many eigenvalues cross the stability boundary at a simple special point; 0 where not listed.
+_CROSSINGS = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2}
+
+
+def names(branch: Branch) -> tuple[str, ...]:
+    """Return the names of the columns, in the order in which they are looked up."""
+    signatures = () if branch.ntk is None else branch.ntk.scalars
+    return tuple(
+        dict.fromkeys([branch.free, *branch.states, *branch.params, *auxiliary_names(branch), *_OWN, *signatures])
+    )
+
+
+def column(branch: Branch, name: str) -> NDArray[Any]:
+    """Return one column, shape (k,), read-only."""
+    if name == branch.free:
+        return branch.p
+    if name in branch.states:
+        values = branch.x[:, branch.states.index(name)]
+    elif name in branch.params:
+        values = np.full(len(branch), branch.params[name])
+        values.flags.writeable = False
+    elif name in auxiliary_names(branch):
+        values = auxiliary(branch, name)
+        values.flags.writeable = False
+    elif name in _OWN:
+        values = getattr(branch, name)
+    elif branch.ntk is not None and name in branch.ntk:
+        values = branch.ntk[name]
+    else:
+        _refuse_without_model(branch, name)
+        raise unknown_name(argument="column", got=name, allowed=names(branch))
+    return values
+
+
+# ---------------------------------------------------------------- named quantities of the model
+
+
+def auxiliary_names(branch: Branch) -> tuple[str, ...]:
+    """Return the names of the model's quantities; none where the branch was read from a file."""
+    return () if branch.model is None else branch.model.aux_names
+
+
+def auxiliary(branch: Branch, name: str) -> NDArray[np.float64]:
+    """Return a quantity of the model along the branch, shape (k,)."""
+    from ntkcont.models.auxiliary import evaluate
+
+    model = branch.model
+    if model is None:
+        msg = f"column: {name!r} needs the model, which is kept in memory only"
+        raise InputError(msg)
+    fixed = {key: value for key, value in branch.params.items() if key in model.params}
+    p0, direction = model.line(branch.free, fixed)
+    return evaluate(model, [name], branch.x, p0 + branch.p[:, None] * direction)[name]
+
+
+def _refuse_without_model(branch: Branch, name: str) -> None:
+    """Say so if the model that the file tells of had a quantity of this name."""
+    if branch.model is not None:
+        return
+    told = branch.provenance.get("model", {})
+    lines = str(told.get("description", "")).splitlines() if hasattr(told, "get") else []
+    equations = lines and lines[0].startswith((f"{branch.states[0]}' = ", f"{branch.states[0]} <- "))
+    if equations and any(line.startswith(f"{name} = ") for line in lines):
+        msg = (
+            f"column: {name!r} is a quantity of the model, and this branch has none in memory (files and other "
+            "processes do not keep it); put it back with dataclasses.replace(branch, model=model)"
+        )
+        raise InputError(msg)
+
+
+# ---------------------------------------------------------------- stability
+
+
+def segments(branch: Branch) -> list[tuple[slice, bool]]:
+    """Return the runs of :meth:`ntkcont.results.branch.Branch.segments`."""
+    if not len(branch):
+        return []
+    specials = np.array([point.s for point in branch.special_points])
+    starts = [0]
+    stops = []
+    for i in np.flatnonzero(np.diff(branch.stable)):
+        shared = int(i) + 1
+        if len(specials) and np.min(np.abs(specials - branch.s[i])) < np.min(np.abs(specials - branch.s[i + 1])):
+            shared = int(i)
+        stops.append(shared + 1)
+        starts.append(shared)
+    stops.append(len(branch))
+    flags = [bool(branch.stable[0])]
+    for _ in starts[1:]:
+        flags.append(not flags[-1])
+    return [(slice(a, b), flag) for a, b, flag in zip(starts, stops, flags, strict=True)]
+
+
+def stability_change(branch: Branch, point: SpecialPoint) -> tuple[int, int] | None:
+    """Return the numbers of :meth:`ntkcont.results.branch.Branch.stability_change`."""
+    tiny = 1e-9 * max(1.0, abs(point.s))
+    before = int(np.searchsorted(branch.s, point.s - tiny)) - 1
+    after = int(np.searchsorted(branch.s, point.s + tiny, side="right"))
+    if before < 0 or after >= len(branch):
+        return None
+    first, last = int(branch.n_unstable[before]), int(branch.n_unstable[after])
+    low, high = branch.s[before], branch.s[after]
+    sizes = [(p, p.multiplicity * _CROSSINGS.get(p.label, 0)) for p in branch.special_points if low < p.s < high]
+    total = sum(size for _, size in sizes)
+    if abs(last - first) != total:
+        return (first, last) if len(sizes) <= 1 else None
+    sign = 1 if last > first else -1
+    start = first + sign * sum(size for p, size in sizes if p.s < point.s)
+    return start, start + sign * next((size for p, size in sizes if p is point), 0)
