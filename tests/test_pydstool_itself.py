@@ -116,3 +116,20 @@ def test_rhs_of_a_true_generator_is_called_where_code_is_inserted():
     assert found["slope"] < 1e-8
     assert found["stable"]
     assert found["ends"] == pytest.approx([-1.0, 1.0], abs=1e-12)
+
+
+def test_pydstool_can_be_imported_into_the_process_of_the_user(tmp_path):
+    code = (
+        "import numpy as np, ntkcont as nc\n"
+        "assert not hasattr(np, 'Inf')\n"
+        "PyDSTool = nc.peers.import_pydstool()\n"
+        "import PyDSTool as again\n"
+        "assert again is PyDSTool\n"
+        "keys = nc.to_pydstool(nc.classics.morris_lecar(), {'v': -50.0, 'w': 0.02})\n"
+        "generator = PyDSTool.Generator.Vode_ODEsystem(PyDSTool.args(**keys))\n"
+        "model = nc.from_pydstool(generator)\n"
+        "assert model.start == {'v': -50.0, 'w': 0.02}, model.start\n"
+        "np.testing.assert_allclose(model.rhs(model.start), nc.classics.morris_lecar().rhs(model.start), rtol=1e-13)\n"
+        "assert nc.peers.import_pydstool() is PyDSTool\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)

@@ -4,6 +4,7 @@ A comparator is a class with a ``name`` and a ``follow`` method (:class:`ntkcont
 a line in :mod:`ntkcont.peers.registry` if it shall have a name.  Each runs its program in a process of its own.
 """
 
+from ntkcont.peers.import_pydstool import import_pydstool
 from ntkcont.peers.protocol import Peer, PeerBranch, PeerCycles, PeerPoint, PeerTask
 from ntkcont.peers.pydstool import PyDSTool
 from ntkcont.peers.report import Comparison, Match, Single
@@ -20,4 +21,5 @@ __all__ = [
     "PyDSTool",
     "Single",
     "XPPLab",
+    "import_pydstool",
 ]
