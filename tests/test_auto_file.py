@@ -178,3 +178,10 @@ def test_csv_replaces_a_file_only_when_complete(tmp_path, monkeypatch):
         cusp_branch().to_csv(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", ["to_csv", "to_auto"])
+def test_a_path_without_a_name_is_refused(write):
+    branch = nc.continuation(nc.classics.cusp(), [0.0], free="mu", p_span=(-1.0, 1.0))
+    with pytest.raises(nc.InputError, match=r"path: '\.' is a folder; give the name of a file in it"):
+        getattr(branch, write)(".")

@@ -169,6 +169,7 @@ def test_the_nearest_place_lies_inside_a_segment():
         ({"against": PyDSTool}, "give 'pydstool' or 'xpplab', or an object"),
         ({"against": 3}, "got int"),
         ({"within": 0.0}, "within: got 0.0"),
+        ({"within": "a"}, "within: got 'a'; it must be a positive number"),
         ({"repeats": 0}, "repeats: got 0"),
         ({"free": "nu"}, "'mu'"),
     ],
@@ -180,6 +181,37 @@ def test_bad_input_is_refused(options, words):
 
 
 @pytest.mark.parametrize("kind", [PyDSTool, XPPLab])
-def test_options_of_the_programs_are_checked(kind):
-    with pytest.raises(nc.InputError, match="max_step: got -1"):
-        kind(max_step=-1.0)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_step": -1.0}, "max_step: got -1.0; it must be positive"),
+        ({"step": "a"}, "step: got 'a'; it must be a positive number"),
+        ({"step": np.inf}, "step: got inf; it must be positive and finite"),
+        ({"timeout": None}, "timeout: got None; it must be a positive number"),
+        ({"max_points": 10.5}, "max_points: got 10.5; it must be a whole number"),
+    ],
+)
+def test_options_of_the_programs_are_checked(kind, options, words):
+    with pytest.raises(nc.InputError, match=words):
+        kind(**options)
+
+
+@dataclasses.dataclass
+class Wrong:
+    """A comparator that is not written as it should be."""
+
+    answer: object
+    name: str = "wrong"
+
+    def follow(self, task):
+        return self.answer() if callable(self.answer) else self.answer
+
+
+def test_a_comparator_that_returns_nothing_is_told_so():
+    with pytest.raises(nc.PeerError, match="wrong: its follow method returned NoneType; it must return a PeerBranch"):
+        compare(Wrong(None))
+
+
+def test_a_comparator_without_times_is_told_so():
+    with pytest.raises(nc.InputError, match="seconds: got none; give the wall time of at least one run"):
+        compare(Wrong(lambda: PeerBranch(program="W", sides=(), special_points=(), seconds=(), timed="")))

@@ -117,6 +117,14 @@ def test_a_missing_package_gets_one_sentence(monkeypatch, peer, words):
     assert "not installed" in str(caught.value)
 
 
+@pytest.mark.parametrize("peer", [PyDSTool(), XPPLab()])
+def test_what_cannot_run_is_found_before_anything_is_solved(monkeypatch, peer):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(sys.modules[type(peer).__module__], "installed", lambda name: False)
+    with pytest.raises(nc.PeerError, match="not installed"):
+        nc.compare(hopf(), "no fixed point", free="mu", p_span=(-0.5, 0.5), against=peer)
+
+
 @needs_pydstool
 def test_a_program_that_takes_too_long_is_stopped():
     with pytest.raises(nc.PeerError, match=r"PyDSTool did not finish in 0\.01 s; give it"):

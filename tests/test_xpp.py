@@ -340,3 +340,8 @@ def test_compiled_code_cannot_be_written():
     compiled = nc.Model(kind="flow", states=("x",), params={}, build=lambda: None, jax_function=lambda x, p, theta: -x)
     with pytest.raises(InputError, match="compiled code"):
         nc.to_xpp(compiled)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(nc.InputError, match=r"path: got int; give the path of an \.ode file"):
+        nc.from_xpp(3)

@@ -116,6 +116,9 @@ def from_xpp(path: str | os.PathLike[str]) -> XppModel:
     >>> nc.continuation(model, **model.suggested).special_points("LP").labels
     ('LP',)
     """
+    if not isinstance(path, str | os.PathLike):
+        msg = f"path: got {type(path).__name__}; give the path of an .ode file"
+        raise InputError(msg)
     path = Path(path)
     if not path.exists():
         msg = f"{path}: there is no such file; check the path"

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.errors import InputError
+from ntkcont.errors import InputError, PeerError
 from ntkcont.models.model import Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.driver import Direction, continuation
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.peers.evidence import evaluate, for_ours, for_theirs
 from ntkcont.peers.matching import COMPARED, Scales, assign, compare_stability
+from ntkcont.peers.options import positive
 from ntkcont.peers.protocol import Peer, PeerBranch, PeerPoint, PeerTask
 from ntkcont.peers.registry import find_peer
 from ntkcont.peers.report import Comparison, Match, Single
@@ -96,12 +97,13 @@ def compare(
     (['LP1'], 1.0)
     """
     peer = find_peer(against)
-    if not within > 0:
-        msg = f"within: got {within!r}; it must be positive"
-        raise InputError(msg)
+    within = positive("within", within)
     if not (isinstance(repeats, int) and repeats >= 1):
         msg = f"repeats: got {repeats!r}; it must be a whole number from 1 on"
         raise InputError(msg)
+    check = getattr(peer, "check", None)
+    if check is not None:  # before anything is solved in vain
+        check()
     arguments: dict[str, Any] = {
         "free": free,
         "p_span": p_span,
@@ -118,7 +120,11 @@ def compare(
         model=model, params=values, x0=np.array(branch.x[start]), free=free, p_span=span,
         direction=direction, branch=branch, repeats=repeats,
     )  # fmt: skip
-    found = peer.follow(task).within(span)
+    answer: Any = peer.follow(task)
+    if not isinstance(answer, PeerBranch):
+        msg = f"{peer.name}: its follow method returned {type(answer).__name__}; it must return a PeerBranch"
+        raise PeerError(msg)
+    found = answer.within(span)
     matched, only_ours, only_theirs = _special_points(model, branch, found, span, within)
     name = peer.name
     return Comparison(

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.results.branch import Branch
 from ntkcont.results.labels import canonical
@@ -141,6 +142,13 @@ class PeerBranch:
         What the reader of a report should know: where it stopped early, what was left out.
     cycles : tuple of PeerCycles
         Limit cycles, if it follows them.
+    computed : int, optional
+        Points that were computed in those seconds; default all points of `sides`.
+
+    Raises
+    ------
+    InputError
+        `seconds` is empty.
     """
 
     program: str
@@ -151,6 +159,14 @@ class PeerBranch:
     settings: str = ""
     notes: tuple[str, ...] = ()
     cycles: tuple[PeerCycles, ...] = ()
+    computed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.seconds):
+            msg = "seconds: got none; give the wall time of at least one run"
+            raise InputError(msg)
+        if self.computed is None:
+            object.__setattr__(self, "computed", self.steps)
 
     @property
     def steps(self) -> int:
@@ -158,7 +174,7 @@ class PeerBranch:
         return sum(len(p) for p, _, _ in self.sides)
 
     def within(self, span: tuple[float, float]) -> PeerBranch:
-        """Return the branch without the points and special points outside `span`."""
+        """Return the branch without the points and special points outside `span`; `computed` still counts them."""
         slack = 1e-9 * (span[1] - span[0])
         low, high = span[0] - slack, span[1] + slack
         sides = []
@@ -173,7 +189,8 @@ class PeerBranch:
 class Peer(Protocol):
     """Another program that follows fixed points.
 
-    A class with a ``name`` and this one method is a comparator: ``nc.compare(..., against=MyPeer())``.
+    A class with a ``name`` and this one method is a comparator: ``nc.compare(..., against=MyPeer())``.  If it has a
+    method ``check()`` too, that is called before anything is solved; it raises `PeerError` if the program cannot run.
     """
 
     name: str

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.errors import InputError, PeerError
+from ntkcont.errors import PeerError
 from ntkcont.peers.child import installed, run_child
+from ntkcont.peers.options import check_options
 from ntkcont.peers.protocol import PeerBranch, PeerCycles, PeerPoint, PeerTask, as_sides
 
 _TIMED = "forward() and backward() of PyCont, without importing and building the model; eigenvalues saved (SaveEigen)"
@@ -43,7 +44,7 @@ class PyDSTool:
     Raises
     ------
     InputError
-        If a number is not positive.
+        If a number is not positive and finite, or a count is no whole number.
 
     Examples
     --------
@@ -63,11 +64,13 @@ class PyDSTool:
     name = "pydstool"
 
     def __post_init__(self) -> None:
-        for field in ("step", "max_step", "min_step", "max_points", "cycle_points", "timeout"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                msg = f"{field}: got {value!r}; it must be positive"
-                raise InputError(msg)
+        check_options(
+            self, ("step", "max_step", "min_step"), whole=("max_points", "cycle_points"), required=("timeout",)
+        )
+
+    def check(self) -> None:
+        """Raise PeerError unless PyDSTool is installed and this Python can run it."""
+        check_python()
 
     def follow(self, task: PeerTask) -> PeerBranch:
         """Solve the task in a child process.
@@ -80,7 +83,7 @@ class PyDSTool:
         from ntkcont.dialects.pydstool_out import pydstool_names, to_pydstool
         from ntkcont.models.symbolic_form import symbolic_form
 
-        check_python()
+        self.check()
         steps = self._steps(task)
         form = symbolic_form(task.model)
         names = pydstool_names([*form.states, *form.params, *form.aux])

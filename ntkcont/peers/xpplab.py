@@ -7,8 +7,9 @@ import statistics
 
 import numpy as np
 
-from ntkcont.errors import InputError, PeerError
+from ntkcont.errors import PeerError
 from ntkcont.peers.child import installed, run_child
+from ntkcont.peers.options import check_options
 from ntkcont.peers.protocol import PeerBranch, PeerPoint, PeerTask, as_sides
 
 
@@ -33,7 +34,7 @@ class XPPLab:
     Raises
     ------
     InputError
-        If a number is not positive.
+        If a number is not positive and finite, or a count is no whole number.
     """
 
     step: float | None = None
@@ -46,11 +47,13 @@ class XPPLab:
     name = "xpplab"
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not value > 0:
-                msg = f"{field.name}: got {value!r}; it must be positive"
-                raise InputError(msg)
+        check_options(self, ("step", "max_step", "min_step"), whole=("max_points",), required=("tolerance", "timeout"))
+
+    def check(self) -> None:
+        """Raise PeerError unless xpplab is installed."""
+        if not installed("xpplab"):
+            msg = "xpplab is not installed; pip install 'ntkcont[xpplab]'"
+            raise PeerError(msg)
 
     def follow(self, task: PeerTask) -> PeerBranch:
         """Solve the task in a child process.
@@ -62,9 +65,7 @@ class XPPLab:
         """
         from ntkcont.dialects.xpp_out import to_xpp
 
-        if not installed("xpplab"):
-            msg = "xpplab is not installed; pip install 'ntkcont[xpplab]'"
-            raise PeerError(msg)
+        self.check()
         largest = self.max_step if self.max_step is not None else max(task.arclength, 1e-6) / 400
         first = self.step if self.step is not None else largest / 10
         smallest = self.min_step if self.min_step is not None else min(1e-4 * largest, first)

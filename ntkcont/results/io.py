@@ -98,9 +98,14 @@ def write_atomically(path: Path, write: Any, what: str) -> None:
 
     Raises
     ------
+    InputError
+        The path has no name, such as ``"."``.
     OSError
         With the path, the cause and what to do; a file that was there before is left as it was.
     """
+    if not path.name:
+        msg = f"path: {str(path)!r} is a folder; give the name of a file in it"
+        raise InputError(msg)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
