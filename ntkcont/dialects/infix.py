@@ -38,7 +38,7 @@ _LOOSE = (sym.Sigmoid, sym.Softplus)
 
 
 class Infix:
-    """Print the expressions of a :class:`~ntkcont.dialects.symbolic_form.SymbolicForm`.
+    """Print the expressions of a :class:`~ntkcont.models.symbolic_form.SymbolicForm`.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Infix:
     --------
     >>> import ntkcont as nc
     >>> from ntkcont.dialects.infix import Infix
-    >>> from ntkcont.dialects.symbolic_form import symbolic_form
+    >>> from ntkcont.models.symbolic_form import symbolic_form
     >>> form = symbolic_form(nc.Model.from_equations({"x": "mu*tanh(x)/2 - x^3"}, {"mu": 1.0}))
     >>> Infix("XPP", {}, power="^").text(form.rhs[0])
     '0.5*mu*tanh(x) - x^3'

@@ -80,7 +80,7 @@ def symbolic_form(model: Model) -> SymbolicForm:
     Examples
     --------
     >>> import ntkcont as nc
-    >>> from ntkcont.dialects.symbolic_form import symbolic_form
+    >>> from ntkcont.models.symbolic_form import symbolic_form
     >>> symbolic_form(nc.Model.from_equations({"x": "mu - x^2"}, {"mu": 1.0})).rhs
     (mu - x**2,)
     """
