@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_LISTED = 20
+
 
 class InputError(ValueError):
     """An argument is not what it may be; the message names it and says what to do."""
@@ -27,7 +29,7 @@ class FileFormatError(InputError):
 
 
 def nearest(name: str, allowed: Iterable[str], count: int = 3) -> str:
-    """Return a clause that names the closest spellings among `allowed`, or lists what exists.
+    """Return a clause that names the closest spellings among `allowed`, or lists what exists if that is not much.
 
     Examples
     --------
@@ -40,7 +42,12 @@ def nearest(name: str, allowed: Iterable[str], count: int = 3) -> str:
         close = [a for a in names if a.lower() == name.lower()]
     if close:
         return "did you mean " + " or ".join(repr(a) for a in close) + "?"
-    return "it may be " + ", ".join(repr(a) for a in names[:20]) + ("..." if len(names) > 20 else "")
+    if len(names) > _MOST_LISTED:
+        far = difflib.get_close_matches(name, names, n=count, cutoff=0.0)
+        return f"of the {len(names)} that exist, the nearest {'is' if len(far) == 1 else 'are'} " + ", ".join(
+            map(repr, far)
+        )
+    return "it may be " + ", ".join(repr(a) for a in names)
 
 
 def unknown_name(argument: str, got: object, allowed: Iterable[str]) -> InputError:

@@ -268,6 +268,12 @@ def test_an_exception_of_rhs_ends_a_continuation():
         ({"varspecs": {"z[i,0,99999999]": "-z[i]"}}, "stands for 100000000 variables"),
         ({"varspecs": {"v": "g(v)"}, "fnspecs": {"g": (["x"], "h(x)"), "h": (["x"], "g(x)")}}, "is a cycle"),
         ({"varspec": {"v": "-v"}}, "did you mean 'varspecs'"),
+        ({"varspecs": {"v": "-v"}, "colour": "red"}, "'colour' is not a key of PyDSTool; of the [0-9]+ that .* nearest is"),
+        ({"varspecs": {"v": "-v", "w": "-w"}, "ics": {"vv": 1}}, r"ics\['vv'\]: .* no variable .* mean 'v'|may be 'v'"),
+        (types.SimpleNamespace(varspecs={"v": "-v"}, ics={"u": 1}), r"ics\['u'\]: there is no variable"),
+        ({"varspecs": {"x": "-x", "y": "y*2"}, "reuseterms": {"y*2": "x"}}, r"reuseterms\['y\*2'\]: 'x' is a variable"),
+        ({"varspecs": {"y": "k*y*2"}, "pars": {"k": 1}, "reuseterms": {"y*2": "k"}}, "'k' is a parameter already"),
+        ({"varspecs": {"v": "sinus_(v)"}}, "the function 'sinus_' is unknown"),
         ({"varspecs": {}}, "no 'varspecs'"),
         (3, "got int; give one of PyDSTool's Generators"),
         (ExplicitFnGen({"v": "-v"}, {}), "neither an ODE system nor a map"),
@@ -277,6 +283,17 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(obj, said):
     with pytest.raises(nc.InputError, match=said) as caught:
         nc.from_pydstool(obj)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_function_names_the_nearest_not_all():
+    with pytest.raises(nc.InputError, match=r"'qqqq' is unknown; of the .* that exist, the nearest are") as caught:
+        nc.from_pydstool({"varspecs": {"v": "qqqq(v)"}})
+    assert len(str(caught.value)) < 200
+
+
+def test_initial_values_of_auxiliary_variables_are_read_over():
+    model = nc.from_pydstool({"varspecs": {"v": "-v", "q": "2*v"}, "auxvars": "q", "ics": {"v": 1.0, "q": 2.0}})
+    assert model.start == {"v": 1.0}
 
 
 def test_an_unknown_kind_is_refused():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from ntkcont.dialects.pydstool_strings import for_macro
-from ntkcont.errors import InputError
+from ntkcont.errors import InputError, nearest
 
 _KEYS = (
     "name varspecs pars fnspecs ics tdomain tdata tstep ttype xdomain xtype pdomain auxvars vars reuseterms inputs "
@@ -99,9 +98,8 @@ def read_source(obj: Any, kind: str | None) -> Source:
         raise InputError(msg)
     get = {str(key): value for key, value in get.items() if value is not None}
     for key in get:
-        close = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=0.8)
-        if key not in _KNOWN and close and not key.startswith("_"):
-            msg = f"obj: {key!r} is not a key of PyDSTool; did you mean {close[0]!r}?"
+        if key not in _KNOWN and not key.startswith("_"):
+            msg = f"obj: {key!r} is not a key of PyDSTool; {nearest(key, _KNOWN, 1)}"
             raise InputError(msg)
     if not get.get("varspecs"):
         msg = "obj: it has no 'varspecs'; give one string for each variable, {'v': '(I - g*v)/C', ...}"
@@ -117,6 +115,14 @@ def read_source(obj: Any, kind: str | None) -> Source:
     if not states:
         msg = "obj: all variables are auxiliary ('auxvars'), so there is no state"
         raise InputError(msg)
+    reuseterms = {str(new): str(term) for term, new in _pairs(get.get("reuseterms"), "reuseterms").items()}
+    for new in reuseterms:
+        if new in varspecs or new in pars:
+            what = "variable" if new in varspecs else "parameter"
+            msg = f"reuseterms[{reuseterms[new]!r}]: {new!r} is a {what} already; give the term a name of its own"
+            raise InputError(msg)
+    if own in ("dict", "args object"):  # a Generator has checked its own
+        _refuse_unknown_ics(get.get("ics"), varspecs)
     return Source(
         label=f"{own} {name!r}" if name else own,
         kind=kind or _kind(obj, get),  # pyright: ignore[reportArgumentType]
@@ -125,7 +131,7 @@ def read_source(obj: Any, kind: str | None) -> Source:
         pars=pars,
         ics=_ics(get.get("ics"), states),
         fnspecs=_functions(get.get("fnspecs")),
-        reuseterms={str(new): str(term) for term, new in _pairs(get.get("reuseterms"), "reuseterms").items()},
+        reuseterms=reuseterms,
         bounds={
             **_pairs(get.get("pdomain"), "pdomain"),
             **_pairs(get.get("xdomain"), "xdomain"),
@@ -249,6 +255,13 @@ def _number(raw: Any, where: str) -> float:
         msg = f"{where}: got {raw!r}; it must be one finite number"
         raise InputError(msg)
     return number
+
+
+def _refuse_unknown_ics(raw: Any, varspecs: Mapping[str, Spec]) -> None:
+    for name in _pairs(raw, "ics"):
+        if name.replace(".", "_") not in varspecs:
+            msg = f"ics[{name!r}]: there is no variable of this name; {nearest(name, varspecs)}"
+            raise InputError(msg)
 
 
 def _ics(raw: Any, states: list[str]) -> dict[str, float]:
