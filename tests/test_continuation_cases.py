@@ -176,3 +176,13 @@ def test_a_fold_is_exact_on_a_branch_that_goes_to_infinity_later():
     assert np.abs(branch.x).max() > 1e4
     assert fold.converged
     assert fold.p == pytest.approx(-((1.0 - henon.params["b"]) ** 2) / 4.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["flow", "map"])
+def test_equal_pairs_that_become_real_beyond_the_boundary_are_no_special_points(kind):
+    # eigenvalues 1.5 +- sqrt(p - 1), twice
+    equations = {"x": "1.5*x + y", "y": "(p - 1)*x + 1.5*y", "u": "1.5*u + v", "v": "(p - 1)*u + 1.5*v"}
+    model = nc.Model.from_equations(equations, {"p": 0.5}, kind=kind)
+    branch = nc.continuation(model, np.zeros(4), free="p", p_span=(0.0, 1.2))
+    check_branch(branch, model)
+    assert branch.special_points.labels == ("EP", "EP")

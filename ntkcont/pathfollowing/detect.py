@@ -40,7 +40,7 @@ def classify(left: Node, right: Node, is_map: bool) -> str | None:
     plus, cplx, aux = int(change[REAL_PLUS]), int(change[COMPLEX]), int(change[AUX])
     fold = left.counts[TANGENT_SIGN] != right.counts[TANGENT_SIGN]
     turn = left.counts[ORIENTATION] != right.counts[ORIENTATION]
-    if plus + cplx == 0 and plus in (-2, 0, 2):  # nothing crossed; two may have met on the same side
+    if plus + cplx == 0 and plus % 2 == 0:  # nothing crossed; pairs may have met on the same side
         if fold and turn:
             return SEVERAL
         if fold or turn:
