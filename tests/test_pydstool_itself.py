@@ -133,3 +133,24 @@ def test_pydstool_can_be_imported_into_the_process_of_the_user(tmp_path):
         "assert nc.peers.import_pydstool() is PyDSTool\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)
+
+
+def test_the_dict_of_the_documentation_is_read_by_pydstool_too(tmp_path):
+    page = Path(__file__).parent.parent / "docs" / "coming-from-pydstool.md"
+    first = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    code = (
+        "import numpy as np, ntkcont as nc\n"
+        f"exec({first!r}.replace('nc.from_pydstool(', 'dict('))\n"
+        "PyDSTool = nc.peers.import_pydstool()\n"
+        "generator = PyDSTool.Generator.Vode_ODEsystem(PyDSTool.args(**model))\n"
+        "x = {'v': -20.0, 'w': 0.3}\n"
+        "np.testing.assert_allclose(nc.from_pydstool(model).rhs(x), generator.Rhs(0, x, generator.pars), rtol=1e-13)\n"
+        "embedded = PyDSTool.embed(generator)\n"
+        "try:\n"
+        "    nc.from_pydstool(embedded)\n"
+        "except nc.InputError as error:\n"
+        "    assert 'one of PyDSTool\\'s Generators (of a Model: one that it is made of)' in str(error), error\n"
+        "again = nc.from_pydstool(list(embedded.registry.values())[0])\n"
+        "np.testing.assert_allclose(again.rhs(x), generator.Rhs(0, x, generator.pars), rtol=1e-13)\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)
