@@ -8,7 +8,10 @@ import pytest
 
 import ntkcont as nc
 from ntkcont.peers import PeerBranch, PeerCycles, PeerPoint, PyDSTool, XPPLab
+from ntkcont.peers.evidence import evaluate, for_ours
 from ntkcont.peers.matching import Scales, assign, nearest_on
+from ntkcont.peers.notes import notes_on_ours
+from ntkcont.results.special_points import SpecialPoints
 
 FOLD = {"equations": {"x": "mu - x^2"}, "params": {"mu": 1.0}}
 
@@ -23,7 +26,9 @@ class Made:
 
     points: tuple = ()
     flip: bool = False
+    kept: tuple = (None, None)
     shift: float = 0.0
+    p_shift: float = 0.0
     cycles: tuple = ()
     name: str = "made"
     seen: list = dataclasses.field(default_factory=list)
@@ -31,10 +36,10 @@ class Made:
     def follow(self, task):
         self.seen.append(task)
         stable = ~task.branch.stable if self.flip else task.branch.stable
-        side = (task.branch.p, task.branch.x + self.shift, stable)
+        side = (task.branch.p + self.p_shift, task.branch.x + self.shift, stable)
         return PeerBranch(
             program="Made 1",
-            sides=(side,),
+            sides=(tuple(values[slice(*self.kept)] for values in side),),
             special_points=self.points,
             seconds=(3.0, 1.0, 2.0),
             timed="a guess",
@@ -109,6 +114,86 @@ def test_seconds_are_medians_over_the_number_of_points():
     assert report.seconds_per_step["made"] == pytest.approx(2.0 / report.steps["made"])
     assert report.seconds_per_step["ntkcont"] > 0
     assert report.speedup > 1
+
+
+def test_points_outside_the_span_count_for_the_time_of_a_step():
+    report = compare(Made(p_shift=1.0))
+    inside, whole = report.steps["made"], report.peer.computed
+    assert 0 < inside < whole == report.steps["ntkcont"]
+    assert report.seconds_per_step["made"] == pytest.approx(2.0 / whole)
+    assert f"{whole} points ({whole - inside} of them outside the span) in 2 s" in repr(report)
+
+
+def test_without_a_point_in_the_span_there_is_no_factor():
+    report = compare(Made(p_shift=10.0))
+    assert report.steps["made"] == 0
+    assert np.isnan(report.speedup)
+    assert "time per step: made returned no point in the span, so there is nothing to compare" in repr(report)
+    assert "times faster" not in repr(report)
+    assert report.notes == ()
+
+
+def test_a_curve_that_ends_early_is_noted():
+    (note,) = compare(Made(kept=(0, -30))).notes
+    report = compare(Made(kept=(30, None)))
+    assert note.startswith("made does not reach the end of ntkcont's branch at mu = 2: its last point")
+    (other,) = report.notes
+    assert f"is at {report.peer.sides[0][0][0]:.6g}" in other
+    assert "notes:" in repr(report)
+
+
+def test_a_special_point_at_the_start_cannot_be_reported_by_others():
+    model = nc.Model.from_equations({"x": "mu - x**2", "y": "-y"}, {"mu": 0.0})
+    report = nc.compare(model, [0.0, 0.0], free="mu", p_span=(-1, 1), against=Made(), repeats=1)
+    (ours,) = report.only_ntkcont
+    assert ours.evidence.endswith("a program cannot report a point at which it was started")
+
+
+def test_a_branch_that_goes_to_infinity_is_measured_without_its_way_there():
+    # fixed points 1.2 = x (0.7 + a x): x = 20 at a = -0.032, and to infinity as a goes to 0 from below
+    peer = Made()
+    report = nc.compare(
+        nc.classics.henon(), [0.6, 0.2], free="a", p_span=(-0.3, 1.5), against=peer, repeats=1
+    )  # fmt: skip
+    assert np.abs(report.branch.x).max() > 1e4
+    sizes = Scales.of(report.branch, (-0.3, 1.5)).x
+    fold = 1 / 0.35  # its x
+    assert fold < sizes[0] < 3 * fold
+    assert peer.seen[0].arclength < 20
+    assert any("ntkcont's branch goes to infinity in the span" in note for note in report.notes)
+    assert not any("does not reach" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("direction", ["+", "both"])
+def test_other_branches_are_measured_as_a_whole(direction):
+    model = nc.Model.from_equations({"x": "exp(20*mu) - x"}, {"mu": 0.0})  # a factor of 5e8, but not to infinity
+    branch = nc.continuation(model, [1.0], free="mu", p_span=(0.0, 1.0), direction=direction)
+    assert Scales.of(branch, (0.0, 1.0)).x[0] == np.abs(branch.x).max()
+
+
+def test_points_of_ours_that_did_not_converge_are_noted():
+    report = compare(Made())
+    point = dataclasses.replace(report.branch.special_points["LP1"], converged=False, residual=0.5)
+    branch = dataclasses.replace(report.branch, special_points=SpecialPoints([point]))
+    assert list(notes_on_ours(report.branch)) == []
+    (note,) = notes_on_ours(branch)
+    assert note.startswith("LP1 of ntkcont at mu = ")
+    assert "did not converge (residual 5.0e-01)" in note
+    scales = Scales.of(branch, (-1.0, 2.0))
+    found = evaluate(fold(), "LP", point.p, point.x, params=branch.params, free="mu", scales=scales)
+    words = for_ours(point, found, report.peer, scales, ([1.0], 1.0))
+    assert "Newton on its defining system did not converge: residual 5.0e-01" in words
+
+
+def test_signs_that_differ_are_marked():
+    model = nc.Model.from_equations(
+        {"x": "mu*x - y - x*(x^2 + y^2)", "y": "x + mu*y - y*(x^2 + y^2)"}, {"mu": -0.5}
+    )  # fmt: skip
+    wrong = PeerPoint(label="H", name="H1", p=0.0, x=[0.0, 0.0], normal_form={"l1": 2.0})
+    options = {"free": "mu", "p_span": (-0.5, 0.5), "repeats": 1}
+    report = nc.compare(model, [0.0, 0.0], against=Made(points=(wrong,)), **options)
+    assert not report.matched[0].signs_agree
+    assert "l1 - + (differ)" in repr(report)
 
 
 def test_the_task_starts_at_a_fixed_point_and_knows_the_parameters():

@@ -146,6 +146,27 @@ def test_xpplab_on_names_that_differ_in_case_only():
 
 
 @needs_xpplab
+def test_an_end_where_auto_failed_is_no_point():
+    model = nc.Model.from_equations({"x": "mu - x**2"}, {"mu": 1.0})
+    options = {"free": "mu", "p_span": (-1, 2), "repeats": 1}
+    report = nc.compare(model, [1.0], against=XPPLab(step=1e3, max_step=1e4), **options)
+    assert report.peer.steps == report.stability.compared == 0
+    assert "AUTO did not get away from the start" in report.peer.notes
+
+
+@needs_xpplab
+def test_a_branch_to_infinity_is_followed_where_it_matters():
+    report = nc.compare(
+        nc.classics.henon(), [0.6, 0.2], free="a", p_span=(-0.3, 1.5), against=XPPLab(max_points=700), repeats=1
+    )  # fmt: skip
+    (match,) = report.matched
+    assert match.label == "LP"
+    assert abs(match.peer.p + 0.1225) < 1e-6  # -(1 - b)^2/4
+    assert report.stability.compared > 500
+    assert report.stability.fraction == 1.0
+
+
+@needs_xpplab
 def test_compiled_code_cannot_be_compared():
     model = nc.classics.morris_lecar()
     compiled = nc.Model.from_jax(lambda x, p, theta: p["mu"] - x**2, states=1, params={"mu": 1.0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from ntkcont.pathfollowing.driver import Direction, continuation
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.peers.evidence import evaluate, for_ours, for_theirs
 from ntkcont.peers.matching import COMPARED, Scales, assign, compare_stability
+from ntkcont.peers.notes import notes_on_ours, notes_on_reach
 from ntkcont.peers.options import positive
 from ntkcont.peers.protocol import Peer, PeerBranch, PeerPoint, PeerTask
 from ntkcont.peers.registry import find_peer
@@ -125,8 +127,10 @@ def compare(
         msg = f"{peer.name}: its follow method returned {type(answer).__name__}; it must return a PeerBranch"
         raise PeerError(msg)
     found = answer.within(span)
-    matched, only_ours, only_theirs = _special_points(model, branch, found, span, within)
+    scales = Scales.of(branch, span)
+    matched, only_ours, only_theirs = _special_points(model, branch, found, scales, within)
     name = peer.name
+    each = statistics.median(found.seconds) / found.computed if found.steps and found.computed else math.nan
     return Comparison(
         title=title or _title(model),
         peer_name=name,
@@ -135,14 +139,9 @@ def compare(
         matched=matched,
         only_ntkcont=only_ours,
         only_peer=only_theirs,
-        stability=compare_stability(branch, found, Scales.of(branch, span), within),
+        stability=compare_stability(branch, found, scales, within),
         steps=MappingProxyType({"ntkcont": len(branch), name: found.steps}),
-        seconds_per_step=MappingProxyType(
-            {
-                "ntkcont": seconds / len(branch),
-                name: statistics.median(found.seconds) / max(found.steps, 1),
-            }
-        ),
+        seconds_per_step=MappingProxyType({"ntkcont": seconds / len(branch), name: each}),
         timed=MappingProxyType(
             {
                 "ntkcont": f"{_TIMED}; {_runs(repeats)}",
@@ -151,6 +150,7 @@ def compare(
         ),
         branch=branch,
         peer=found,
+        notes=(*notes_on_ours(branch), *notes_on_reach(branch, found, scales, name)),
     )
 
 
@@ -174,9 +174,8 @@ def _runs(count: int) -> str:
 
 
 def _special_points(
-    model: Model, branch: Branch, peer: PeerBranch, span: tuple[float, float], within: float
+    model: Model, branch: Branch, peer: PeerBranch, scales: Scales, within: float
 ) -> tuple[tuple[Match, ...], tuple[Single, ...], tuple[Single, ...]]:
-    scales = Scales.of(branch, span)
     ours = [point for point in branch.special_points if point.label in COMPARED]
     theirs = [point for point in peer.special_points if point.label in COMPARED]
     pairs = assign(ours, theirs, scales, within)
@@ -185,30 +184,23 @@ def _special_points(
     left = [point for point in ours if point.name not in taken]
     more = [point for j, point in enumerate(theirs) if j not in {j for _, j in pairs}]
 
-    def test(point: SpecialPoint | PeerPoint) -> Any:
-        return evaluate(
+    first = int(np.argmin(np.abs(branch.s)))
+    start = (branch.x[first], branch.p[first])
+
+    def single(point: SpecialPoint | PeerPoint) -> Single:
+        found = evaluate(
             model, point.label, point.p, point.x, params=branch.params, free=branch.free, scales=scales
         )  # fmt: skip
+        words = (
+            for_ours(point, found, peer, scales, start)
+            if isinstance(point, SpecialPoint)
+            else for_theirs(point, found, branch.special_points, taken, scales, within)
+        )
+        return Single(
+            point=point, residual=found.residual, test_value=found.value, holds=found.holds, evidence=words
+        )  # fmt: skip
 
-    only_ours = []
-    for point in left:
-        found = test(point)
-        only_ours.append(
-            Single(
-                point=point, residual=found.residual, test_value=found.value, holds=found.holds,
-                evidence=for_ours(point, found, peer, scales),
-            )
-        )  # fmt: skip
-    only_theirs = []
-    for point in more:
-        found = test(point)
-        words = for_theirs(point, found, branch.special_points, taken, scales, within)
-        only_theirs.append(
-            Single(
-                point=point, residual=found.residual, test_value=found.value, holds=found.holds, evidence=words
-            )
-        )  # fmt: skip
-    return matched, tuple(only_ours), tuple(only_theirs)
+    return matched, tuple(map(single, left)), tuple(map(single, more))
 
 
 def _match(model: Model, ours: SpecialPoint, theirs: PeerPoint, scales: Scales) -> Match:

@@ -16,6 +16,8 @@ from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 #: relative size below which a test counts as zero at a point that another program located to its own tolerance
 LOOSE = 1e-4
+#: scaled distance below which a point is the start itself
+AT_START = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def _pair(label: str, eigenvalues: Any) -> tuple[float, str]:
 def _number(value: complex) -> str:
     value = complex(value)
     if value.imag == 0:
-        return f"{value.real:.3g}"
+        return f"{value.real + 0.0:.3g}"
     return f"{value.real:.3g} {'+' if value.imag >= 0 else '-'} {abs(value.imag):.3g}i"
 
 
@@ -115,12 +117,16 @@ def _zeros(test: Evaluation) -> str:
     return f"|F| = {test.residual:.1e}; {test.words}"
 
 
-def for_ours(point: SpecialPoint, test: Evaluation, peer: PeerBranch, scales: Scales) -> str:
-    """Return why a point of ours is one, and what the other program's curve does there."""
+def for_ours(point: SpecialPoint, test: Evaluation, peer: PeerBranch, scales: Scales, start: Any) -> str:
+    """Return why a point of ours is one, and what the other program's curve, begun at (x, p) = `start`, does there."""
+    ended = "ended with" if point.converged else "did not converge:"
     parts = [
-        f"{LABELS[point.label]}: {_zeros(test)}; Newton on its defining system ended with residual {point.residual:.1e}"
+        f"{LABELS[point.label]}: {_zeros(test)}; Newton on its defining system {ended} residual {point.residual:.1e}"
     ]
     here = scales.scaled(point.p, point.x)
+    if np.linalg.norm(here - scales.scaled(start[1], start[0])) < AT_START:
+        parts.append("it is where both begin, and a program cannot report a point at which it was started")
+        return "; ".join(parts)
     passes = []
     for p, x, stable in peer.sides:
         if not len(p):

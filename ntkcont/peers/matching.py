@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.peers.extent import core
 from ntkcont.peers.protocol import PeerBranch, PeerPoint, Real
 from ntkcont.results.branch import Branch
 from ntkcont.results.special_points import SpecialPoint
@@ -26,7 +27,7 @@ class Scales:
     p : float
         Width of the span of the free parameter.
     x : ndarray, shape (n,)
-        Largest magnitude of each state on ntkcont's branch.
+        Largest magnitude of each state on ntkcont's branch, before it goes to infinity if it does.
     """
 
     p: float
@@ -35,7 +36,7 @@ class Scales:
     @classmethod
     def of(cls, branch: Branch, span: tuple[float, float]) -> Scales:
         """Return the scales of a branch; a state that is zero all along counts as one of magnitude one."""
-        size = np.abs(branch.x).max(axis=0)
+        size = np.abs(branch.x[core(branch)]).max(axis=0)
         return cls(p=span[1] - span[0], x=np.where(size > 0, size, 1.0))
 
     def scaled(self, p: Any, x: Any) -> Real:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
+from ntkcont.peers.extent import core
 from ntkcont.results.branch import Branch
 from ntkcont.results.labels import canonical
 
@@ -59,8 +60,11 @@ class PeerTask:
 
     @property
     def arclength(self) -> float:
-        """Length of ntkcont's branch in the space of states and parameter, in their own units (Euclidean)."""
-        z = np.column_stack([self.branch.x, self.branch.p])
+        """Length of ntkcont's branch in the space of states and parameter, in their own units (Euclidean).
+
+        Where the branch goes to infinity, only the part before counts.
+        """
+        z = np.column_stack([self.branch.x, self.branch.p])[core(self.branch)]
         return float(np.linalg.norm(np.diff(z, axis=0), axis=1).sum())
 
 

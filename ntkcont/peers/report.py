@@ -129,6 +129,9 @@ class Comparison:
         What ntkcont found.
     peer : PeerBranch
         What the other program found inside the span.
+    notes : tuple of str
+        What the reader should know: points of ntkcont that did not converge, a branch that goes to infinity, an end
+        that the other program does not reach.
     """
 
     title: str
@@ -144,10 +147,11 @@ class Comparison:
     timed: MappingProxyType[str, str]
     branch: Branch
     peer: PeerBranch
+    notes: tuple[str, ...] = ()
 
     @property
     def speedup(self) -> float:
-        """How many times the other program's time per step is ntkcont's."""
+        """How many times the other program's time per step is ntkcont's; nan if it has no point in the span."""
         return self.seconds_per_step[self.peer_name] / self.seconds_per_step["ntkcont"]
 
     def __repr__(self) -> str:
@@ -173,6 +177,7 @@ class Comparison:
                     "dx": match.dx,
                     "distance": match.distance,
                     "signs": {name: list(pair) for name, pair in match.signs.items()},
+                    "signs_agree": match.signs_agree,
                     "evidence": match.evidence,
                 }
                 for match in self.matched
@@ -181,6 +186,7 @@ class Comparison:
             "only_peer": [_single(one) for one in self.only_peer],
             "stability": dataclasses.asdict(self.stability),
             "steps": dict(self.steps),
+            "points_timed": {"ntkcont": self.steps["ntkcont"], self.peer_name: self.peer.computed},
             "seconds_per_step": dict(self.seconds_per_step),
             "timed": dict(self.timed),
             "cycles": [
@@ -195,7 +201,8 @@ class Comparison:
                 }
                 for family in self.peer.cycles
             ],
-            "notes": list(self.peer.notes),
+            "notes": list(self.notes),
+            "notes_of_peer": list(self.peer.notes),
         }
 
     def save(self, folder: str | os.PathLike[str], *, stem: str = "comparison") -> tuple[Path, Path, Path]:

@@ -29,6 +29,8 @@ def text(report: Comparison) -> str:
         if singles:
             lines += ["", f"only {who}:", *(line for one in singles for line in _single(one, report.free))]
     lines += ["", *_stability(report), "", *_times(report)]
+    if report.notes:
+        lines += ["", "notes:", *(line for note in report.notes for line in _wrapped(note, "  "))]
     if report.peer.cycles:
         lines += ["", f"limit cycles of {peer} (ntkcont does not follow them):", *_cycles(report)]
     if report.peer.notes:
@@ -42,6 +44,7 @@ def _matches(report: Comparison) -> list[str]:
     rows = [("", "ntkcont", report.peer_name, f"difference in {report.free}", "in states", "signs")]
     for match in report.matched:
         signs = ", ".join(f"{name} {_sign(a)} {_sign(b)}" for name, (a, b) in match.signs.items())
+        signs += "" if match.signs_agree else " (differ)"
         rows.append(
             (
                 match.ntkcont.name,
@@ -88,14 +91,18 @@ def _stable(value: bool) -> str:
 
 def _times(report: Comparison) -> list[str]:
     ratio = report.speedup
-    words = f"{ratio:.3g} times faster" if ratio >= 1 else f"{1 / ratio:.3g} times slower"
-    lines = [f"time per step: ntkcont is {words}"]
+    words = f"ntkcont is {ratio:.3g} times faster" if ratio >= 1 else f"ntkcont is {1 / ratio:.3g} times slower"
+    if not report.peer.steps:
+        words = f"{report.peer_name} returned no point in the span, so there is nothing to compare"
+    lines = [f"time per step: {words}"]
     width = max(map(len, report.steps))
     for who, steps in report.steps.items():
+        if not steps:
+            continue
         each = report.seconds_per_step[who]
-        line = (
-            f"{who.ljust(width)}  {_duration(each)}, {steps} points in {_duration(each * steps)}: {report.timed[who]}"
-        )
+        count = steps if who == "ntkcont" else int(report.peer.computed or steps)
+        points = f"{count} points" + (f" ({count - steps} of them outside the span)" if count > steps else "")
+        line = f"{who.ljust(width)}  {_duration(each)}, {points} in {_duration(each * count)}: {report.timed[who]}"
         lines += _wrapped(line, "  ")
     if report.peer.settings:
         lines.append(f"  {report.peer_name} with {report.peer.settings}")

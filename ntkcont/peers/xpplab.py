@@ -9,6 +9,7 @@ import numpy as np
 
 from ntkcont.errors import PeerError
 from ntkcont.peers.child import installed, run_child
+from ntkcont.peers.extent import core
 from ntkcont.peers.options import check_options
 from ntkcont.peers.protocol import PeerBranch, PeerPoint, PeerTask, as_sides
 
@@ -70,7 +71,10 @@ class XPPLab:
         first = self.step if self.step is not None else largest / 10
         smallest = self.min_step if self.min_step is not None else min(1e-4 * largest, first)
         text = to_xpp(task.model, task.x0)
-        norm = 1e3 * (1.0 + float(np.abs(task.branch.x).max()) * task.model.n + float(np.abs(task.p_span).max()))
+        part = core(task.branch)
+        far = 1e3 if part == slice(None) else 10.0  # it need not follow the branch to infinity
+        reach = float(np.abs(task.branch.x[part]).max()) * task.model.n
+        norm = far * (1.0 + reach + float(np.abs(task.p_span).max()))
         sent = {
             "ode": str(text),
             "states": [text.names[state] for state in task.model.states],

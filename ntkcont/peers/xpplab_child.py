@@ -45,14 +45,18 @@ def _run(model: Any, task: dict[str, Any], sign: int) -> tuple[Any, float, float
 
 def _side(diagram: Any, names: list[str], task: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     points = list(diagram)
+    # AUTO knows no stability at its first point, and where it failed its point is none
+    followed = [point for point in points[1:] if point.type != "MX"]
     if len(points) <= 1:
         notes.append("AUTO computed no points in one direction")
     elif points[-1].type == "MX":
-        notes.append(f"AUTO did not converge beyond {points[-1].value:.6g}")
+        notes.append(
+            f"AUTO did not converge beyond {points[-1].value:.6g}"
+            if followed
+            else "AUTO did not get away from the start"
+        )
     elif len(points) >= task["settings"]["nmax"]:
         notes.append(f"AUTO stopped after nmax = {task['settings']['nmax']} points")
-    # AUTO knows no stability at its first point
-    followed = points[1:]
     count: dict[str, int] = {}
     special = []
     for point in followed:
