@@ -13,17 +13,17 @@ from ntkcont.errors import unknown_name
 
 if TYPE_CHECKING:
     from ntkcont.models.equations import Equations
-    from ntkcont.models.model import Array, Model
+    from ntkcont.models.evaluation import Array, Evaluated
 
-_functions: weakref.WeakKeyDictionary[Model, dict[str, Callable[[Any, Any], Any]]] = weakref.WeakKeyDictionary()
+_functions: weakref.WeakKeyDictionary[Evaluated, dict[str, Callable[[Any, Any], Any]]] = weakref.WeakKeyDictionary()
 
 
-def names(model: Model) -> tuple[str, ...]:
+def names(model: Evaluated) -> tuple[str, ...]:
     """Return the names of the quantities; knowing them needs no sympy."""
     return () if model.equations is None else tuple(model.equations.aux)
 
 
-def evaluate(model: Model, wanted: Sequence[str], x: Array, p: Array) -> dict[str, Array]:
+def evaluate(model: Evaluated, wanted: Sequence[str], x: Array, p: Array) -> dict[str, Array]:
     """Evaluate some of the quantities of a model.
 
     Parameters
