@@ -163,7 +163,8 @@ def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test
     product = np.vdot(w, v)
     if product != 0.0:
         w = w / np.conj(product)
-    return Located(y * d, extra, residual, test, v, w)
+    # Newton that converges to zero leaves 1e-40: what is far below rounding in scaled variables is zero
+    return Located(np.where(np.abs(y) < 1e-25, 0.0, y) * d, extra, residual, test, v, w)
 
 
 def solve_spectral(
