@@ -340,3 +340,11 @@ def test_a_fold_at_other_parameters_is_corrected_or_refused():
     lost = Model.from_equations({"x": "h + x + exp(mu)"}, {"h": -2.0, "mu": 0.0})
     with pytest.raises((ConvergenceError, InputError), match="x0: "):
         nc.continuation(lost, fold, free=("h", "mu"), p_span=((-2, 2), (-1, 1)))
+
+
+def test_a_pole_of_a_test_function_beside_another_point_ends_nothing():
+    """PD curve of the Henon map, a = 3 (1 + b)^2/4, through multipliers 1 and -1, where its coefficient has a pole."""
+    henon = nc.Model.from_equations({"x": "y", "y": "a - b*x - y**2"}, {"a": 0.1, "b": 0.3}, kind="map")
+    flip = nc.continuation(henon, [0.5, 0.1], free="a", p_span=(-2, 3)).special_points["PD1"]
+    curve = nc.continuation(henon, flip, free=("a", "b"), p_span=((-2, 4), (-1.5, 1.5)))
+    np.testing.assert_allclose(curve["a"], 0.75 * (1.0 + curve["b"]) ** 2, atol=1e-9)

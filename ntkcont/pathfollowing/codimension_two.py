@@ -161,12 +161,19 @@ class Finder:
                 known[fraction] = node
             return change.value(known[fraction])
 
+        def finite(fraction: float) -> float:
+            found = value(fraction)
+            if not np.isfinite(found):
+                msg = "the test function is not defined there"
+                raise ArithmeticError(msg)
+            return found
+
         ends = (value(0.0), value(1.0))
         converged = _opposite(*ends)
         fraction = 1.0 if abs(ends[1]) <= abs(ends[0]) else 0.0
         if converged:
             try:
-                fraction = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-15, rtol=cast("Any", 1e-14)))
+                fraction = cast("float", scipy.optimize.brentq(finite, 0.0, 1.0, xtol=1e-15, rtol=cast("Any", 1e-14)))
                 test = value(fraction)
             except ArithmeticError:
                 converged, test = False, value(fraction)

@@ -149,9 +149,10 @@ def _corrected(system: System, name: str, u: Array, tol: float) -> tuple[Array, 
         found = newton(system, u, row, tol, 25)
         if found is not None and found[3] < 0.5:
             return found[0], found[4]
+    gone = ", or it does not persist when both parameters move" if name == "BP" else ""
     msg = (
-        f"x0: Newton did not converge to a {name} point from there; locate the special point at the values of the "
-        "parameters from which it shall be followed"
+        f"x0: Newton did not converge to a {name} point from there{gone}; locate the special point at the values of "
+        "the parameters from which it shall be followed"
     )
     raise ConvergenceError(msg)
 

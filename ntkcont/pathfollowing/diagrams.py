@@ -14,6 +14,7 @@ from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.driver import bind, follow
 from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.known import Known
 from ntkcont.pathfollowing.protocols import KernelEvaluator
 from ntkcont.pathfollowing.reduction import NoBranches
@@ -124,11 +125,16 @@ def diagram(
         except ConvergenceError as error:
             failures.append(error)
             work.unfollowed.append((None, f"start {number}", str(error)))
+        except KeyboardInterrupt:
+            if not work.branches:
+                raise
+            work.interrupted()
         if work.ended:
             break
     if not work.branches:
         raise failures[0]
-    return work.result()
+    with held_back():
+        return work.result()
 
 
 def _listed(model: Model, starts: Any) -> list[Any]:
@@ -198,7 +204,11 @@ class _Work:
             reason = "the branch leaves p_span at once, or could not be followed"
             self.unfollowed.append((None, f"start {number}", reason))
             return
-        self._add(assemble(task, start, sides, self.bound), (None, None, 0, 1))
+        with held_back() as interrupted:
+            branch = assemble(task, start, sides, self.bound)
+        self._add(branch, (None, None, 0, 1))
+        if interrupted:
+            self.interrupted()
         first = len(self.branches) - 1
         queue = [first]
         while queue and not self.ended:
@@ -211,15 +221,24 @@ class _Work:
         for sign in signs:
             sides[sign] = follow(task, start, sign, self.bound, (), lambda _: None)
             if sides[sign].status is Status.INTERRUPTED:
-                self.ended = True
+                self.interrupted()
             if sides[sign].status in (Status.CLOSED, Status.INTERRUPTED):
                 break
         return sides
 
+    def interrupted(self) -> None:
+        """End, and say so."""
+        if not self.ended:
+            self.unfollowed.append((None, "the rest", "interrupted; what was left is to be followed in a new call"))
+            self.ended = True
+
     def _add(self, branch: Branch, birth: Birth) -> None:
-        self.branches.append(branch)
-        self.births.append(birth)
-        self.known.add(branch, birth[3])
+        with held_back() as interrupted:
+            self.branches.append(branch)
+            self.births.append(birth)
+            self.known.add(branch, birth[3])
+        if interrupted:
+            self.interrupted()
         if len(self.branches) >= self.most and not self.ended:
             self.unfollowed.append((None, "the rest", f"max_branches={self.most} was reached; raise it to go on"))
             self.ended = True

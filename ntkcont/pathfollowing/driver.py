@@ -16,6 +16,7 @@ from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import Side, assemble, evaluate
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.events import UserZero, resolve_events
+from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
@@ -301,7 +302,9 @@ def continuation(
             sides[sign] = side
             if side.status in (Status.CLOSED, Status.INTERRUPTED):
                 break
-    return assemble(task, start, sides, bound)
+    with held_back() as interrupted:
+        branch = assemble(task, start, sides, bound)
+    return dataclasses.replace(branch, status=Status.INTERRUPTED) if interrupted else branch
 
 
 def follow(
@@ -324,14 +327,17 @@ def follow(
                 break
             nodes = chunk.nodes
             signatures = evaluate(bound, nodes, n)
-            side.chunks.append(nodes)
-            side.special += chunk.special
-            if signatures is not None:
-                side.signatures.append(signatures)
-            side.d = chunk.d
-            show(chunk)
-            if chunk.status is not None:
-                side.status, side.error = chunk.status, chunk.error
+            with held_back() as interrupted:
+                side.chunks.append(nodes)
+                side.special += chunk.special
+                if signatures is not None:
+                    side.signatures.append(signatures)
+                side.d = chunk.d
+                show(chunk)
+                if chunk.status is not None:
+                    side.status, side.error = chunk.status, chunk.error
+            if interrupted:
+                raise KeyboardInterrupt
             try:
                 for monitor in monitors:
                     for i in range(len(nodes.s)):

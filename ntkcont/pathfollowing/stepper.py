@@ -65,6 +65,7 @@ class Stepper:
         counts = np.zeros((size, N_COUNTS), dtype=np.int64)
         status: Status | None = None
         error = ""
+        self.produced[0] = 0  # Ctrl-C may come before the kernel does this
         try:
             reason = stepping.advance(
                 *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
