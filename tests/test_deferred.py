@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -31,6 +32,17 @@ def test_it_is_computed_once_and_only_when_read():
 
 def test_a_failure_becomes_a_note():
     assert Deferred(lambda: {"a": 1 / 0}) == {"note": "not computed: ZeroDivisionError: division by zero"}
+
+
+def test_a_warning_reaches_the_reader_and_costs_nothing():
+    def compute():
+        warnings.warn("near another point", RuntimeWarning, stacklevel=1)
+        return {"a": 1.0}
+
+    values = Deferred(compute)
+    with pytest.warns(RuntimeWarning, match="near another point"):
+        assert values["a"] == 1.0
+    assert values == {"a": 1.0}
 
 
 def test_special_points_have_their_normal_form(tmp_path):

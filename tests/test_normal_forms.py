@@ -189,7 +189,8 @@ def test_delayed_logistic_map():
 )
 def test_strong_resonances(name, angle):
     model = _rotation(angle, -0.5)
-    form = normal_form(model, point_at(model, "NS", [0.0, 0.0], "mu"))
+    with pytest.warns(RuntimeWarning, match=f"NS.*strong resonance {name}"):
+        form = normal_form(model, point_at(model, "NS", [0.0, 0.0], "mu"))
     assert form["resonance"] == name
     assert f"resonance {name}" in form["note"]
     assert form["criticality"] == ("resonant" if name in ("1:3", "1:4") else "supercritical")

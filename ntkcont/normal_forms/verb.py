@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from ntkcont.normal_forms.neimark_sacker import neimark_sacker
 from ntkcont.normal_forms.networks import NetworkDerivatives, network_of
 from ntkcont.results.special_points import SpecialPoint
 
+MERGING = 1e4  # condition number of a critical eigenvalue above which another one is about to merge with it
 UNKNOWN = 0.1  # relative change of a coefficient between two steps above which its sign means nothing
 _STEPS = 0.3 * 10.0 ** (-0.25 * np.arange(17))
 
@@ -84,6 +86,12 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     ----------
     Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), section 5.4; (5.34) for l1.
 
+    Warns
+    -----
+    RuntimeWarning
+        Near a point of codimension two: the critical eigenvalue is multiple or nearly so (kappa above 1e4), or the
+        multipliers are in strong resonance; ``note`` says it too.
+
     Examples
     --------
     >>> import ntkcont as nc
@@ -94,6 +102,18 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     (1.732050808, 1.0, 'left')
     """
     _check(model, point)
+    form = _form(model, point)
+    if form.get("kappa", 0.0) > MERGING and "note" not in form:
+        about = "nearly multiple (condition number kappa"
+        form["note"] = (
+            f"the critical eigenvalue is {about} = {form['kappa']:.1e}): digits are lost, Bogdanov-Takens near?"
+        )
+    if "note" in form and ("kappa" in form or form["type"] == "defective"):
+        warnings.warn(f"{point.name}: {form['note']}", RuntimeWarning, stacklevel=2)
+    return form
+
+
+def _form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     if point.label == "NSad":
         return {"type": "neutral saddle", "k": _neutral(point)}
     if point.label == "BC":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -27,11 +28,15 @@ class Deferred(Mapping[str, Any]):
     def values_now(self) -> FrozenDict:
         """The values, computed if they are not yet."""
         if self._compute is not None:
-            try:
-                self._values = frozen(dict(self._compute()))
-            except Exception as error:  # what is computed late must not keep a branch from being saved or shown
-                self._values = FrozenDict({"note": f"not computed: {type(error).__name__}: {error}"})
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                try:
+                    self._values = frozen(dict(self._compute()))
+                except Exception as error:  # what is computed late must not keep a branch from being saved or shown
+                    self._values = FrozenDict({"note": f"not computed: {type(error).__name__}: {error}"})
             self._compute = None
+            for each in said:  # also where warnings are errors: the values are there by now
+                warnings.warn(each.message, each.category, stacklevel=4)
         return self._values
 
     def __getitem__(self, key: str) -> Any:
