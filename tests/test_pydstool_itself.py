@@ -118,6 +118,14 @@ def test_rhs_of_a_true_generator_is_called_where_code_is_inserted():
     assert found["ends"] == pytest.approx([-1.0, 1.0], abs=1e-12)
 
 
+def _said(code, folder):
+    """Run `code`, whose own assertions must hold to the end, in a process of its own; return the words it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, cwd=folder, capture_output=True, text=True
+    )
+    return done.stdout.split()
+
+
 def test_pydstool_can_be_imported_into_the_process_of_the_user(tmp_path):
     code = (
         "import numpy as np, ntkcont as nc\n"
@@ -131,8 +139,9 @@ def test_pydstool_can_be_imported_into_the_process_of_the_user(tmp_path):
         "assert model.start == {'v': -50.0, 'w': 0.02}, model.start\n"
         "np.testing.assert_allclose(model.rhs(model.start), nc.classics.morris_lecar().rhs(model.start), rtol=1e-13)\n"
         "assert nc.peers.import_pydstool() is PyDSTool\n"
+        "print('all', 'of', 'it')\n"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)
+    assert _said(code, tmp_path)[-3:] == ["all", "of", "it"]
 
 
 def test_the_dict_of_the_documentation_is_read_by_pydstool_too(tmp_path):
@@ -148,9 +157,11 @@ def test_the_dict_of_the_documentation_is_read_by_pydstool_too(tmp_path):
         "embedded = PyDSTool.embed(generator)\n"
         "try:\n"
         "    nc.from_pydstool(embedded)\n"
+        "    raise AssertionError('a Model was read')\n"
         "except nc.InputError as error:\n"
         "    assert 'one of PyDSTool\\'s Generators (of a Model: one that it is made of)' in str(error), error\n"
         "again = nc.from_pydstool(list(embedded.registry.values())[0])\n"
         "np.testing.assert_allclose(again.rhs(x), generator.Rhs(0, x, generator.pars), rtol=1e-13)\n"
+        "print('all', 'of', 'it')\n"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)
+    assert _said(code, tmp_path)[-3:] == ["all", "of", "it"]

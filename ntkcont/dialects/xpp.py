@@ -356,9 +356,10 @@ class _File:
         """Return an error of the equations with the line of the file in place of its argument."""
         match = re.match(r"(?:equations|aux|functions)\['(\w+)'\]: (.*)", str(error), re.DOTALL)
         cycle = re.match(r"aux and functions: (\w+) -> .*", str(error), re.DOTALL)
-        if match is None and cycle is None:
+        found = match or cycle
+        if found is None:
             return InputError(f"{self.file}: {error}")
-        name = (match or cycle).group(1)  # type: ignore[union-attr]
+        name = found.group(1)
         key = name.lower() if name.lower() in self.where else name.rstrip("_").lower()
         line = self.where.get(f"aux {name}") or (self.defined[key].line if key in self.defined else None)
         reason = match.group(2) if match else str(error).removeprefix("aux and functions: ")
