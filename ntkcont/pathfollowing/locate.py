@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import scipy.optimize
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
@@ -17,6 +16,7 @@ from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.results.special_points import SpecialPoint
+from ntkcont.roots import bracketed_root
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,7 +246,7 @@ def user_zero(
 
     converged = True
     try:
-        u = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=cast("Any", 1e-14)))
+        u = bracketed_root(value, 0.0, 1.0)
         test_value = value(u)
     except ArithmeticError:
         u, converged, test_value = 1.0, False, value(1.0)
