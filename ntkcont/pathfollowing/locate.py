@@ -19,6 +19,10 @@ from ntkcont.pathfollowing.point import Point
 from ntkcont.results.special_points import SpecialPoint
 
 
+#: A frequency below this fraction of the largest eigenvalue, within rounding of a fold, is a double zero eigenvalue.
+MERGED = 1e-5
+
+
 @dataclasses.dataclass(frozen=True)
 class Bracket:
     """An interval of the branch known to hold the special point."""
@@ -47,12 +51,18 @@ class Bracket:
         return self.left.s + u * (self.right.s - self.left.s)
 
 
-def _guess(curve: Curve, event: Event, bracket: Bracket, d: Array) -> tuple[Array, float | None, Node | None]:
-    """Interpolate the test function between the ends; return the point of the branch there and the extra unknown."""
+def _guess(
+    curve: Curve, event: Event, bracket: Bracket, d: Array, u: float | None = None
+) -> tuple[Array, float | None, Node | None]:
+    """Interpolate the test function between the ends; return the point of the branch there and the extra unknown.
+
+    With `u` that is the point at this fraction of the bracket instead.
+    """
     left, extra_left = event.test(bracket.left, d)
     right, extra_right = event.test(bracket.right, d)
     total = abs(left) + abs(right)
-    u = min(0.95, max(0.05, abs(left) / total)) if total > 0.0 and left * right < 0.0 else 0.5
+    if u is None:
+        u = min(0.95, max(0.05, abs(left) / total)) if total > 0.0 and left * right < 0.0 else 0.5
     node = midpoint(curve, bracket.left, bracket.right, d, u)
     if node is not None:
         extra = event.test(node, d)[1]
@@ -69,6 +79,13 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     """Newton on the defining system from ever shorter brackets; (None, last bracket) if it never lands inside."""
     bracket = Bracket(crossing.left, crossing.right)
     needs_extra = crossing.label in ("H", "NS", "NSad")
+    if crossing.optional:  # nothing brackets it by itself: guess here and there
+        for u in (0.5, 0.2, 0.8, 0.05, 0.95):
+            z, extra, _ = _guess(curve, event, bracket, d, u)
+            found = event.solve(curve, z, extra, d) if extra is not None else None
+            if found is not None and bracket.holds(found.z, d) and _plausible(found, crossing):
+                return found, bracket
+        return None, bracket
     for _ in range(40):
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
@@ -98,8 +115,10 @@ def _plausible(found: Located, crossing: Crossing) -> bool:
     if found.extra is None:
         return True
     if crossing.label == "NS":
-        return 1e-7 < abs(np.angle(np.exp(1j * found.extra))) < np.pi - 1e-7
-    return abs(found.extra) > 1e-9 * size
+        least = MERGED if crossing.optional else 1e-7
+        return least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least
+    # beside a fold: rounding in a double zero eigenvalue splits it by 1e-8
+    return abs(found.extra) > (MERGED if crossing.optional else 1e-9) * size
 
 
 def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
