@@ -26,7 +26,8 @@ class Detector:
         self.task = task
         self.d = d.copy()  # the scales when the chunk began
         self.size = 0.0  # largest eigenvalue seen
-        self.earlier: Node | None = None  # the node before `last`, if that is an accepted point
+        self.trail: list[Node] = []  # accepted points before `last`, two at most
+        self.looked = False  # the interval between the last of these and `last` has been probed
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
@@ -46,9 +47,9 @@ class Detector:
             self.last = probe(task.curve, self.last, self.d, -min(1e-3, task.settings.ds_max))
         at_start, self.fresh = self.fresh, False
         missed, looks = self._dips(nodes)
-        if missed is not None and self.earlier is not None and self.last is not None:
-            # only the neighbours that came with this chunk show it
-            found += self._between(self.earlier, self.last, self.d, missed)
+        if missed is not None and self.last is not None:  # only the points that came with this chunk show it
+            around = (self.trail[0] if len(self.trail) > 1 else None, nodes[0])
+            found += self._between(self.trail[-1], self.last, self.d, missed, around)
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
         queue = sorted({0, *changed.tolist(), *looks})
         while queue:
@@ -67,9 +68,10 @@ class Detector:
                     queue.insert(0, i + 1)
                 continue
             self.open = None
-            found += self._between(left, right, d, looks.get(i))
+            found += self._between(left, right, d, looks.get(i), self._around(nodes, i))
         before = self.last
-        self.earlier = nodes[k - 2] if k > 1 else before
+        ends = [before] if before is not None else []
+        self.trail = [*self.trail, *ends, *(nodes[i] for i in range(max(0, k - 3), k - 1))][-2:]
         self.last = nodes[k - 1]
         try:
             for event in task.users:
@@ -84,20 +86,33 @@ class Detector:
 
         Places are fractions of the interval.
         """
-        before = [node for node in (self.earlier, self.last) if node is not None]
+        before = [*self.trail, *([self.last] if self.last is not None else [])]
         m = len(before)
         joined = concatenate([stacked(before), nodes], self.task.curve.n) if m else nodes
         at = suspects(joined, self.task.curve.is_map)
         looks = {int(i) - m: float(at[i]) for i in np.flatnonzero(np.isfinite(at))}
-        return looks.pop(-1, None), looks
+        missed = looks.get(-1)
+        if self.looked or (missed and classify(before[-2], before[-1], self.task.curve.is_map) is not None):
+            missed = None  # that interval has been dealt with
+        looks = {i: u for i, u in looks.items() if i >= 0}
+        self.looked = len(nodes.s) - 1 in looks
+        return missed, looks
 
-    def _between(self, left: Node, right: Node, d: Array, look: float | None) -> list[SpecialPoint]:
+    def _around(self, nodes: Nodes, i: int) -> tuple[Node | None, Node | None]:
+        """Return the nodes before and after the interval that ends with node i of a chunk."""
+        before = [*self.trail, self.last][-2:]
+        left = nodes[i - 2] if i > 1 else (before[i - 2] if len(before) >= 2 - i else None)
+        return left, nodes[i + 1] if i + 1 < len(nodes.s) else None
+
+    def _between(
+        self, left: Node, right: Node, d: Array, look: float | None, around: tuple[Node | None, Node | None]
+    ) -> list[SpecialPoint]:
         """Return the special points between two nodes; `look` is the fraction at which a dip is suspected."""
         curve = self.task.curve
         both = change(left, right)
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
-            chain = probed(curve, left, right, d, look)
+            chain = probed(curve, left, right, d, look, around)
             pieces = [piece for a, b in itertools.pairwise(chain) for piece in separate(curve, a, b, d)]
             points = [point for piece in pieces for point in self._located(piece, d)]
             if all(point.converged for point in points) and distinct(points, d):
@@ -136,7 +151,8 @@ class Detector:
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
-        self.last, self.open, self.fresh, self.earlier = node, None, False, None
+        self.last, self.open, self.fresh = node, None, False
+        self.trail, self.looked = [], False
 
     def special(self, node: Node, d: Array) -> bool:
         """Whether the node is itself a special point."""

@@ -18,7 +18,6 @@ from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.results.special_points import SpecialPoint
 
-
 #: A frequency below this fraction of the largest eigenvalue, within rounding of a fold, is a double zero eigenvalue.
 MERGED = 1e-5
 
@@ -39,10 +38,10 @@ class Bracket:
         off = float(np.linalg.norm(offset - u * chord)) / np.sqrt(length2)
         return u, off
 
-    def holds(self, z: Array, d: Array) -> bool:
-        """Whether z lies within the bracket, up to rounding."""
+    def holds(self, z: Array, d: Array, wider: float = 0.0) -> bool:
+        """Whether z lies within the bracket, up to rounding, or within `wider` times its length beyond."""
         u, off = self.fraction(z, d)
-        slack = 1e-8 + 1e-9 / float(np.linalg.norm((self.right.z - self.left.z) / d))
+        slack = wider + 1e-8 + 1e-9 / float(np.linalg.norm((self.right.z - self.left.z) / d))
         return -slack <= u <= 1.0 + slack and off <= 0.5 + slack
 
     def s_of(self, z: Array, d: Array) -> float:
@@ -79,18 +78,20 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     """Newton on the defining system from ever shorter brackets; (None, last bracket) if it never lands inside."""
     bracket = Bracket(crossing.left, crossing.right)
     needs_extra = crossing.label in ("H", "NS", "NSad")
+    # a bracket too short to be divided may miss its points: the counts take what is nearly zero for zero
+    wider = 0.0 if classify(crossing.left, crossing.right, curve.is_map) == crossing.label else 1.0
     if crossing.optional:  # nothing brackets it by itself: guess here and there
         for u in (0.5, 0.2, 0.8, 0.05, 0.95):
             z, extra, _ = _guess(curve, event, bracket, d, u)
             found = event.solve(curve, z, extra, d) if extra is not None else None
-            if found is not None and bracket.holds(found.z, d) and _plausible(found, crossing):
+            if found is not None and bracket.holds(found.z, d, wider) and _plausible(found, crossing):
                 return found, bracket
         return None, bracket
     for _ in range(40):
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
-            if found is not None and bracket.holds(found.z, d) and _plausible(found, crossing):
+            if found is not None and bracket.holds(found.z, d, wider) and _plausible(found, crossing):
                 return found, bracket
         if node is None:
             node = midpoint(curve, bracket.left, bracket.right, d)
