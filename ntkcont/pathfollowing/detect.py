@@ -99,7 +99,7 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
                 best = (cost, plus, minus, cplx, odd)
     _, plus, minus, cplx, odd = best
     pair, other = ("NS", ()) if is_map else ("H", ("NSad",))
-    one = c.fold != c.turn
+    one = c.fold != c.turn and abs(plus) == 1
     found: list[Crossing] = []
     if c.turn or abs(plus) >= 2:  # with `fold` too: a branch point seen from the side branch
         found.append(Crossing("BP", left, right, max(1, abs(plus))))

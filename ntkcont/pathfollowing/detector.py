@@ -89,7 +89,7 @@ class Detector:
         before = [*self.trail, *([self.last] if self.last is not None else [])]
         m = len(before)
         joined = concatenate([stacked(before), nodes], self.task.curve.n) if m else nodes
-        at = suspects(joined, self.task.curve.is_map)
+        at, _ = suspects(joined, self.task.curve.is_map)
         looks = {int(i) - m: float(at[i]) for i in np.flatnonzero(np.isfinite(at))}
         missed = looks.get(-1)
         if self.looked or (missed and classify(before[-2], before[-1], self.task.curve.is_map) is not None):
@@ -115,8 +115,9 @@ class Detector:
             chain = probed(curve, left, right, d, look, around)
             pieces = [piece for a, b in itertools.pairwise(chain) for piece in separate(curve, a, b, d)]
             points = [point for piece in pieces for point in self._located(piece, d)]
-            if all(point.converged for point in points) and distinct(points, d):
-                return points
+            apart = distinct(points, d)
+            if apart is not None and all(point.converged for point in apart):
+                return apart
         return [point for piece in separate(curve, left, right, d) for point in self._located(piece, d)]
 
     def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:

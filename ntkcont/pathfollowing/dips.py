@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from ntkcont.kernels.dips import dips
@@ -13,27 +11,27 @@ from ntkcont.pathfollowing.detect import midpoint
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.results.special_points import SpecialPoint
 
-#: What extrema are looked at: those at this fraction of the nearer end's distance from zero, or nearer.  Parabolas give
-#: the depth of a dip up to a factor of two where the steps resolve its curvature.
-REACH = 0.5
-#: Once an interval has been probed the estimates are better, and the extremum is followed down.
-FOLLOW = 0.9
+#: Extrema are looked at that come this near to zero, as a fraction of the nearer end's distance.
+REACH = 0.9
 #: A test function this near to zero (relative to the largest eigenvalue) at its extremum touches zero, to rounding.
-TOUCH = 1e-10
-#: Probes within one interval: the extremum is approached superlinearly.
-MOST = 12
+TOUCH = 2e-11
+#: Probes within one interval, at most: the extremum is approached superlinearly.
+MOST = 24
 #: Intervals shorter than this, in scaled arclength, are not probed.
 SHORTEST = 1e-6
 
 
-def suspects(nodes: Nodes, is_map: bool, reach: float = REACH) -> Array:
-    """Return for every point the fraction of the interval before it at which to look for a dip; nan: nowhere."""
+def suspects(nodes: Nodes, is_map: bool) -> tuple[Array, Array]:
+    """Return for every point the fraction of the interval before it at which to look for a dip; nan: nowhere.
+
+    Also how near to zero it comes there, relative to the nearer end.
+    """
     k = len(nodes.s)
     at, depth = np.empty(k), np.empty(k)
     p, slope = np.ascontiguousarray(nodes.z[:, -1]), np.ascontiguousarray(nodes.tangent[:, -1])
     s, eigenvalues = np.ascontiguousarray(nodes.s), np.ascontiguousarray(nodes.eigenvalues)
-    dips(s, p, slope, eigenvalues, is_map, reach, at, depth)
-    return at
+    dips(s, p, slope, eigenvalues, is_map, REACH, at, depth)
+    return at, depth
 
 
 def stacked(nodes: list[Node]) -> Nodes:
@@ -57,14 +55,14 @@ def probed(
         if middle is None:
             break
         chain.insert(i, middle)
-        at = suspects(stacked([*before, *chain, *after]), curve.is_map, FOLLOW)[len(before) : len(before) + len(chain)]
-        at[0] = np.nan
-        at[1:][np.diff([node.s for node in chain]) < SHORTEST] = np.nan
-        found = np.flatnonzero(np.isfinite(at))
-        if not len(found):
+        at, depth = suspects(stacked([*before, *chain, *after]), curve.is_map)
+        inside = slice(len(before) + 1, len(before) + len(chain))
+        at, depth = at[inside], depth[inside]
+        depth[np.diff([node.s for node in chain]) < SHORTEST] = np.inf
+        if not np.min(depth) < np.inf:
             break
-        i = int(found[0])
-        u = float(at[i])
+        i = int(np.argmin(depth))
+        u, i = float(at[i]), i + 1
     return chain
 
 
@@ -91,10 +89,19 @@ def _touches(middle: Node, ends: tuple[Node, Node], d: Array, is_map: bool) -> b
     return vertical or count > min(_near_zero(end, d, is_map)[0] for end in ends)
 
 
-def distinct(points: list[SpecialPoint], d: Array, least: float = 1e-9) -> bool:
-    """Whether points of the same label are further apart than `least` (scaled variables)."""
-    places = [np.append(point.x, point.p) / d for point in points]
-    return all(
-        points[i].label != points[j].label or np.linalg.norm(places[i] - places[j]) > least
-        for i, j in itertools.combinations(range(len(points)), 2)
-    )
+def distinct(points: list[SpecialPoint], d: Array, least: float = 1e-9) -> list[SpecialPoint] | None:
+    """Return points of the same label that are further apart than `least` (scaled variables), a multiple one once.
+
+    None if simple ones coincide: a test function that touches zero, to rounding, crosses it nowhere.
+    """
+    kept: list[SpecialPoint] = []
+    for point in points:
+        place = np.append(point.x, point.p)
+        same = [
+            q for q in kept if q.label == point.label and np.linalg.norm((np.append(q.x, q.p) - place) / d) <= least
+        ]
+        if not same:
+            kept.append(point)
+        elif point.multiplicity == 1:
+            return None
+    return kept
