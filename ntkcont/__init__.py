@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
     from ntkcont.models import classics
+    from ntkcont.models.gru import GRU
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
     from ntkcont.normal_forms.verb import normal_form
@@ -48,6 +49,7 @@ _LAZY = {
     "Model": "models.model",
     "RateRNN": "models.networks",
     "LowRank": "models.networks",
+    "GRU": "models.gru",
     "classics": "models.classics",
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",

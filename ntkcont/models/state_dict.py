@@ -83,7 +83,7 @@ def _checked(keys: Mapping[str, Any]) -> Mapping[str, Any]:
     return keys
 
 
-def _as_array(value: Any, name: str) -> np.ndarray:
+def as_array(value: Any, name: str) -> np.ndarray:
     """Return a numpy array from an array or a tensor of any library that has torch's methods."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().double().numpy()  # double first: numpy knows no bfloat16
@@ -105,7 +105,7 @@ def _one(sd: Mapping[str, Any], role: str, source: Any) -> np.ndarray:
         raise InputError(msg)
     if source not in sd:
         raise InputError(_missing(sd, role, source))
-    array = _as_array(sd[source], source)
+    array = as_array(sd[source], source)
     return array.T if transposed else array
 
 
