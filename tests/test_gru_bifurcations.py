@@ -1,7 +1,7 @@
 """Continuation, normal forms and kernels of a GRU, against closed forms of cells whose gates are constant.
 
-With r and z constant, ``h <- (1 - z) tanh(u + a W h) + z h`` with ``a = r gain``: at h = 0 an eigenvalue l of W gives the
-multiplier ``z + (1 - z) a l``.
+With r and z constant, ``h <- (1 - z) tanh(u + a W h) + z h`` with ``a = r gain``: at h = 0 an eigenvalue l of W gives
+the multiplier ``z + (1 - z) a l``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def test_neimark_sacker_of_a_rotation():
     (point,) = branch.special_points("NS")
     assert point.p == pytest.approx(np.sqrt(FLIP) / R, rel=1e-9)  # z^2 + (1 - z)^2 a^2 = 1
     assert point.omega == pytest.approx(np.arccos(Z), rel=1e-8)
+    # |q_i|^2 = 1/2, so C(q, q, conj(q)) = -(1 - z) a^3 i q, and d = Re(exp(-i omega) p* C)/2
+    assert point.normal_form["d"] == pytest.approx(-((1 + Z) ** 2) / 2, rel=1e-7)
 
 
 def test_folds_of_a_bistable_cell():
@@ -120,7 +122,7 @@ def test_a_branch_with_its_kernel_is_kept_with_its_origin(general, tmp_path):
     assert loaded == branch
     assert loaded.provenance["model"]["digest"] == net.digest
     assert loaded.provenance["model"]["description"] == "GRU with 6 units: 2 input channels, inputs stim"
-    assert loaded.provenance["kernel"]["theta"] == ["W_hh", "W_ih", "b_hh", "b_ih"]
+    assert loaded.provenance["kernel"]["theta"] == ("W_hh", "W_ih", "b_hh", "b_ih")
     i = int(np.argmin(np.abs(branch.p)))
     again = nc.ntk.StateNTK().evaluate(net, branch.x[i], {"stim": branch.p[i]})
     assert branch.ntk.top[i] == pytest.approx(again.top[0], rel=1e-9)
