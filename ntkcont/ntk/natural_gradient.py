@@ -150,7 +150,7 @@ def low_rank_natural_gradient(
             residual=jnp.zeros((), flat.dtype),
         )
 
-    def update(updates: Any, state: LowRankState, params: Any = None) -> tuple[Any, LowRankState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, LowRankState]:
         import jax
         from jax.flatten_util import ravel_pytree
 
