@@ -64,7 +64,16 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 """
 
 from ntkcont.ntk.evaluator import StateNTK
+from ntkcont.ntk.natural_gradient import LowRankState, low_rank_natural_gradient
 from ntkcont.ntk.plane import parameter_plane
 from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
 
-__all__ = ["SignatureRow", "SignatureTable", "StateNTK", "parameter_plane", "signature_table"]
+__all__ = [
+    "LowRankState",
+    "SignatureRow",
+    "SignatureTable",
+    "StateNTK",
+    "low_rank_natural_gradient",
+    "parameter_plane",
+    "signature_table",
+]
