@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ntkcont.models import classics
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
+    from ntkcont.models.training_path import TrainingPath
     from ntkcont.normal_forms.verb import normal_form
     from ntkcont.ntk.annotate import annotate
     from ntkcont.pathfollowing.diagrams import diagram
@@ -48,6 +49,7 @@ _LAZY = {
     "Model": "models.model",
     "RateRNN": "models.networks",
     "LowRank": "models.networks",
+    "TrainingPath": "models.training_path",
     "classics": "models.classics",
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",

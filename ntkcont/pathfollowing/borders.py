@@ -145,7 +145,9 @@ class Borders:
             nodes.tangent[-1], nodes.eigenvalues[-1], nodes.counts[-1] = shown.tangent, shown.eigenvalues, shown.counts
         if s > 1e-6 and np.linalg.norm((z - self.first_z) / d) <= 1e-8:
             return points, Status.CLOSED
-        points.append(self._special(shown, landing, switching if switching.size else landing.at))
+        collided = self.pieces.switching.loud(switching if switching.size else landing.at)
+        if collided.size:
+            points.append(self._special(shown, landing, collided))
         return points, Status.BOUND if self.stepper.leaves_at_once() else None
 
     # ---------------------------------------------------------------- pieces
@@ -168,7 +170,7 @@ class Borders:
             self.detector.fresh = fresh and s == 0.0 and not self.pending
         self.last = node
         kink = Kink(self.pieces, z, self.stepper.d)
-        lying = kink.at[np.abs(kink.rates(tau)) <= ON_KINK]
+        lying = self.pieces.switching.loud(kink.at[np.abs(kink.rates(tau)) <= ON_KINK])
         if lying.size and not self.warned:
             self.warned = True
             names = ", ".join(self.pieces.switching.names[i] for i in lying[:6]) + (", ..." if lying.size > 6 else "")
@@ -303,7 +305,7 @@ class Borders:
         """Report the start itself, unless nothing changes there."""
         if other is None:
             return
-        units = kink.switching(onward.tau, other.tau)
+        units = self.pieces.switching.loud(kink.switching(onward.tau, other.tau))
         if units.size and not np.array_equal(onward.positive[units], other.positive[units]):
             shown = dataclasses.replace(start.node, s=0.0, tangent=sign * start.tau * start.d)
             value = float(self.pieces.arguments(start.z)[units[0]])
