@@ -76,6 +76,10 @@ class _Frame:
         kinks = [np.append(point.x, point.p) / self.scale for point in branch.special_points("BC")]
         z = np.column_stack([branch.x, branch.p]) / self.scale
         self.kinked = {i for i in range(len(z)) for kink in kinks if np.linalg.norm(z[i] - kink) < 1e-9}
+        self.corners: set[int] = set()
+        if branch.free == "s" and getattr(model, "interpolation", "") == "linear":  # corners at the checkpoints
+            apart = np.abs(branch.p[:, None] - model.steps[None, 1:-1]) / self.scale[-1]
+            self.corners = set(np.flatnonzero(np.min(apart, axis=1, initial=1.0) < 1e-9).tolist())
 
     def beside(self, i: int) -> list[_Local]:
         """Return what holds on both sides of a kink: the derivatives a little before and after row i."""
@@ -203,12 +207,13 @@ def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
     scale = frame.scale
     step = np.diff(np.column_stack([branch.x, branch.p]), axis=0) / scale
     tau = branch.tangent / scale
-    for i in frame.kinked:
+    corners = frame.kinked | frame.corners
+    for i in corners:
         assert any(chord @ tau[i] > 0 for chord in step[max(i - 1, 0) : i + 1]), f"tangent at the kink {i}"
     for i, chord in enumerate(step):
         ds = branch.s[i + 1] - branch.s[i]
-        if i in frame.kinked or i + 1 in frame.kinked:
-            for j in {i, i + 1} - frame.kinked:
+        if i in corners or i + 1 in corners:
+            for j in {i, i + 1} - corners:
                 assert chord @ tau[j] > 0, f"the tangent between points {i} and {i + 1} points against s"
             continue
         for tangent in (tau[i], tau[i + 1]):
