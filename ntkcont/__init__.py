@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+    from ntkcont.results.training_file import load_training
+    from ntkcont.results.training_record import TrainingRecord
+    from ntkcont.training.follow import follow_training
 
 __version__ = "0.1.0"
 
@@ -62,6 +65,9 @@ _LAZY = {
     "PeriodDoubling": "pathfollowing.events",
     "NeimarkSacker": "pathfollowing.events",
     "UserZero": "pathfollowing.events",
+    "follow_training": "training.follow",
+    "TrainingRecord": "results.training_record",
+    "load_training": "results.training_file",
     "simulate": "dynamics.simulate",
     "find_fixed_points": "dynamics.fixed_points",
     "FixedPoints": "dynamics.fixed_points",

@@ -68,9 +68,7 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _same_shapes(
-    first: dict[str, tuple[int, ...]], other: dict[str, tuple[int, ...]], where: str, built: str
-) -> None:
+def _same_shapes(first: dict[str, tuple[int, ...]], other: dict[str, tuple[int, ...]], where: str, built: str) -> None:
     for name in [*first, *other]:
         if name not in other or name not in first:
             has, lacks = ("checkpoints[0]", where) if name in first else (where, "checkpoints[0]")

@@ -115,6 +115,7 @@ class PathFunction:
         self.callbacks: tuple[Callbacks, ...] = ()
 
     def __call__(self, x: Any, p: Any, theta: Any) -> Any:
+        """Evaluate at the state x (n,) and the parameters p."""
         return self.moved(x, p, theta, self.curve, -1)
 
     def moved(self, x: Any, p: Any, theta: Any, curve: WeightCurve, segment: Any) -> Any:
@@ -124,7 +125,9 @@ class PathFunction:
 
         leaves, structure = jax.tree_util.tree_flatten(theta)
         changes = iter(curve.at(p[-1], segment, jnp))
-        moved = [leaf + next(changes) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf for leaf in leaves]
+        moved = [
+            leaf + next(changes) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf for leaf in leaves
+        ]
         return self.model.jax_rhs(x, p[:-1], jax.tree_util.tree_unflatten(structure, moved))
 
 
