@@ -66,6 +66,7 @@ def main(out: Path) -> None:
     figure.savefig(out / "08_training_path.png", dpi=150)
     plt.close(figure)
 
+    # W does not move states that rest at 0: before the birth its kernel is 0, and the panels are empty.
     # One event, the pitchfork that makes the network bistable, at the end of the plateau.
     (birth,) = record.births
     assert birth.type == "pitchfork"
