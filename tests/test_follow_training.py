@@ -289,6 +289,24 @@ def test_what_was_not_followed_is_noted():
     assert any("depth=0" in note for note in record.notes)
 
 
+def test_an_interrupt_keeps_the_conditions_that_are_done(monkeypatch):
+    from ntkcont.training import follow
+
+    calls = []
+
+    def search(*arguments, **keywords):
+        calls.append(keywords["params"])
+        if len(calls) == 5:  # at the second checkpoint of the second condition
+            raise KeyboardInterrupt
+        return nc.find_fixed_points(*arguments, **keywords)
+
+    monkeypatch.setattr(follow, "find_fixed_points", search)
+    record = recorded(driven(), box=(-4, 4), conditions=[{"stim": 0.0}, {"stim": 0.25}])
+    assert record.conditions == ({"stim": 0.0},)
+    assert len(record) == 2
+    assert record.notes == ("interrupted before stim=0.25",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

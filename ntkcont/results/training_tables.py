@@ -62,6 +62,7 @@ def notes(record: TrainingRecord) -> list[str]:
             place = each.point if each.branch is None else f"{each.point} of branch {each.branch}"
             lines.append(f"not followed at {place}{where}: {each.reason}")
         lines += [f"branch {i}{where}: {branch.status}" for i, branch in enumerate(diagram) if not branch.status.ok]
+    lines += [f"interrupted before {named(condition)}" for condition in record.provenance.get("left", ())]
     return lines
 
 
