@@ -77,10 +77,12 @@ def leaf_shapes(tree: Any) -> dict[str, tuple[int, ...] | None]:
     """Return the shape of each leaf by its path, such as ``"rnn.weight_hh"``; None for what is no array."""
     jax = configured_jax()
     flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf.shape if isinstance(leaf, np.ndarray) else None
-        for path, leaf in flat
-    }
+    return {jax.tree_util.keystr(path, simple=True, separator=".") or "weights": _shape(leaf) for path, leaf in flat}
+
+
+def _shape(leaf: Any) -> tuple[int, ...] | None:
+    shape = getattr(leaf, "shape", () if isinstance(leaf, int | float) else None)
+    return None if shape is None else tuple(shape)
 
 
 def check_same_shapes(first: Any, other: Any, names: tuple[str, str]) -> None:
