@@ -65,6 +65,15 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.plane import parameter_plane
+from ntkcont.ntk.sensitivity import BranchPointSensitivity, sensitivity
 from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
 
-__all__ = ["SignatureRow", "SignatureTable", "StateNTK", "parameter_plane", "signature_table"]
+__all__ = [
+    "BranchPointSensitivity",
+    "SignatureRow",
+    "SignatureTable",
+    "StateNTK",
+    "parameter_plane",
+    "sensitivity",
+    "signature_table",
+]
