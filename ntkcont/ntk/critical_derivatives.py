@@ -1,7 +1,7 @@
 r"""How a critical eigenvalue depends on theta: products of vectors with first and second derivatives, nothing larger.
 
-At a fixed point with critical vectors ``A v = lambda v``, ``w* A = lambda w*``, ``w* v = 1`` the eigenvalue moves along the
-branch as ``D lambda = w* [A_theta v + B(v, D_theta x)]``, where ``D_theta x = -J^{-1} F``.  With the vector
+At a fixed point with critical vectors ``A v = lambda v``, ``w* A = lambda w*``, ``w* v = 1`` the eigenvalue moves
+along the branch as ``D lambda = w* [A_theta v + B(v, D_theta x)]``, where ``D_theta x = -J^{-1} F``.  With the vector
 ``a = -J^{-T} D_x(w* A v)`` that is the derivative in theta of the number ``w* A v + a^T f`` at fixed x: one forward
 and one backward derivative of the model, whatever the number of weights.
 

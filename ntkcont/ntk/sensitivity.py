@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.linear import LU
@@ -100,11 +99,18 @@ def sensitivity(
     >>> round(fold.p, 8), {name: round(value, 8) for name, value in nc.ntk.sensitivity(fold).items()}
     (2.0, {'a': 1.0})
     """
-    model = _model(point, model)
-    form = FORMS.get((point.label, model.kind))
+    if not isinstance(point, SpecialPoint):
+        msg = f"point: {type(point).__name__} was given; give a special point, branch.special_points['LP1']"
+        raise InputError(msg)
+    form = FORMS.get((point.label, point.kind))
     if form is None:
         msg = f"point: {point.name} is of type {point.label}; sensitivity is for LP, H, PD, NS and BP"
         raise InputError(msg)
+    model = point.model if model is None else model
+    if model is None:
+        msg = "model: this point does not keep its model (it was loaded from a file); give the model of its branch"
+        raise InputError(msg)
+    check_point(model, point)
     values = model.values({name: point.params[name] for name in model.params})
     sizes = dict.fromkeys(model.params, 1.0)
     resolved = resolve_theta(theta, "none", model, free=point.free, overridden=(), magnitude=sizes)
@@ -128,7 +134,7 @@ def sensitivity(
         moved = eigenvalue_slopes(at, vectors)
         size = abs(moved.p)
         turn = np.conj(vectors.value) / abs(vectors.value) if model.kind == "map" else 1.0
-        moved = Slopes(*(np.real(turn * part) for part in moved))
+        moved = Slopes(np.real(turn * moved.x), float(np.real(turn * moved.p)), np.real(turn * moved.theta))
         speed = moved.p
     if not abs(speed) > NOTHING * size:
         what = "w^T F_p is zero" if point.label == "LP" else "the critical eigenvalue crosses with speed zero"
@@ -192,15 +198,3 @@ def _branch_point(
         )
         raise InputError(msg)
     return float(shift @ along)
-
-
-def _model(point: Any, model: Model | None) -> Model:
-    if not isinstance(point, SpecialPoint):
-        msg = f"point: {type(point).__name__} was given; give a special point, branch.special_points['LP1']"
-        raise InputError(msg)
-    model = point.model if model is None else model
-    if model is None:
-        msg = "model: this point does not keep its model (it was loaded from a file); give the model of its branch"
-        raise InputError(msg)
-    check_point(model, point)
-    return model
