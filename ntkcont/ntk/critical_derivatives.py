@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.jax_tools import configured_jax, device, x64
+from ntkcont.linear import LU
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.derivatives import Differenced, calls_back
+from ntkcont.normal_forms.local import Critical, bordered
 from ntkcont.ntk.theta import Theta
 
 Vector = NDArray[Any]
@@ -154,6 +156,21 @@ class FixedPoint:
         in_free = 0.0 if self.free is None else complex(in_values[self.free])
         in_theta = in_values[list(self.theta.params)]
         return Slopes(_real(in_state), _real(np.array([in_free]))[0], _real(in_theta))
+
+
+def eigenvalue_slopes(at: FixedPoint, vectors: Critical, regular: bool = False) -> Slopes:
+    """Return the derivatives of an eigenvalue along the branch, in the free parameter and in theta.
+
+    With `regular`, the fixed point moves by the regular part ``-X F`` of the bordered split alone, which stays bounded
+    where the eigenvalue is that of a singular J.
+    """
+    q, p = vectors.q, vectors.p
+    bent = at.slopes(p, q).x
+    J = at.singular.astype(bent.dtype)
+    if regular:
+        a = -bordered(J, np.real(p).astype(J.dtype), np.real(q).astype(J.dtype)).solve(np.append(bent, 0.0), trans=1)
+        return at.slopes(p, q, a[:-1])
+    return at.slopes(p, q, -LU(J).solve(bent, trans=1))
 
 
 def _parts(u: Vector) -> Array:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError
-from ntkcont.linear import LU
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.local import Critical, bordered, critical, product_size
 from ntkcont.normal_forms.verb import FORMS, check_point, linearised
-from ntkcont.ntk.critical_derivatives import FixedPoint, Slopes
+from ntkcont.ntk.critical_derivatives import FixedPoint, Slopes, eigenvalue_slopes
 from ntkcont.ntk.theta import ThetaChoice, resolve_theta
 from ntkcont.ntk.trees import ThetaTree
 from ntkcont.results.special_points import SpecialPoint
@@ -142,21 +141,6 @@ def sensitivity(
         raise InputError(msg)
     gradient = -np.real(moved.theta) / np.real(speed)
     return tree.build(gradient) if along is None else float(gradient @ along)
-
-
-def eigenvalue_slopes(at: FixedPoint, vectors: Critical, regular: bool = False) -> Slopes:
-    """Return the derivatives of an eigenvalue along the branch, in the free parameter and in theta.
-
-    With `regular`, the fixed point moves by the regular part ``-X F`` of the bordered split alone, which stays bounded
-    where the eigenvalue is that of a singular J.
-    """
-    q, p = vectors.q, vectors.p
-    bent = at.slopes(p, q).x
-    J = at.singular.astype(bent.dtype)
-    if regular:
-        a = -bordered(J, np.real(p).astype(J.dtype), np.real(q).astype(J.dtype)).solve(np.append(bent, 0.0), trans=1)
-        return at.slopes(p, q, a[:-1])
-    return at.slopes(p, q, -LU(J).solve(bent, trans=1))
 
 
 def _branch_point(
