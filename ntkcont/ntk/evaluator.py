@@ -15,6 +15,8 @@ from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.conditions import read_conditions
 from ntkcont.ntk.kernels import KERNELS
 from ntkcont.ntk.theta import ThetaChoice
+from ntkcont.ntk.trajectory.bound import BoundTrajectoryNTK
+from ntkcont.ntk.trajectory.plan import DEFAULTS, check_settings
 from ntkcont.results.signatures import Signatures
 
 
@@ -85,10 +87,20 @@ class StateNTK:
     k: int = 8
     exponents: bool = False
     device: Any = None
+    initial_states: Any = None
+    T: float | None = None
+    dt: float | None = None
+    record_every: int = 1
+    weights: str = "none"
+    inputs: ArrayLike | None = None
+    loss_mask: ArrayLike | None = None
+    integrator: Any = "rk4"
+    method: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.kernel not in KERNELS:
-            raise unknown_name(argument="kernel", got=self.kernel, allowed=KERNELS)
+        if self.kernel not in (*KERNELS, "trajectory"):
+            raise unknown_name(argument="kernel", got=self.kernel, allowed=(*KERNELS, "trajectory"))
+        check_settings(self)
         if not callable(self.theta):
             names = [self.theta] if isinstance(self.theta, str) else self.theta
             if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
@@ -119,7 +131,7 @@ class StateNTK:
         params: Mapping[str, float] | None = None,
         state_scale: ArrayLike | None = None,
         param_scale: float = 1.0,
-    ) -> BoundNTK:
+    ) -> BoundNTK | BoundTrajectoryNTK:
         """Return the evaluator for one model and one free parameter, as the continuation uses it.
 
         Parameters
@@ -135,12 +147,20 @@ class StateNTK:
         param_scale : float, default 1
             Magnitude of the free parameter (its span).
         """
-        return BoundNTK(self, model, free, dict(params or {}), state_scale, param_scale)
+        return self._bound_class(self, model, free, dict(params or {}), state_scale, param_scale)
+
+    @property
+    def _bound_class(self) -> type[BoundNTK] | type[BoundTrajectoryNTK]:
+        return BoundTrajectoryNTK if self.kernel == "trajectory" else BoundNTK
+
+    def equilibrium(self) -> StateNTK:
+        """Return the equilibrium kernel with the same theta and scales."""
+        return dataclasses.replace(self, kernel="equilibrium", **DEFAULTS)
 
     def evaluate(
         self,
         model: Model,
-        x: Any,
+        x: Any = None,
         params: Mapping[str, Any] | None = None,
         *,
         free: str | None = None,
@@ -169,13 +189,18 @@ class StateNTK:
         Signatures
             Arrays with first axis K (1 for one point).
         """
-        states = _points(model, x)
         given = dict(params or {})
-        values = np.repeat(model.values({k: np.ravel(v)[0] for k, v in given.items()})[None], len(states), axis=0)
+        if x is None:
+            states, count = None, self._count_without_points(given)
+            reference = np.abs(np.atleast_2d(self.initial_states)).max(axis=0) if np.ndim(self.initial_states) else None
+        else:
+            states = _points(model, x)
+            count, reference = len(states), np.max(np.abs(states), axis=0)
+        values = np.repeat(model.values({k: np.ravel(v)[0] for k, v in given.items()})[None], count, axis=0)
         for name, value in given.items():
             column = np.asarray(value, dtype=float)
-            if column.ndim and column.shape not in ((1,), (len(states),)):
-                msg = f"params[{name!r}]: shape {column.shape} was given; give 1 or {len(states)} numbers"
+            if column.ndim and column.shape not in ((1,), (count,)):
+                msg = f"params[{name!r}]: shape {column.shape} was given; give 1 or {count} numbers"
                 raise InputError(msg)
             values[:, list(model.params).index(name)] = column
         magnitude = np.max(np.abs(values), axis=0)
@@ -184,7 +209,7 @@ class StateNTK:
             raise unknown_name(argument="free", got=free, allowed=sizes)
         span = sizes[free] if free is not None and sizes[free] > 0 else 1.0
         first = dict(zip(model.params, values[0], strict=True))
-        bound = BoundNTK(self, model, free, first, np.max(np.abs(states), axis=0), span, sizes=sizes)
+        bound: Any = self._bound_class(self, model, free, first, reference, span, sizes=sizes)
         arrays = bound.evaluate_values(
             states,
             values,
@@ -192,6 +217,12 @@ class StateNTK:
             None if eigenvalues is None else np.atleast_2d(np.asarray(eigenvalues, dtype=complex)),
         )
         return Signatures(arrays=arrays, metadata=bound.metadata)
+
+    def _count_without_points(self, given: Mapping[str, Any]) -> int:
+        if self.kernel != "trajectory":
+            msg = f"x: not given; kernel={self.kernel!r} belongs to fixed points, so give them"
+            raise InputError(msg)
+        return max((np.size(value) for value in given.values()), default=1)
 
 
 def _points(model: Model, x: Any) -> NDArray[np.float64]:

@@ -1,0 +1,58 @@
+"""Signatures that relate a trajectory kernel to the fixed point beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.ntk.backends import HOST
+from ntkcont.ntk.chunks import linearised
+from ntkcont.ntk.points import Points, critical
+from ntkcont.ntk.trajectory.drive import drive
+
+if TYPE_CHECKING:
+    from ntkcont.ntk.bound import BoundNTK
+    from ntkcont.ntk.trajectory.linearised import Trajectories
+    from ntkcont.ntk.trajectory.spectra import Spectrum
+
+Array = NDArray[np.float64]
+
+
+def fixed_point_signatures(base: BoundNTK, found: Trajectories, spectrum: Spectrum) -> dict[str, Any]:
+    """Return align_state and align_theta, and ratio, which trajectories do not have (nan).
+
+    Both alignments are with the eigenvector v and the drive ``F* w`` of lambda_c; nan without a fixed point.
+    """
+    nan = np.float64(np.nan)
+    row: dict[str, Any] = dict.fromkeys(("align_state", "align_theta", "ratio"), nan)
+    if found.x is None or not np.all(np.isfinite(spectrum.vector)) or not np.all(np.isfinite(found.x)):
+        return row
+    values = np.array(list(found.params.values()))
+    A, F, fp = linearised(base.source, found.x[None], values[None], base.direction, base.state_scale, base.param_scale)
+    eigenvalues = np.linalg.eigvals(A)[None]
+    points = Points(
+        backend=HOST, A=A[None], F=F[None], fp=fp[None], tangent=None, eigenvalues=eigenvalues,
+        critical=critical(eigenvalues, base.model.kind == "map"), readout=None, is_map=base.model.kind == "map",
+        has_free=False,
+    )  # fmt: skip
+    v, w = (vector[0] for vector in points.stability_vectors)  # in scaled states
+    U = spectrum.vector.reshape(-1, found.components)
+    out = v if found.readout is None else found.readout @ (base.state_scale * v)
+    row["align_state"] = np.float64(_in_plane(out, U))
+    gamma = drive(found, base, w)
+    direction = found.vjp(spectrum.vector)
+    if np.linalg.norm(gamma) > 0 and np.linalg.norm(direction) > 0:
+        row["align_theta"] = np.float64(_in_plane(gamma, direction[None]))
+    return row
+
+
+def _in_plane(vector: NDArray[Any], rows: Array) -> float:
+    """Return the norm of the part of rows (k, n) in the span of the real and imaginary part of a vector, over all."""
+    if np.linalg.norm(vector) == 0:
+        return np.nan
+    parts = np.array([vector.real, vector.imag]).T / np.linalg.norm(vector)
+    q, s, _ = np.linalg.svd(parts, full_matrices=False)
+    basis = q[:, s > 1e-8 * s[0]]
+    return min(float(np.linalg.norm(rows @ basis) / np.linalg.norm(rows)), 1.0)
