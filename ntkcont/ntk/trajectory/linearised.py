@@ -116,11 +116,6 @@ class Trajectories:
         return self.packing.size
 
     @property
-    def initial(self) -> Array:
-        """Where the trials start, (B, n), in original units."""
-        return self.plan.start(self.x, self.params, self.model.n)
-
-    @property
     def entering(self) -> NDArray[np.bool_]:
         """Which rows have weight, shape (B T m,)."""
         return np.repeat(self.weights.reshape(-1) > 0, self.components)
