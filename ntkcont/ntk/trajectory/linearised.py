@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Model
+from ntkcont.ntk.trajectory.integrators import stages_of
 from ntkcont.ntk.trajectory.memory import check_fits
 from ntkcont.ntk.trajectory.packing import Packing
 from ntkcont.ntk.trajectory.plan import Plan
@@ -181,6 +182,11 @@ class Trajectories:
     def evaluations(self) -> int:
         """In how many steps, of all trials, the right-hand side is linearised."""
         return self.plan.steps * len(self.kept)
+
+    @property
+    def stages(self) -> int:
+        """How many evaluations of the right-hand side a step takes."""
+        return stages_of(self.plan.integrator, self.model.kind == "map")
 
     def unpack(self, vector: Array, scaled: bool = False) -> dict[str, Any]:
         """Return the parts of a vector (P,) by name, as :meth:`Packing.unpack`."""
