@@ -56,6 +56,8 @@ class Trajectories:
         The model, with parameter values `params` by name.
     packing : Packing
         The layout of theta: ``packing.slices`` and ``packing.unpack(vector)`` name the parts of a vector (P,).
+    initial : ndarray, shape (B, n)
+        Initial states; those of trials that blew up are replaced by that of another trial, whose rows are zero.
     states : ndarray, shape (B, T, n)
         Recorded states in original units; nan for trials that blew up.
     times : ndarray, shape (T,)
@@ -78,6 +80,7 @@ class Trajectories:
         packing: Packing,
         plan: Plan,
         derivative: Derivative,
+        initial: Array,
         states: Array,
         survived: NDArray[np.int64],
         readout: Array | None,
@@ -85,7 +88,7 @@ class Trajectories:
         x: Array | None,
     ) -> None:
         self.model, self.params, self.packing, self.plan, self.x = model, dict(params), packing, plan, x
-        self.derivative = derivative
+        self.derivative, self.initial = derivative, initial
         self.kept = survived >= plan.recorded * plan.record_every
         self.blow_up = np.where(self.kept, np.nan, plan.dt * (survived + 1.0))
         self.states = np.where(self.kept[:, None, None], states, np.nan)
