@@ -92,7 +92,7 @@ class BoundTrajectoryNTK:
             inputs = None if inputs is None else inputs[stand_in]
         return Trajectories(
             model=self.model, params=params, packing=self.packing, plan=self.plan,
-            derivative=self.rollouts.linearised(initial, values, inputs), states=states, survived=survived,
+            derivative=self.rollouts.linearised(initial, values, inputs), initial=initial, states=states, survived=survived,
             readout=self.base.readout, state_scale=self.base.state_scale, x=x,
         )  # fmt: skip
 
