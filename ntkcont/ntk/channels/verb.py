@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Up to this many numbers the whole kernel is formed, to compare it with its normal form.
+FORMED = 2**24
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Channels:
@@ -230,6 +233,6 @@ def _described(one: Channel, found: Linearised, tree: ThetaTree, scale: Array) -
         a=one.reduced.a,
         c=one.reduced.c,
         nf_error=one.nf_error,
-        nf_error_full=one.nf_error_full(found) if split.exact else float("nan"),
+        nf_error_full=one.nf_error_full(found) if len(one.restricted) * found.most_columns <= FORMED else float("nan"),
         exact=split.exact,
     )
