@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ntkcont.ntk.backends import HOST
 from ntkcont.ntk.chunks import linearised
+from ntkcont.ntk.critical_derivatives import FixedPoint
 from ntkcont.ntk.points import Points, critical
-from ntkcont.ntk.trajectory.drive import drive
 
 if TYPE_CHECKING:
     from ntkcont.ntk.bound import BoundNTK
@@ -41,7 +41,8 @@ def fixed_point_signatures(base: BoundNTK, found: Trajectories, spectrum: Spectr
     U = spectrum.vector.reshape(-1, found.components)
     out = v if found.readout is None else found.readout @ (base.state_scale * v)
     row["align_state"] = np.float64(_in_plane(out, U))
-    gamma = drive(found, base, w)
+    at = FixedPoint(base.model, base.theta, found.x, values, None)
+    gamma = at.forced(w / base.state_scale).theta * found.packing.scale
     direction = found.vjp(spectrum.vector)
     if np.linalg.norm(gamma) > 0 and np.linalg.norm(direction) > 0:
         row["align_theta"] = np.float64(_in_plane(gamma, direction[None]))
