@@ -30,7 +30,7 @@ TABLE = [
 
 def pitchfork_closed_form(t, mu, x0):
     """x and d x/d mu of ``x' = mu x - x^3``."""
-    if mu == 0:
+    if abs(mu) < 1e-7:  # the other form cancels
         return x0 / np.sqrt(1 + 2 * x0**2 * t), x0 * t * (1 + x0**2 * t) / (1 + 2 * x0**2 * t) ** 1.5
     E = np.exp(2 * mu * t)
     D = mu + x0**2 * (E - 1)
@@ -117,7 +117,7 @@ def test_long_horizon_is_the_equilibrium_kernel(alpha):
     x = newton(net, np.zeros(6))
     rest = nc.ntk.StateNTK().evaluate(net, x)
     options = {"dt": 0.1, "integrator": "euler"} if alpha is None else {}
-    errors, horizons = [], np.array([10, 14, 18, 200])
+    errors, horizons = [], np.array([10, 14, 18, 200] if alpha is None else [40, 55, 70, 200])
     for T in horizons:
         steps = int(T if alpha else T / 0.1)
         mask = np.arange(steps) == steps - 1
