@@ -101,7 +101,7 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     >>> round(form["a"], 9), form["drive"], form["opens"]
     (1.732050808, 1.0, 'left')
     """
-    _check(model, point)
+    check_point(model, point)
     form = _form(model, point)
     if form.get("kappa", 0.0) > MERGING and "note" not in form:
         about = "nearly multiple (condition number kappa"
@@ -134,6 +134,22 @@ def _form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     return at.evaluate(Traced(model, at.x, at.p, at.dp, form.order), 1e-8)
 
 
+def linearised(model: Model, point: SpecialPoint) -> Local:
+    """Return the linearisation at a special point, without second and third derivatives."""
+    params = {name: point.params[name] for name in model.params}
+    return Local(
+        A=model.jac(point.x, params),
+        Fp=model.dfdp(point.x, point.free, params),
+        derivatives=Derivatives(),
+        is_map=model.kind == "map",
+        value=point.p,
+        eigenvalues=np.array(point.eigenvalues),
+        multiplicity=point.multiplicity,
+        vectors=point.vectors,
+        tolerance=0.0,
+    )
+
+
 class _At:
     """The linearisation at one point, which serves all steps of the differences."""
 
@@ -142,18 +158,7 @@ class _At:
         self.x = np.array(point.x)
         self.p, self.dp = model.line(point.free, point.params)
         self.p = self.p + point.p * self.dp
-        params = {name: point.params[name] for name in model.params}
-        self.local = Local(
-            A=model.jac(self.x, params),
-            Fp=model.dfdp(self.x, point.free, params),
-            derivatives=Derivatives(),
-            is_map=model.kind == "map",
-            value=point.p,
-            eigenvalues=np.array(point.eigenvalues),
-            multiplicity=point.multiplicity,
-            vectors=point.vectors,
-            tolerance=0.0,
-        )
+        self.local = linearised(model, point)
         self.critical = critical(self.local, form.eigenvalue(point.omega or 0.0))
 
     def evaluate(self, derivatives: Derivatives, tolerance: float) -> dict[str, Any]:
@@ -197,7 +202,8 @@ def _neutral(point: SpecialPoint) -> float:
     return float(abs(real[i[best]] - real[j[best]])) / 2.0
 
 
-def _check(model: Model, point: SpecialPoint) -> None:
+def check_point(model: Model, point: SpecialPoint) -> None:
+    """Raise InputError unless `point` is a special point that may belong to `model`."""
     if not isinstance(point, SpecialPoint):
         msg = f"point: {type(point).__name__} was given; give a special point, branch.special_points['H1']"
         raise InputError(msg)

@@ -70,7 +70,7 @@ def has_weights(model: Model) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Leaf:
+class Leaf:
     """Stands for a leaf while a user's function picks from the pytree."""
 
     index: int
@@ -79,7 +79,7 @@ class _Leaf:
 def _picked(choose: Callable[[Any], Any], theta: Any) -> tuple[int, ...]:
     tree = configured_jax().tree_util
     leaves, structure = tree.tree_flatten(theta)
-    markers = tree.tree_unflatten(structure, [_Leaf(i) for i in range(len(leaves))])
+    markers = tree.tree_unflatten(structure, [Leaf(i) for i in range(len(leaves))])
     try:
         chosen = tree.tree_leaves(choose(markers))
     except Exception as error:
@@ -88,7 +88,7 @@ def _picked(choose: Callable[[Any], Any], theta: Any) -> tuple[int, ...]:
             "such as lambda theta: [theta['W'], theta['b']]"
         )
         raise InputError(msg) from error
-    if not all(isinstance(leaf, _Leaf) for leaf in chosen):
+    if not all(isinstance(leaf, Leaf) for leaf in chosen):
         msg = "theta: the function must return leaves of the pytree as they are, such as lambda theta: [theta['W']]"
         raise InputError(msg)
     return tuple(sorted({leaf.index for leaf in chosen}))

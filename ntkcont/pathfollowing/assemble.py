@@ -58,8 +58,8 @@ def _mirrored(point: SpecialPoint) -> SpecialPoint:
 
 
 def with_normal_form(model: Model, point: SpecialPoint) -> SpecialPoint:
-    """Return the point with its normal form, which is computed when it is first read: it may need a compilation."""
-    return dataclasses.replace(point, normal_form=Deferred(functools.partial(normal_form, model, point)))
+    """Return the point with its model, and its normal form when it is first read: it may need a compilation."""
+    return dataclasses.replace(point, normal_form=Deferred(functools.partial(normal_form, model, point)), model=model)
 
 
 def _without_twins(points: list[SpecialPoint]) -> list[SpecialPoint]:

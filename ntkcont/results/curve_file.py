@@ -16,7 +16,7 @@ FORMAT = "ntkcont curve"
 VERSION = 1
 
 _ARRAYS = ("p", "x", "s", "tangent", "eigenvalues", "labels", "n_unstable", "omega", "coefficient")
-_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(SpecialPoint))
+_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(SpecialPoint) if field.name != "model")
 _PACKED = ("free", "states", "params", "provenance")
 
 

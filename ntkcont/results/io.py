@@ -211,7 +211,7 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
     return header
 
 
-_POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint))
+_POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint) if f.name != "model")
 _SHARED = ("states", "free", "kind")  # nearly always those of the branch: written only where they differ
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from ntkcont.errors import InputError, unknown_name
 from ntkcont.results.deferred import Deferred
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.labels import ALIASES, LABELS, canonical, canonical_name
+
+if TYPE_CHECKING:
+    from ntkcont.models.model import Model
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -66,6 +69,8 @@ class SpecialPoint:
         Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.
     ntk : mapping or None
         Kernel signatures at the point, with the regular factors.
+    model : Model or None
+        The model it belongs to, while it is in memory; not saved to files, not sent to other processes.
 
     Raises
     ------
@@ -93,6 +98,7 @@ class SpecialPoint:
     kind: Literal["flow", "map"] = "flow"
     normal_form: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ntk: Mapping[str, Any] | None = None
+    model: Model | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         def put(field: str, value: Any) -> None:
@@ -142,12 +148,13 @@ class SpecialPoint:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SpecialPoint):
             return NotImplemented
-        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
+        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self) if f.compare)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return construct, (SpecialPoint, {f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "model"}
+        return construct, (SpecialPoint, fields)
 
     def __copy__(self) -> SpecialPoint:
         return self

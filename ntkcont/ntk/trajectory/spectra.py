@@ -1,0 +1,216 @@
+"""Three ways to the spectrum of a trajectory kernel, chosen by size: state side, parameter side, operator."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.errors import InputError
+from ntkcont.ntk.backends import HOST
+from ntkcont.ntk.signatures import spectral_signatures
+from ntkcont.ntk.trajectory import lanczos
+from ntkcont.ntk.trajectory.linearised import Trajectories
+from ntkcont.ntk.trajectory.memory import available_bytes, readable
+
+Array = NDArray[np.float64]
+
+#: Up to this side a dense matrix is the fastest way.
+DENSE_SIDE = 512
+# an operator this small is applied to all unit vectors
+_TINY = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Way:
+    """How a spectrum is computed.
+
+    Parameters
+    ----------
+    method : {"state", "parameter", "operator"}
+        Which.
+    why : str
+        The reason, in words, with the sizes.
+    """
+
+    method: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Spectrum:
+    """The spectrum of one trajectory kernel.
+
+    Parameters
+    ----------
+    signatures : dict
+        Those that are functions of the eigenvalues, of shape () or (k,), with the standard errors of the estimated
+        ones under ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``: 0 where exact.
+    vector : ndarray, shape (B T m,)
+        Unit eigenvector of the largest eigenvalue; nan if the kernel is zero.
+    way : Way
+        How it was computed.
+    """
+
+    signatures: dict[str, Any]
+    vector: Array
+    way: Way
+
+
+def choose(method: str, found: Trajectories) -> Way:
+    """Return the way that was asked for, or the one for these sizes; InputError if it does not fit in memory."""
+    N, P = int(found.entering.sum()), found.size
+    M = found.most_columns
+    sizes = f"{N} rows (trials x times x components), {P} parameters"
+    if M < P:
+        sizes += f" that act like {M}"
+    needed = _bytes(found, N)
+    limit = available_bytes()
+    if method == "auto":
+        side = "state" if N <= P or found.structured else "parameter"
+        if min(N, M) <= DENSE_SIDE and needed[side] <= limit:
+            return Way(method=side, why=f"{sizes}: the smaller side is at most {DENSE_SIDE}")
+        method, why = "operator", f"{sizes}: products with the kernel cost less than a dense matrix of side {min(N, M)}"
+    else:
+        why = f"asked for; {sizes}"
+    if needed[method] > limit:
+        fits = [f"{name!r} ({readable(size)})" for name, size in needed.items() if size <= limit]
+        instead = f"these fit: {', '.join(fits)}" if fits else "record fewer times or take fewer trials"
+        msg = (
+            f"method: {method!r} needs {readable(needed[method])} for {sizes}, but {readable(limit)} are available; "
+            f"{instead}"
+        )
+        raise InputError(msg)
+    return Way(method=method, why=why)
+
+
+def _bytes(found: Trajectories, N: int) -> dict[str, int]:
+    """Return how much memory each way takes."""
+    M, P, rows = found.most_columns, found.size, found.rows
+    together = lanczos.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
+    return {
+        "state": 8 * (3 * rows * M + 2 * min(N, M) ** 2),
+        "parameter": 8 * (3 * rows * P + 2 * P**2),
+        "operator": 8 * (together + lanczos.BASIS * min(N, P)),
+    }
+
+
+def spectrum(found: Trajectories, way: Way, k: int) -> Spectrum:
+    """Return the signatures of the spectrum and the top eigenvector."""
+    if not found.weights.any():
+        nan = {name: a[0] for name, a in _padded(spectral_signatures(np.full((1, max(k, 1)), np.nan), k), k).items()}
+        return Spectrum(signatures=nan | dict.fromkeys(_ERRORS, np.nan), vector=np.full(found.rows, np.nan), way=way)
+    return {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
+
+
+_ERRORS = ("trace_error", "participation_ratio_error", "entropy_rank_error")
+
+
+def _padded(signatures: dict[str, Any], k: int) -> dict[str, Any]:
+    return signatures | {"eigenvalues": signatures["eigenvalues"][:, :k]}
+
+
+def _dense(e: Array, vector: Array, found: Trajectories, way: Way, k: int) -> Spectrum:
+    """Return the spectrum from all eigenvalues of the smaller side, with the zeros that belong to the rows."""
+    N = int(found.entering.sum())
+    e = np.pad(e, (0, max(0, N - len(e))))[None, :N]
+    row = {name: a[0] for name, a in spectral_signatures(e, k).items()}
+    if not e[0, 0] > 0:
+        vector = np.full(found.rows, np.nan)
+    return Spectrum(signatures=row | dict.fromkeys(_ERRORS, 0.0), vector=vector, way=way)
+
+
+def _state(found: Trajectories, way: Way, k: int) -> Spectrum:
+    """Solve for the eigenvalues of J J^T from columns with that Gram matrix."""
+    entering = found.entering
+    e, u = _of_factor(found.reduced()[:, entering].T)
+    vector = np.zeros(found.rows)
+    vector[entering] = u
+    return _dense(e, vector, found, way, k)
+
+
+def _of_factor(G: Array) -> tuple[Array, Array]:
+    """Return eigenvalues of G G^T (N, M), as many as its smaller side, and the unit eigenvector (N,) of the largest."""
+    if not G.size:
+        return np.zeros(min(G.shape)), np.zeros(len(G))
+    if G.shape[0] <= G.shape[1]:
+        e, u = HOST.spectrum(np.ascontiguousarray(G)[None])
+        return e[0], u[0]
+    e, u = HOST.spectrum(np.ascontiguousarray(G.T)[None])
+    return e[0], _unit(G @ u[0])
+
+
+def _parameter(found: Trajectories, way: Way, k: int) -> Spectrum:
+    """Solve for the eigenvalues of J^T J."""
+    J = found.dense()
+    e, u = HOST.spectrum(np.ascontiguousarray(J.T)[None])
+    return _dense(e[0], _unit(J @ u[0]), found, way, k)
+
+
+def _unit(v: Array) -> Array:
+    size = np.linalg.norm(v)
+    return v / size if size > 0 else v
+
+
+def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
+    """Iterate on products with the kernel, on its smaller side."""
+    entering = found.entering
+    N = int(entering.sum())
+    on_rows = found.size >= N
+    n = min(N, found.size)
+
+    def full(x: Array) -> Array:
+        if found.rows == N:
+            return x
+        spread = np.zeros((len(x), found.rows))
+        spread[:, entering] = x
+        return spread
+
+    def apply(x: Array) -> Array:
+        if on_rows:
+            y = found.apply(full(x).T).T
+            return y if found.rows == N else y[:, entering]
+        return found.vjp(found.jvp(x.T)).T
+
+    def as_vector(u: Array) -> Array:
+        return full(u[None])[0] if on_rows else _unit(found.jvp(u))
+
+    if n <= _TINY:
+        K = apply(np.eye(n))
+        e, v = np.linalg.eigh((K + K.T) / 2)
+        return _dense(np.maximum(e[::-1], 0.0), as_vector(v[:, -1]), found, way, k)
+    top, sums = lanczos.spectrum(apply, n, min(k, n))
+    e = top.values
+    if sums is None:
+        return _dense(e, np.zeros(found.rows), found, way, k)
+    row = {name: a[0] for name, a in spectral_signatures(np.append(e, 0.0)[None], len(e)).items()}
+    values, errors = _from_sums(sums)
+    row |= {
+        "trace": e[0] * values["trace"],
+        "participation_ratio": values["participation_ratio"],
+        "entropy_rank": values["entropy_rank"],
+        "stable_rank": values["trace"],
+        "top_fraction": 1.0 / values["trace"],
+        "condition": np.inf if found.size < N else np.nan,  # the smallest eigenvalue is not known
+        "trace_error": e[0] * errors["trace"],
+        "participation_ratio_error": errors["participation_ratio"],
+        "entropy_rank_error": errors["entropy_rank"],
+    }
+    return Spectrum(signatures=row, vector=as_vector(top.vectors[0]), way=way)
+
+
+def _from_sums(found: lanczos.Sums) -> tuple[dict[str, float], dict[str, float]]:
+    """Return trace (over top), participation ratio and entropy rank with standard errors, by the jackknife."""
+
+    def functions(s: Array) -> Array:
+        total, squares, entropy = s.T
+        return np.array([total, total**2 / squares, total * np.exp(-entropy / total)])
+
+    names = ("trace", "participation_ratio", "entropy_rank")
+    values = functions(found.full[None])[:, 0]
+    without = functions(found.without)
+    count = without.shape[1]
+    errors = np.sqrt((count - 1) / count * np.sum((without - without.mean(axis=1, keepdims=True)) ** 2, axis=1))
+    return dict(zip(names, values.tolist(), strict=True)), dict(zip(names, errors.tolist(), strict=True))
