@@ -37,13 +37,10 @@ if TYPE_CHECKING:
     from ntkcont.peers.compare import compare
     from ntkcont.results.branch import Branch
     from ntkcont.results.critical_curve import CriticalCurve
-    from ntkcont.results.curve_file import load_curve
     from ntkcont.results.diagram import Diagram
-    from ntkcont.results.diagram_io import load_diagram
-    from ntkcont.results.io import load
+    from ntkcont.results.load import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
-    from ntkcont.results.training_file import load_training
     from ntkcont.results.training_record import TrainingRecord
     from ntkcont.training.follow import follow_training
 
@@ -72,7 +69,6 @@ _LAZY = {
     "UserZero": "pathfollowing.events",
     "follow_training": "training.follow",
     "TrainingRecord": "results.training_record",
-    "load_training": "results.training_file",
     "simulate": "dynamics.simulate",
     "find_fixed_points": "dynamics.fixed_points",
     "FixedPoints": "dynamics.fixed_points",
@@ -81,11 +77,9 @@ _LAZY = {
     "SpecialPoint": "results.special_points",
     "SpecialPoints": "results.special_points",
     "Signatures": "results.signatures",
-    "load": "results.io",
+    "load": "results.load",
     "Diagram": "results.diagram",
-    "load_diagram": "results.diagram_io",
     "CriticalCurve": "results.critical_curve",
-    "load_curve": "results.curve_file",
     "from_pydstool": "dialects.pydstool",
     "to_pydstool": "dialects.pydstool_out",
     "from_xpp": "dialects.xpp",

@@ -284,3 +284,20 @@ def test_demo_measures_the_predicted_exponents(tmp_path, capsys):
     for picture in pictures:
         assert (tmp_path / "demo" / picture).read_bytes().startswith(b"\x89PNG")
     assert nc.load(tmp_path / "demo/neuron.npz").special_points.labels.count("LP") == 2
+
+
+def test_info_and_plot_read_every_kind_of_result(tmp_path, capsys):
+    family = nc.Model.from_equations({"x": "p + q*x + x**2"}, {"p": -1.0, "q": 0.0})
+    branch = nc.continuation(family, [-1.0], free="p", p_span=(-2, 1))
+    curve = nc.continuation(family, branch.special_points["LP1"], free=("p", "q"), p_span=((-2, 2), (-1, 1)))
+    for name, result, kind in (
+        ("curve", curve, "CriticalCurve"),
+        ("diagram", nc.diagram(family, [-1.0], free="p", p_span=(-2, 1)), "Diagram"),
+    ):
+        file = result.save(tmp_path / f"{name}.npz")
+        assert main(["info", str(file)]) == 0
+        assert repr(result) in capsys.readouterr().out
+        assert main(["plot", str(file), "-o", str(tmp_path / f"{name}.png")]) == 0
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+        assert main(["plot", str(file), "--panels"]) == 2
+        assert f"holds a {kind}, which is drawn without it" in capsys.readouterr().err

@@ -264,11 +264,9 @@ def test_a_search_that_sees_all_again_and_again_invents_nothing():
 
 def test_the_record_is_saved_and_read_without_pickle(tmp_path):
     record = recorded(driven(), box=(-4, 4), conditions=[{"stim": 0.0}, {"stim": 0.25}], ntk=nc.ntk.StateNTK(theta="b"))
-    again = nc.load_training(record.save(tmp_path / "run.npz"))
+    again = nc.load(record.save(tmp_path / "run.npz"))
     assert again == record
     assert repr(again) == repr(record)
-    with pytest.raises(nc.FileFormatError, match=r"nc\.load_training"):
-        nc.load_diagram(tmp_path / "run.npz")
 
 
 def test_the_tables_say_what_happened():

@@ -21,7 +21,8 @@ from synthetic import cusp_branch, hopf_branch, special
 import ntkcont as nc
 from ntkcont import FileFormatError, InputError, Status
 from ntkcont.results.branch import Branch
-from ntkcont.results.io import load, save
+from ntkcont.results.io import save
+from ntkcont.results.load import load
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoints
 
@@ -237,7 +238,7 @@ def write_other_format(path):
 def test_a_file_that_is_not_ours_is_refused_by_name(tmp_path, write):
     path = tmp_path / "other.npz"
     write(path)
-    with pytest.raises(FileFormatError, match=r"other\.npz: not a branch file of ntkcont; give a \.npz file that"):
+    with pytest.raises(FileFormatError, match=r"other\.npz: not a file of ntkcont; give a \.npz file that"):
         load(path)
 
 
@@ -260,7 +261,7 @@ def test_a_truncated_file_is_damaged(tmp_path, keep):
     path = cusp_branch().save(tmp_path / "b.npz")
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(FileFormatError, match=r"b\.npz: the file is damaged \(.*compute the branch again"):
+    with pytest.raises(FileFormatError, match=r"b\.npz: the file is damaged \(.*compute it again"):
         load(path)
 
 

@@ -72,14 +72,14 @@ Options of it stand in the tables [compare.pydstool] and [compare.xpplab]; docs/
 exit status: 0 the report is written; 2 bad input, or the other program is missing or failed.""",
     ),
     "info": (
-        "what a branch file or a problem file holds",
+        "what a file of results or a problem file holds",
         """\
 examples:
   ntkcont info fold.npz
   ntkcont info fold.toml""",
     ),
     "plot": (
-        "draw a branch file",
+        "draw a branch, a diagram, a curve in two parameters or a training record",
         """\
 examples:
   ntkcont plot fold.npz
@@ -127,9 +127,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--against", choices=("pydstool", "xpplab"), help="the other program; default: the file's, else pydstool"
     )
     compare.add_argument("--out", default=".", metavar="DIR", help="folder for the report; default: the current one")
-    added["info"].add_argument("file", metavar="FILE", help="a branch file (.npz) or a problem file (.toml)")
+    added["info"].add_argument("file", metavar="FILE", help="a file of results (.npz) or a problem file (.toml)")
     plot = added["plot"]
-    plot.add_argument("file", metavar="FILE", help="a branch file (.npz)")
+    plot.add_argument("file", metavar="FILE", help="a file of results (.npz)")
     plot.add_argument("--y", metavar="NAME", help="state or other column on the vertical axis")
     plot.add_argument("--color", metavar="NAME", help="kernel signature that colours the branch")
     plot.add_argument("--panels", action="store_true", help="diagram and kernel signatures below each other")

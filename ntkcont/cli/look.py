@@ -11,27 +11,36 @@ import numpy as np
 from ntkcont.cli.output import headless, notices, save_figure
 from ntkcont.errors import InputError
 from ntkcont.problem_files import PICTURES
-from ntkcont.results.io import load
+from ntkcont.results.branch import Branch
+from ntkcont.results.critical_curve import CriticalCurve
+from ntkcont.results.diagram import Diagram
+from ntkcont.results.load import load
+from ntkcont.results.training_record import TrainingRecord
 
 
 def info(file: str) -> int:
-    """Print what a branch file or a problem file holds."""
+    """Print what a file of results or a problem file holds."""
     path = Path(file)
     if path.suffix.lower() == ".toml":
         _problem_info(path)
         return 0
-    branch = load(path)
-    print(branch)
+    result = load(path)
+    print(result)
+    if isinstance(result, Branch):
+        _branch_info(result)
+    print("provenance:")
+    for line in _tree(result.provenance):
+        print("  " + line)
+    return 0
+
+
+def _branch_info(branch: Branch) -> None:
     print(f"low end:  {branch.ends[0]}")
     print(f"high end: {branch.ends[1]}")
     held = [f"{name}={value:g}" for name, value in branch.params.items() if name != branch.free]
     print("parameters held: " + (", ".join(held) or "none"))
     if branch.ntk is not None:
         print("signatures: " + ", ".join(branch.ntk.names))
-    print("provenance:")
-    for line in _tree(branch.provenance):
-        print("  " + line)
-    return 0
 
 
 def _problem_info(path: Path) -> None:
@@ -58,12 +67,13 @@ def _tree(value: Any, key: str = "") -> list[str]:
 
 
 def plot(file: str, *, y: str | None, color: str | None, panels: bool, output: str | None) -> int:
-    """Draw a branch file.
+    """Draw a file of results: a branch, a diagram, a curve in two parameters or a training record.
 
     Raises
     ------
     InputError
-        `output` has the ending of no picture, or the branch has no such column or no kernel.
+        `output` has the ending of no picture, the branch has no such column or no kernel, or an option does not belong
+        to this kind of result.
     """
     target = Path(output) if output else Path(file).with_suffix(".png")
     if target.suffix.lower() not in PICTURES:
@@ -72,14 +82,24 @@ def plot(file: str, *, y: str | None, color: str | None, panels: bool, output: s
     if panels and (y or color):
         msg = "--panels shows fixed quantities; leave out --y and --color"
         raise InputError(msg)
-    branch = load(file)
+    result = load(file)
+    given = [name for name, value in (("--panels", panels), ("--y", y), ("--color", color)) if value]
+    allowed = {Branch: given, Diagram: ("--y", "--color"), TrainingRecord: ("--y",)}.get(type(result), ())
+    for option in given:
+        if option not in allowed:
+            msg = f"{option}: {file} holds a {type(result).__name__}, which is drawn without it; leave it out"
+            raise InputError(msg)
     headless()
     from ntkcont import plot as pictures
 
-    if not panels:
-        figure = pictures.bifurcation_diagram(branch, y=y, color=color).figure
-    elif branch.ntk is not None:
-        figure = pictures.ntk_panels(branch)
+    if isinstance(result, CriticalCurve):
+        figure = pictures.two_parameter(result).figure
+    elif isinstance(result, TrainingRecord):
+        figure = pictures.training(result, y=y)
+    elif not panels:
+        figure = pictures.bifurcation_diagram(result, y=y, color=color).figure
+    elif result.ntk is not None:
+        figure = pictures.ntk_panels(result)
     else:
         msg = f"--panels: {file} holds no kernel; run the continuation with one, or use ntkcont.annotate"
         raise InputError(msg)

@@ -48,41 +48,8 @@ def save(curve: CriticalCurve, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def load_curve(path: str | os.PathLike[str]) -> CriticalCurve:
-    """Read a curve in two parameters that ``curve.save`` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    CriticalCurve
-        Equal to the one that was saved; ``curve.model`` is None.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is not ours, damaged, or of a newer version; the message names it and says what to do.
-    FileNotFoundError
-        If there is no such file.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import ntkcont as nc
-    >>> model = nc.Model.from_equations({"x": "p + q*x + x**2"}, {"p": -1.0, "q": 0.0})
-    >>> fold = nc.continuation(model, [-1.0], free="p", p_span=(-2, 1)).special_points["LP1"]
-    >>> curve = nc.continuation(model, fold, free=("p", "q"), p_span=((-2, 2), (-1, 1)))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nc.load_curve(curve.save(pathlib.Path(folder, "fold.npz"))) == curve
-    True
-    """
-    return io.read_archive(path, FORMAT, VERSION, _build)
-
-
-def _build(header: dict[str, Any], arrays: io.Arrays) -> CriticalCurve:
+def unpack_curve(header: dict[str, Any], arrays: io.Arrays) -> CriticalCurve:
+    """Return the curve that `save` wrote."""
     saved = {key: io.unpack(value, arrays) for key, value in header["curve"].items()}
     saved["status"] = Status[saved["status"]]
     saved["ends"] = tuple(Status[name] for name in saved["ends"])

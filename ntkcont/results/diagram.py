@@ -185,7 +185,7 @@ class Diagram:
         return importlib.import_module("ntkcont.plot.diagram").bifurcation_diagram(self, **keywords)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the diagram to one ``.npz`` file, atomically; ``nc.load_diagram(path)`` reads it."""
+        """Write the diagram to one ``.npz`` file, atomically; ``nc.load(path)`` reads it."""
         from ntkcont.results.diagram_io import save
 
         return save(self, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ntkcont.results.diagram import Diagram, Origin, Unfollowed
-from ntkcont.results.io import Arrays, Packer, pack_branch, read_archive, unpack, unpack_branch, write_archive
+from ntkcont.results.io import Arrays, Packer, pack_branch, unpack, unpack_branch, write_archive
 
 FORMAT = "ntkcont diagram"
 VERSION = 1
@@ -50,39 +50,6 @@ def pack_diagram(diagram: Diagram, packer: Packer) -> dict[str, Any]:
         "images": {str(i): packer.array(x, f"images[{i}]") for i, x in diagram.images.items()},
         "provenance": packer.pack(diagram.provenance, "provenance"),
     }
-
-
-def load_diagram(path: str | os.PathLike[str]) -> Diagram:
-    """Read a diagram that `Diagram.save` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    Diagram
-        Equal to the one that was saved; the ``model`` of its branches is None.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is not a diagram of ours, damaged, or of a newer version; the message says what to do.
-    FileNotFoundError
-        If there is no such file.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import ntkcont as nc
-    >>> model = nc.Model.from_equations({"x": "mu*x - x**3"}, {"mu": -0.5})
-    >>> diagram = nc.diagram(model, [0.0], free="mu", p_span=(-1, 1))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nc.load_diagram(diagram.save(pathlib.Path(folder, "d.npz"))) == diagram
-    True
-    """
-    return read_archive(path, FORMAT, VERSION, unpack_diagram)
 
 
 def unpack_diagram(header: dict[str, Any], arrays: Arrays) -> Diagram:

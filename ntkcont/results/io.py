@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from ntkcont.errors import FileFormatError, InputError
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
-
-Result = TypeVar("Result")
 
 FORMAT = "ntkcont branch"
 VERSION = 1
@@ -225,49 +223,19 @@ def _pack_point(point: SpecialPoint, branch: Branch, packer: Packer) -> dict[str
     return packed
 
 
-def load(path: str | os.PathLike[str]) -> Branch:
-    """Read a branch that `Branch.save` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    Branch
-        Equal to the one that was saved; ``branch.model`` is None.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is not ours, damaged, or of a newer version; the message names it and says what to do.
-    FileNotFoundError
-        If there is no such file.
-    """
-    return read_archive(path, FORMAT, VERSION, unpack_branch)
-
-
-#: Format of a file: what to call it, what writes it, what reads it.
-_FAMILY = {
-    FORMAT: ("a branch file", "branch.save", "nc.load"),
-    "ntkcont diagram": ("a diagram file", "diagram.save", "nc.load_diagram"),
-    "ntkcont curve": ("a curve file", "curve.save", "nc.load_curve"),
-    "ntkcont training": ("a training file", "record.save", "nc.load_training"),
-}
-
 Arrays = dict[str, NDArray[Any]]
+#: Format of a file: the newest version that is read, and what makes the result of header and arrays.
+Readers = Mapping[str, tuple[int, Callable[[dict[str, Any], Arrays], Any]]]
 
 
-def read_archive(
-    path: str | os.PathLike[str], wanted: str, version: int, build: Callable[[dict[str, Any], Arrays], Result]
-) -> Result:
-    """Return what ``build(header, arrays)`` makes of a file of the format `wanted`.
+def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
+    """Return the result that a file of one of these formats holds.
 
     Raises
     ------
     FileFormatError
-        If the file is not of this format, damaged, or of a newer version; the message names it and says what to do.
+        If the file is of none of these formats, damaged, or of a newer version; the message names it and says what to
+        do.
     FileNotFoundError
         If there is no such file.
     """
@@ -276,14 +244,14 @@ def read_archive(
         msg = f"{path}: there is no such file; check the path"
         raise FileNotFoundError(msg)
     if path.is_dir():
-        msg = f"{path}: this is a folder; give a file that {_FAMILY[wanted][1]} wrote"
+        msg = f"{path}: this is a folder; give a .npz file in it"
         raise FileFormatError(msg)
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise _not_ours(path, wanted)
-            header = _header(path, archive["header"], wanted, version)
+                raise _not_ours(path)
+            header, build = _header(path, archive["header"], readers)
             arrays = {key: archive[key] for key in archive.files if key != "header"}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         if isinstance(error, FileFormatError | PermissionError):
@@ -291,35 +259,36 @@ def read_archive(
         with path.open("rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
         if not is_zip:
-            raise _not_ours(path, wanted) from error
-        raise _damaged(path, error, wanted) from error
+            raise _not_ours(path) from error
+        raise _damaged(path, error) from error
     for a in arrays.values():
         a.flags.writeable = False
     try:
         return build(header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, error, wanted) from error
+        raise _damaged(path, error) from error
 
 
-def _header(path: Path, array: NDArray[Any], wanted: str, newest: int) -> dict[str, Any]:
+def _header(path: Path, array: NDArray[Any], readers: Readers) -> tuple[dict[str, Any], Callable[..., Any]]:
     try:
         header = json.loads(str(array))
-        given = header["format"]
-        if given != wanted and given in _FAMILY:
-            what, _, reader = _FAMILY[given]
-            msg = f"{path}: it is {what} of ntkcont, not {_FAMILY[wanted][0]}; read it with {reader}(path)"
-            raise FileFormatError(msg)
-        if given != wanted:
-            raise _not_ours(path, wanted)
+        newest, build = readers[header["format"]]
         version = int(header["version"])
-    except FileFormatError:
-        raise
     except (ValueError, KeyError, TypeError) as error:
-        raise _not_ours(path, wanted) from error
+        raise _not_ours(path) from error
     if version > newest:
         msg = f"{path}: written in format version {version}, this ntkcont reads up to {newest}; upgrade ntkcont"
         raise FileFormatError(msg)
-    return header
+    return header, build
+
+
+def _not_ours(path: Path) -> FileFormatError:
+    return FileFormatError(f"{path}: not a file of ntkcont; give a .npz file that branch.save or another result wrote")
+
+
+def _damaged(path: Path, error: Exception) -> FileFormatError:
+    reason = str(error).strip("'\"") or type(error).__name__
+    return FileFormatError(f"{path}: the file is damaged ({reason}); compute it again or take a backup")
 
 
 def unpack_branch(header: dict[str, Any], arrays: Arrays) -> Branch:
@@ -339,14 +308,3 @@ def unpack_branch(header: dict[str, Any], arrays: Arrays) -> Branch:
         names = header["ntk"]["arrays"]
         ntk = Signatures({name: arrays[key] for name, key in names.items()}, unpack(header["ntk"]["metadata"], arrays))
     return Branch(**saved, **columns, special_points=SpecialPoints(points), ntk=ntk)
-
-
-def _not_ours(path: Path, wanted: str) -> FileFormatError:
-    what, writer, _ = _FAMILY[wanted]
-    return FileFormatError(f"{path}: not {what} of ntkcont; give a .npz file that {writer} wrote")
-
-
-def _damaged(path: Path, error: Exception, wanted: str) -> FileFormatError:
-    reason = str(error).strip("'\"") or type(error).__name__
-    again = _FAMILY[wanted][0].split()[1]
-    return FileFormatError(f"{path}: the file is damaged ({reason}); compute the {again} again or take a backup")

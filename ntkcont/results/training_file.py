@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ntkcont.results.diagram_io import pack_diagram, unpack_diagram
-from ntkcont.results.io import Arrays, Packer, read_archive, unpack, write_archive
+from ntkcont.results.io import Arrays, Packer, unpack, write_archive
 from ntkcont.results.training_record import TrainingEvent, TrainingRecord
 
 FORMAT = "ntkcont training"
@@ -52,41 +52,8 @@ def save(record: TrainingRecord, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def load_training(path: str | os.PathLike[str]) -> TrainingRecord:
-    """Read a training record that `TrainingRecord.save` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    TrainingRecord
-        Equal to the one that was saved; the ``model`` of its branches is None.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is not a training record of ours, damaged, or of a newer version; the message says what to do.
-    FileNotFoundError
-        If there is no such file.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import numpy as np
-    >>> import ntkcont as nc
-    >>> path = nc.TrainingPath([np.array([[0.5]]), np.array([[1.5]])], nc.RateRNN)
-    >>> record = nc.follow_training(path, box=(-3, 3))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nc.load_training(record.save(pathlib.Path(folder, "t.npz"))) == record
-    True
-    """
-    return read_archive(path, FORMAT, VERSION, _record)
-
-
-def _record(header: dict[str, Any], arrays: Arrays) -> TrainingRecord:
+def unpack_record(header: dict[str, Any], arrays: Arrays) -> TrainingRecord:
+    """Return the record that `save` wrote."""
     return TrainingRecord(
         steps=arrays[header["steps"]],
         interpolation=header["interpolation"],

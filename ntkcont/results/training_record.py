@@ -195,7 +195,7 @@ class TrainingRecord:
     # ---------------------------------------------------------------- files and tables
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the record to one ``.npz`` file, atomically; ``nc.load_training(path)`` reads it."""
+        """Write the record to one ``.npz`` file, atomically; ``nc.load(path)`` reads it."""
         from ntkcont.results.training_file import save
 
         return save(self, path)

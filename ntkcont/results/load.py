@@ -1,0 +1,53 @@
+"""``load``: whatever this package has saved."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ntkcont.results import curve_file, diagram_io, io, training_file
+
+_READERS: io.Readers = {
+    io.FORMAT: (io.VERSION, io.unpack_branch),
+    diagram_io.FORMAT: (diagram_io.VERSION, diagram_io.unpack_diagram),
+    curve_file.FORMAT: (curve_file.VERSION, curve_file.unpack_curve),
+    training_file.FORMAT: (training_file.VERSION, training_file.unpack_record),
+}
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read what ``save`` of a branch, a diagram, a curve in two parameters or a training record wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Branch, Diagram, CriticalCurve or TrainingRecord
+        Equal to the one that was saved; its ``model`` is None.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not ours, damaged, or of a newer version; the message names it and says what to do.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import ntkcont as nc
+    >>> model = nc.Model.from_equations({"x": "p + q*x - x**3"}, {"p": 0.0, "q": -0.5})
+    >>> branch = nc.continuation(model, [0.0], free="q", p_span=(-1, 1))
+    >>> curve = nc.continuation(model, branch.special_points["BP1"], free=("q", "p"), p_span=((-1, 1), (-1, 1)))
+    >>> diagram = nc.diagram(model, [0.0], free="q", p_span=(-1, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for result in (branch, diagram, curve):
+    ...         print(nc.load(result.save(pathlib.Path(folder, "result.npz"))) == result)
+    True
+    True
+    True
+    """
+    return io.read_archive(path, _READERS)
