@@ -64,15 +64,20 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 """
 
 from ntkcont.ntk.evaluator import StateNTK
+from ntkcont.ntk.learning import BifurcationsAhead, LearningReport, SlowMode, learning_report
 from ntkcont.ntk.plane import parameter_plane
 from ntkcont.ntk.sensitivity import BranchPointSensitivity, sensitivity
 from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
 
 __all__ = [
+    "BifurcationsAhead",
     "BranchPointSensitivity",
+    "LearningReport",
     "SignatureRow",
     "SignatureTable",
+    "SlowMode",
     "StateNTK",
+    "learning_report",
     "parameter_plane",
     "sensitivity",
     "signature_table",
