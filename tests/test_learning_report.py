@@ -322,13 +322,17 @@ def _of_rest(net, **more):
     return kernel, np.ones((round(4 / time.get("dt", 1)), n))
 
 
+def checked(ahead):
+    check_branch(ahead.branch, ahead.model)
+
+
 def test_distance_to_pitchfork_and_flip():
     """``z <- W tanh z`` with an outlier 0.4 + s: a pitchfork at s = 0.6, a period doubling at s = -1.4."""
     W, D = _outlier(0.4, np.random.default_rng(0))
     net = nc.RateRNN(W, alpha=1.0)
     kernel, targets = _of_rest(net)
     ahead = report_of(kernel, net, targets, x=np.zeros(4), direction={"W": D, "b": np.zeros(4)}, span=(-2, 2)).ahead
-    check_branch(ahead.branch)
+    checked(ahead)
     assert (ahead.before.label, ahead.after.label) == ("PD", "BP")
     assert ahead.before.p == pytest.approx(-1.4, abs=1e-9)
     assert ahead.after.p == pytest.approx(0.6, abs=1e-7)
@@ -348,7 +352,7 @@ def test_distance_to_a_fold_in_the_bias():
     upper = nc.find_fixed_points(net, starts=[[2.0]]).x[0]
     kernel, targets = _of_rest(net)
     found = report_of(kernel, net, targets, x=upper, direction={"b": [2.0]}, span=(-1, 1))
-    check_branch(found.ahead.branch)
+    checked(found.ahead)
     z = np.arctanh(np.sqrt(1 - 1 / w))
     fold = (z - w * np.tanh(z)) / 2  # on the upper branch, for a bias below zero
     assert found.ahead.before.label == "LP"
@@ -367,7 +371,7 @@ def test_distance_in_steps_of_gradient_descent():
     )
     lr = 0.01
     found = report_of(kernel, model, np.zeros((20, 1)), x=[0.5], lr=lr, direction="descent", span=(-100, 100))
-    check_branch(found.ahead.branch)
+    checked(found.ahead)
     assert found.gradient["p"] > 0
     assert found.ahead.after.label == "LP"
     assert found.ahead.after.p == pytest.approx(0.25 / (lr * found.gradient["p"]), rel=1e-8)
@@ -386,7 +390,7 @@ def test_distance_along_a_pytree_with_scales():
     )
     direction = {"cell": {"A": np.eye(2)}, "b": np.zeros(2)}
     ahead = report_of(kernel, model, np.ones((10, 2)), x=[0.0, 0.0], direction=direction, span=(-0.5, 0.5)).ahead
-    check_branch(ahead.branch)
+    checked(ahead)
     assert (ahead.before, ahead.after.label) == (None, "H")
     assert ahead.after.p == pytest.approx(0.3, rel=1e-8)
     assert ahead.after.omega == pytest.approx(1.0, rel=1e-8)

@@ -38,12 +38,15 @@ class BifurcationsAhead:
         The smallest and the largest s that the branch came to.
     branch : Branch
         The branch of the fixed point in s (its parameter "shift"), up to the first change of stability on either side.
+    model : Model
+        The model of that branch, for further continuations.
     """
 
     before: SpecialPoint | None
     after: SpecialPoint | None
     reached: tuple[float, float]
     branch: Branch
+    model: Model
 
     @property
     def nearest(self) -> SpecialPoint | None:
@@ -102,6 +105,7 @@ def bifurcations_ahead(
         after=after[0] if after else None,
         reached=(float(np.min(branch.p)), float(np.max(branch.p))),
         branch=branch,
+        model=along,
     )
 
 
