@@ -220,7 +220,10 @@ def test_uncoupled_units_learn_as_in_closed_form():
         assert found.predicted_loss(k) == pytest.approx(now, rel=1e-12)
         b = b - lr * (c @ (np.outer(c, b) - target))
     # on both sides of the critical rate
-    below, above = found.predicted_loss(400, lr=0.99 * found.lr_crit), found.predicted_loss(400, lr=1.01 * found.lr_crit)
+    below, above = (
+        found.predicted_loss(400, lr=0.99 * found.lr_crit),
+        found.predicted_loss(400, lr=1.01 * found.lr_crit),
+    )
     assert below < found.loss < above
     assert found.predicted_loss([0, 10**6], lr=3 * found.lr_crit).tolist() == [found.loss, np.inf]
 
