@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -161,8 +162,6 @@ def test_one_measured_step_is_predicted_with_an_error_of_second_order(name):
 @pytest.mark.parametrize("method", ["auto", "operator"])
 def test_decay_is_gradient_descent_on_the_linearised_trajectories(name, method):
     """Against ``r <- r - lr J J^T r`` with J from jax.jacfwd."""
-    import dataclasses
-
     task = task_of(name)
     J, r = task.derivative()
     top = np.linalg.norm(J, 2) ** 2
@@ -194,7 +193,7 @@ def test_decay_is_gradient_descent_on_the_linearised_trajectories(name, method):
 
 
 def test_uncoupled_units_learn_as_in_closed_form():
-    """Units at rest with a bias, ``z_t = (1 - (1 - alpha)^t) b``: quadratic, so that the prediction is exact for ever."""
+    """Units at rest with a bias, ``z_t = (1 - (1 - alpha)^t) b``: quadratic, so that predictions stay exact."""
     n, alpha, T, b0 = 3, 0.25, 6, np.array([0.5, -0.2, 0.1])
     target = np.array([1.0, 2.0, -1.0])
     c = 1 - (1 - alpha) ** np.arange(1, T + 1)
@@ -225,7 +224,7 @@ def test_uncoupled_units_learn_as_in_closed_form():
         found.predicted_loss(400, lr=1.01 * found.lr_crit),
     )
     assert below < found.loss < above
-    assert found.predicted_loss([0, 10**6], lr=3 * found.lr_crit).tolist() == [found.loss, np.inf]
+    np.testing.assert_allclose(found.predicted_loss([0, 10**6], lr=3 * found.lr_crit), [found.loss, np.inf])
 
 
 def test_slow_modes_in_closed_form():
@@ -251,8 +250,6 @@ def test_slow_modes_in_closed_form():
 def test_scaled_parameters_move_by_the_square_of_their_scale():
     rng = np.random.default_rng(5)
     task = Task(OSCILLATOR, ["mu", "om", "h"], rng)
-    import dataclasses
-
     scale = np.array([2.0, 0.5, 3.0])
     kernel = dataclasses.replace(task.kernel, theta_scale=scale)
     _, g = task.gradient()

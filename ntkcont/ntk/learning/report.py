@@ -67,8 +67,8 @@ class LearningReport:
     slow : tuple of SlowMode
         Those that hold most of the loss, first; at most k of the kernel.
     gradient_in_channel : float
-        Part of ``|gradient|^2`` along the critical directions of the fixed point; nan if none was given, or its critical
-        eigenvalue is multiple.
+        Part of ``|gradient|^2`` along the critical directions of the fixed point; nan if none was given, or where its
+        critical eigenvalue is multiple.
     ahead : BifurcationsAhead or None
         The first bifurcations along the direction asked for.
     residual : ndarray, shape (B, T, m)
@@ -145,7 +145,7 @@ class LearningReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, lists and texts, for JSON; pytrees and arrays over trials are left out."""
-        ahead = None
+        ahead: dict[str, Any] | None = None
         if self.ahead is not None:
             ahead = {
                 name: None if point is None else {"label": point.label, "s": float(point.p)}

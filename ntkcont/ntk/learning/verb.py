@@ -40,7 +40,7 @@ def learning_report(
     r"""Return what a trajectory kernel says about gradient descent towards targets.
 
     The loss is ``L = 1/2 sum_kt w_kt |y_k(t) - target_k(t)|^2`` over trials k and recorded times t, with the weights of
-    the kernel (its `weights` and `loss_mask`) and ``y = C z`` with its readout, else the states in units of their scale.
+    the kernel (its `weights` and `loss_mask`) and its readout ``y = C z``, else the states in units of their scale.
     With rows r of the residual and J of the derivative, ``L = |r|^2/2``, the gradient is ``J^T r`` and the kernel
     ``Theta = J J^T``; a step of size lr changes L by ``-lr r^T Theta r + O(lr^2)``, and as long as Theta stays what it
     is, the part of r in its mode with eigenvalue e falls as ``(1 - lr e)^k``.
@@ -49,7 +49,7 @@ def learning_report(
     ----------
     kernel : StateNTK
         With ``kernel="trajectory"``: initial states, horizon, inputs, readout, weights and mask of the task.  A theta
-        scale other than 1 means gradient descent in the scaled parameters: ``theta`` moves by ``-lr scale^2 dL/dtheta``.
+        scale other than 1 means descent in the scaled parameters: theta moves by ``-lr scale^2 dL/dtheta``.
     model : Model
         Any model with weights or trained parameters.  Inputs that depend on time are those of networks (see `inputs`
         of the kernel); other models have constant ones, which are their parameters.
