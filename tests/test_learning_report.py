@@ -12,6 +12,7 @@ from invariants import check_branch
 import ntkcont as nc
 from ntkcont.errors import InputError
 from ntkcont.jax_tools import configured_jax, x64
+from ntkcont.ntk.learning import modes
 
 report_of = nc.ntk.learning_report
 
@@ -189,6 +190,20 @@ def test_decay_is_gradient_descent_on_the_linearised_trajectories(name, method):
     assert np.all(found.eigenvalues > 0.0)
 
 
+def test_few_lanczos_steps_give_the_loss_of_as_many_steps_of_descent(monkeypatch):
+    """A quadrature with q nodes is exact for polynomials of degree 2 q - 1, and descent by k steps has degree 2 k."""
+    monkeypatch.setattr(modes, "_STEPS", 12)
+    task = task_of("map with inputs and readout")
+    J, r = task.derivative()
+    lr = 1.5 / np.linalg.norm(J, 2) ** 2
+    found = report_of(dataclasses.replace(task.kernel, method="operator"), task.model, task.targets, lr=lr)
+    assert not found.exact
+    assert len(found.eigenvalues) <= 12
+    for k in range(12):
+        assert found.predicted_loss(k) == pytest.approx(0.5 * (r @ r), rel=1e-9)
+        r = r - lr * (J @ (J.T @ r))
+
+
 # ---------------------------------------------------------------- closed forms
 
 
@@ -360,6 +375,7 @@ def test_distance_to_a_fold_in_the_bias():
     assert found.ahead.after is None
     assert found.ahead.distance == pytest.approx(abs(fold), rel=1e-9)
     assert f"LP at s = {fold:.6g}" in repr(found)
+    assert repr(found.ahead) == f"<BifurcationsAhead: before LP at s = {fold:.6g}, after none to s = 1>"
     assert found.to_dict()["ahead"]["before"] == {"label": "LP", "s": found.ahead.before.p}
 
 

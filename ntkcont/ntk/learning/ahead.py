@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 BIFURCATIONS = ("LP", "H", "BP", "PD", "NS")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BifurcationsAhead:
     """The first bifurcation of a fixed point on both sides, with weights ``theta + s direction``.
 
@@ -58,6 +58,18 @@ class BifurcationsAhead:
     def distance(self) -> float:
         """Its distance ``|s|``; inf if there is none."""
         return float("inf") if self.nearest is None else abs(self.nearest.p)
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """What is before and after, in words."""
+        found = zip(("before", "after"), (self.before, self.after), self.reached, strict=True)
+        return {
+            name: f"none to s = {end:.4g}" if point is None else f"{point.label} at s = {point.p:.6g}"
+            for name, point, end in found
+        }
+
+    def __repr__(self) -> str:
+        return f"<BifurcationsAhead: {', '.join(f'{name} {where}' for name, where in self.sides.items())}>"
 
 
 def moved_model(model: Model, packing: Packing, values: Array, step: Array) -> Model:

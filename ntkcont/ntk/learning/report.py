@@ -178,11 +178,7 @@ class LearningReport:
         if np.isfinite(self.gradient_in_channel):
             lines.append(("gradient in the channel", _percent(self.gradient_in_channel)))
         if self.ahead is not None:
-            low, high = self.ahead.reached
-            sides = (("before", self.ahead.before, low), ("after", self.ahead.after, high))
-            for name, point, end in sides:
-                where = f"none to s = {end:.4g}" if point is None else f"{point.label} at s = {point.p:.6g}"
-                lines.append((f"bifurcation {name}", where))
+            lines += [(f"bifurcation {name}", where) for name, where in self.ahead.sides.items()]
         width = max(len(name) for name, _ in lines)
         text = [f"{name:<{width}}  {value}" for name, value in lines]
         if self.slow:
