@@ -64,7 +64,7 @@ def test_pitchfork_at_finite_horizon(row):
     # the model is its own normal form, and its two parameters are the two critical directions
     np.testing.assert_allclose(one.shares.f_par, 1.0, rtol=1e-12)
     assert one.nf_error < 1e-12
-    assert one.nf_error_full(found) < 1e-7  # a difference of squares
+    assert one.nf_error_full(found, found.J.T) < 1e-7  # a difference of squares
 
 
 HOPF = nc.Model.from_equations(
@@ -220,7 +220,7 @@ def test_parameter_side_identities(network_channel):
     np.testing.assert_allclose(one.shares.f_par, np.trace(inside) / np.trace(whole), rtol=1e-12)
     np.testing.assert_allclose(one.shares.total, np.trace(whole), rtol=1e-12)
     exact = np.linalg.norm(whole - one.normal_form @ one.normal_form.T) / np.linalg.norm(whole)
-    np.testing.assert_allclose(one.nf_error_full(found), exact, rtol=1e-9)
+    np.testing.assert_allclose(one.nf_error_full(found, found.J.T), exact, rtol=1e-9)
     exact = np.linalg.norm(inside - one.normal_form @ one.normal_form.T) / np.linalg.norm(inside)
     np.testing.assert_allclose(one.nf_error, exact, rtol=1e-9)
 
@@ -246,6 +246,11 @@ def test_state_side_identities(network_channel):
 def test_probes_estimate_what_is_beside_the_channel(network_channel, monkeypatch):
     _, one, found = network_channel
     monkeypatch.setattr(decompositions, "_FORMED", 0)
+    through_times = decompositions.shares(found, one.directions, one.restricted, one.shares.total)
+    assert through_times.exact
+    for name in ("f_st", "chi", "f_bordered"):
+        np.testing.assert_allclose(getattr(through_times, name), getattr(one.shares, name), rtol=1e-9, err_msg=name)
+    monkeypatch.setattr(decompositions, "_TIMES", 0)
     monkeypatch.setattr(decompositions, "_PROBES", 4000)
     estimated = decompositions.shares(found, one.directions, one.restricted)
     assert one.shares.exact
