@@ -55,7 +55,8 @@ class LearningReport:
     change : float
         Predicted change of the loss in the next step, first order: ``-lr |gradient|^2``.
     change_second_order : float
-        The same with the curvature of the kernel (Gauss-Newton): ``+ lr^2/2 |J gradient|^2``.
+        The same with the curvature of the kernel (Gauss-Newton): ``+ lr^2/2 |J gradient|^2``.  The rest of the
+        curvature, in proportion to the residual, is not in it.
     eigenvalues, shares : ndarray, shape (q,)
         Positive eigenvalues of the kernel, descending, and the part of the loss in each mode.
     unreachable : float
@@ -190,7 +191,7 @@ class LearningReport:
 
 
 def _percent(value: float) -> str:
-    return f"{100.0 * value:.3g} %"
+    return f"{100.0 * (0.0 if abs(value) < 1e-12 else value):.3g} %"  # what is less is rounding
 
 
 def read_rate(lr: Any) -> float:
