@@ -77,19 +77,24 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 
 from ntkcont.ntk.channels.verb import Channels, channels
 from ntkcont.ntk.evaluator import StateNTK
+from ntkcont.ntk.learning import BifurcationsAhead, LearningReport, SlowMode, learning_report
 from ntkcont.ntk.natural_gradient import LowRankState, low_rank_natural_gradient
 from ntkcont.ntk.plane import parameter_plane
 from ntkcont.ntk.sensitivity import BranchPointSensitivity, sensitivity
 from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
 
 __all__ = [
+    "BifurcationsAhead",
     "BranchPointSensitivity",
     "Channels",
+    "LearningReport",
     "LowRankState",
     "SignatureRow",
     "SignatureTable",
+    "SlowMode",
     "StateNTK",
     "channels",
+    "learning_report",
     "low_rank_natural_gradient",
     "parameter_plane",
     "sensitivity",
