@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
+import diffrax
 import jax
 import numpy as np
 import pytest
@@ -171,7 +172,6 @@ def test_units_do_not_matter():
 
 
 def test_diffrax_solver_agrees_with_rk4():
-    diffrax = pytest.importorskip("diffrax")
     net = network()
     initial = np.random.default_rng(3).standard_normal((2, 6))
     options = {"T": 1.0, "dt": 0.01, "record_every": 10}
