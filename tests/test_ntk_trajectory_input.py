@@ -91,6 +91,13 @@ def test_functions_of_the_fixed_point():
         nc.ntk.StateNTK(**{**GOOD, **uneven}).evaluate(NET, np.zeros(3))
 
 
+def test_as_many_trials_at_every_point():
+    starts = iter([np.zeros((2, 3)), np.zeros((1, 3))])
+    kernel = nc.ntk.StateNTK(**{**GOOD, "initial_states": lambda x, p: next(starts)})
+    with pytest.raises(nc.InputError, match="initial_states: 1 trials, but 2 at the point before"):
+        kernel.evaluate(NET, np.zeros((2, 3)))
+
+
 def test_other_kernels_need_fixed_points():
     with pytest.raises(nc.InputError, match="x: not given; kernel='equilibrium' belongs to fixed points"):
         nc.ntk.StateNTK().evaluate(NET)

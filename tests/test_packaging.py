@@ -88,7 +88,7 @@ def test_licence_is_mit_everywhere():
 def test_every_import_is_a_declared_dependency():
     declared = requirement_names(SETUP["options"]["install_requires"])
     extras = SETUP["options.extras_require"]
-    optional = {name for extra in ("io", "pydstool", "xpplab") for name in requirement_names(extras[extra])}
+    optional = {name for extra in ("io", "diffrax", "pydstool", "xpplab") for name in requirement_names(extras[extra])}
     optional |= {"PyDSTool"} & {{"pydstool": "PyDSTool"}.get(name, name) for name in optional}
     known = declared | optional | set(sys.stdlib_module_names) | {"ntkcont"}
     imported = {}
