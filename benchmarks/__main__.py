@@ -1,6 +1,6 @@
 """Run every benchmark and print the tables."""
 
-from benchmarks import kernel, stepping
+from benchmarks import kernel, stepping, trajectory
 
 
 def main() -> None:
@@ -9,6 +9,8 @@ def main() -> None:
     print("\n".join(stepping.table()))
     print()
     kernel.main()
+    print()
+    trajectory.main()
 
 
 if __name__ == "__main__":

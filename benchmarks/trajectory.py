@@ -96,15 +96,11 @@ def main() -> None:
     slow, fast = seconds(dense, runs=1), seconds(lambda: top_eight(net, kernel), runs=9)
     everything = seconds(lambda: kernel.evaluate(net), runs=9)
     print(
-        f"n = 64, 1 trial, 50 steps: dense by jacrev {slow:.2f} s, top 8 {fast * 1e3:.1f} ms ({slow / fast:.0f} times"
+        f"n = 64, 1 trial, 50 steps: dense by jacrev {slow:.2f} s, top 8 {fast * 1e3:.1f} ms: {slow / fast:.0f} times"
     )
-    print(f"faster, off by {error:.1e}), all signatures {everything * 1e3:.1f} ms")
-    print(
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.trajectory", "large"], check=True, capture_output=True, text=True
-        ).stdout,
-        end="",
-    )
+    print(f"faster, off by {error:.1e}; all signatures {everything * 1e3:.1f} ms")
+    command = [sys.executable, "-m", "benchmarks.trajectory", "large"]
+    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
     sizes = [128, 256, 512]
     by_n = [per_product(n, 50) for n in sizes]
     steps = [100, 200, 400]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
+import diffrax
 import jax
 import numpy as np
 import pytest
@@ -171,7 +172,6 @@ def test_units_do_not_matter():
 
 
 def test_diffrax_solver_agrees_with_rk4():
-    diffrax = pytest.importorskip("diffrax")
     net = network()
     initial = np.random.default_rng(3).standard_normal((2, 6))
     options = {"T": 1.0, "dt": 0.01, "record_every": 10}
@@ -211,6 +211,17 @@ def test_all_trials_blow_up():
         sig = trajectories(model, ["a"], [[2.0]], T=1.0, dt=0.01)
     assert np.all(np.isnan(sig.eigenvalues))
     assert np.isnan(sig.top[0])
+
+
+def test_trials_that_blow_up_at_some_points():
+    """x' = a x^2 from 1 leaves every bound at t = 1/a: kept below a = 1, left out above."""
+    model = nc.Model.from_equations({"x": "a*x**2"}, {"a": 1.0})
+    with pytest.warns(RuntimeWarning, match="trial 1 blew up at"):
+        sig = trajectories(model, ["a"], [[-0.5], [1.0]], params={"a": [0.5, 2.0]}, T=1.0, dt=0.002, record_every=500)
+    np.testing.assert_allclose(sig.blow_up[:, 1], [np.nan, 0.5], atol=0.02)
+    slopes = [[0.25 / 1.25**2, 1.0 / 0.5**2], [0.25 / 2.0**2, 0.0]]  # of x0/(1 - a x0 t) in a, at t = 1
+    np.testing.assert_allclose(sig.top, np.sum(np.square(slopes), axis=1), rtol=1e-8)
+    assert sig.eigenvalues.shape == (2, 2)
 
 
 def test_network_trial_that_blows_up_is_left_out():

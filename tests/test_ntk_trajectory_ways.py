@@ -10,7 +10,7 @@ from scipy import sparse
 from trajectory_reference import flat, states_and_jacobian
 
 import ntkcont as nc
-from ntkcont.ntk.trajectory import lanczos
+from ntkcont.ntk.trajectory import lanczos, sweeps
 
 N, TRIALS, STEPS = 7, 2, 6
 WEIGHTS = ("dense", "masked", "signed", "low rank", "sparse", "sparse and signed")
@@ -110,6 +110,22 @@ def test_three_ways_agree_with_each_other_and_with_jacrev(case):
         if method != "operator" or sig.trace_error[0] == 0:
             np.testing.assert_allclose(sig.trace, expected.sum(), rtol=1e-10)
             np.testing.assert_allclose(sig.participation_ratio, expected.sum() ** 2 / np.sum(expected**2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("weights", ["dense", "low rank"])
+def test_steps_without_their_matrices(weights, monkeypatch):
+    """Large networks multiply by W itself; small ones by the matrix of each step."""
+    rng = np.random.default_rng(9)
+    net = random_network(rng, weights, is_map=True)
+    initial = rng.standard_normal((TRIALS, N))
+    kernel = nc.ntk.StateNTK(kernel="trajectory", initial_states=initial, T=STEPS)
+    monkeypatch.setattr(sweeps, "_FEW_ENTRIES", 0)
+    found = kernel.trajectories(net)
+    _, J = states_and_jacobian(net, leaf_names(net), initial, STEPS)
+    exact = flat(J, leaf_names(net))
+    np.testing.assert_allclose(found.jvp(np.eye(found.size)), exact, atol=1e-12 * np.abs(exact).max())
+    np.testing.assert_allclose(found.vjp(np.eye(found.rows)).T, exact, atol=1e-12 * np.abs(exact).max())
+    assert found.derivative.sweeps.matrices is None
 
 
 @pytest.mark.parametrize("kind", ["flow", "map"])

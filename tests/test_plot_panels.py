@@ -68,6 +68,23 @@ def test_panels_without_their_signatures_are_left_out():
     assert [ax.get_ylabel() for ax in figure.axes] == ["x", "effective rank"]
 
 
+def test_channel_and_residual_beside_the_whole_kernel():
+    branch = cusp_branch()
+    share = np.linspace(0.1, 0.9, len(branch))
+    arrays = {**branch.ntk.arrays, "trace": branch.ntk.top * branch.ntk.stable_rank, "f_par": share}
+    branch = dataclasses.replace(branch, ntk=dataclasses.replace(branch.ntk, arrays=arrays))
+    panel = nc.plot.ntk_panels(branch).axes[2]
+    assert panel.get_ylabel() == "NTK trace"
+    assert panel.get_yscale() == "log"
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == [
+        "whole kernel", "bifurcation channel", "residual",
+    ]  # fmt: skip
+    whole, channel, residual = (line.get_ydata() for line in curve(panel, "unstable"))
+    np.testing.assert_allclose(channel + residual, whole, rtol=1e-12)
+    inner = np.isin(branch.ntk.trace, whole)
+    np.testing.assert_allclose(channel[0] / whole[0], share[np.flatnonzero(inner)[0]], rtol=1e-12)
+
+
 def test_rounding_errors_of_a_singular_kernel_are_not_drawn():
     branch = cusp_branch()
     eigenvalues = np.array(branch.ntk.eigenvalues)

@@ -32,7 +32,8 @@ _RANKS = {
 def ntk_panels(branch: Branch, y: Quantity | None = None) -> Figure:
     """Draw the diagram and, below it, the kernel's signatures over the same parameter axis.
 
-    Panels: the bifurcation diagram; the eigenvalues of the kernel (logarithmic); the effective ranks; the eigenvalue
+    Panels: the bifurcation diagram; the eigenvalues of the kernel (logarithmic); of trajectory kernels the traces of
+    the whole kernel, of its bifurcation channel and of the residual (logarithmic); the effective ranks; the eigenvalue
     nearest to the stability boundary (real part for flows, modulus for maps). A panel whose signatures the branch does
     not have is left out. Bifurcations are vertical lines with their names on top; curves are solid where the fixed
     point is stable and dashed where it is not, so that folded branches stay readable.
@@ -154,6 +155,22 @@ def _ranks(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     _legend(ax, entries)
 
 
+def _channels(ax: Axes, branch: Branch, kernel: Signatures) -> None:
+    """Draw the traces of the kernel, of its bifurcation channel, and of the rest."""
+    trace, share = kernel["trace"], kernel["f_par"]
+    parts = (("whole kernel", trace), ("bifurcation channel", share * trace), ("residual", (1.0 - share) * trace))
+    entries, anything = [], False
+    for (title, values), color in zip(parts, CURVES, strict=False):
+        shown = np.where((values > _ROUNDOFF * trace) & np.isfinite(values), values, np.nan)
+        anything |= bool(np.isfinite(shown).any())
+        _curve(ax, branch, shown, color)
+        entries.append((color, title))
+    if anything:
+        ax.set_yscale("log")
+    ax.set_ylabel("NTK trace", fontsize=FONT)
+    _legend(ax, entries)
+
+
 def _critical(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     critical = kernel["lambda_c"]
     is_map = branch.kind == "map"
@@ -178,4 +195,9 @@ def _critical(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     _legend(ax, entries)
 
 
-_PANELS = ((_eigenvalues, ("eigenvalues",)), (_ranks, tuple(_RANKS)), (_critical, ("lambda_c",)))
+_PANELS = (
+    (_eigenvalues, ("eigenvalues",)),
+    (_channels, ("f_par",)),
+    (_ranks, tuple(_RANKS)),
+    (_critical, ("lambda_c",)),
+)

@@ -58,6 +58,7 @@ class BoundTrajectoryNTK:
         else:
             self.rollouts = Rollouts(model, self.packing, self.plan, self.base.device)
         self.way: Way | None = None
+        self.trials = 0
         self.blown_up: dict[int, float] = {}
 
     # ---------------------------------------------------------------- one point
@@ -81,6 +82,10 @@ class BoundTrajectoryNTK:
         """Return the trials at a fixed point x (n,) and all parameter values (m,)."""
         params = dict(zip(self.model.params, values.tolist(), strict=True))
         initial, inputs = self.plan.start(x, params, self.model.n), self.plan.inputs
+        if len(initial) != (self.trials or len(initial)):
+            msg = f"initial_states: {len(initial)} trials, but {self.trials} at the point before; give as many at all"
+            raise InputError(msg)
+        self.trials = len(initial)
         if inputs is not None and len(inputs) != len(initial):
             msg = f"inputs: they have {len(inputs)} trials, but initial_states gave {len(initial)}; give one for each"
             raise InputError(msg)

@@ -133,18 +133,12 @@ class NetworkDerivative:
         return self._recorded(lambda t: force[t], r)
 
     def _recorded(self, forcing: Any, r: int) -> Array:
-        out = np.empty((r, self.trials, self.recorded, self.n))
-
-        def record(t: int, state: Array) -> None:
-            out[:, :, t] = np.swapaxes(state, 0, 1)
-
-        self.sweeps.forward(forcing, np.zeros((self.trials, r, self.n)), record)
-        return out
+        return self.sweeps.forward(forcing, r).transpose(2, 1, 0, 3)
 
     def backward(self, rows: Array) -> Array:
         """Return J^T times rows (r, B, T, n), shape (P, r)."""
         r = len(rows)
-        received = self.sweeps.backward(lambda t: np.swapaxes(rows[:, :, t], 0, 1), r)
+        received = self.sweeps.backward(rows.transpose(2, 1, 0, 3))
         received *= self.left[:, :, :, None, :]
         sums = received.reshape(-1, r, self.n)
         return np.concatenate([block.pull(sums) for block in self.blocks])

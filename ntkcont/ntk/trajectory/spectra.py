@@ -99,17 +99,18 @@ def _bytes(found: Trajectories, N: int) -> dict[str, int]:
 
 def spectrum(found: Trajectories, way: Way, k: int) -> Spectrum:
     """Return the signatures of the spectrum and the top eigenvector."""
-    if not found.weights.any():
-        nan = {name: a[0] for name, a in _padded(spectral_signatures(np.full((1, max(k, 1)), np.nan), k), k).items()}
-        return Spectrum(signatures=nan | dict.fromkeys(_ERRORS, np.nan), vector=np.full(found.rows, np.nan), way=way)
-    return {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
+    if not found.weights.any():  # every trial blew up
+        row = {name: a[0] for name, a in spectral_signatures(np.full((1, found.rows), np.nan), k).items()}
+        row |= dict.fromkeys(_ERRORS, np.nan)
+        return Spectrum(signatures=row, vector=np.full(found.rows, np.nan), way=way)
+    result = {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
+    e = result.signatures["eigenvalues"]
+    # as many at every point of a branch, also where trials were left out
+    result.signatures["eigenvalues"] = np.pad(e, (0, max(0, min(k, found.rows) - len(e))))
+    return result
 
 
 _ERRORS = ("trace_error", "participation_ratio_error", "entropy_rank_error")
-
-
-def _padded(signatures: dict[str, Any], k: int) -> dict[str, Any]:
-    return signatures | {"eigenvalues": signatures["eigenvalues"][:, :k]}
 
 
 def _dense(e: Array, vector: Array, found: Trajectories, way: Way, k: int) -> Spectrum:
