@@ -62,7 +62,7 @@ class Dense:
         self.plan = types.SimpleNamespace(
             steps=steps, dt=dt, record_every=record_every, integrator=integrator, inputs=None
         )
-        self.most_columns = flat.size
+        self.size = self.most_columns = flat.size
 
     def jvp(self, columns):
         return self.J @ columns

@@ -246,6 +246,11 @@ def test_state_side_identities(network_channel):
 def test_probes_estimate_what_is_beside_the_channel(network_channel, monkeypatch):
     _, one, found = network_channel
     monkeypatch.setattr(decompositions, "_FORMED", 0)
+    through_times = decompositions.shares(found, one.directions, one.restricted, one.shares.total)
+    assert through_times.exact
+    for name in ("f_st", "chi", "f_bordered"):
+        np.testing.assert_allclose(getattr(through_times, name), getattr(one.shares, name), rtol=1e-9, err_msg=name)
+    monkeypatch.setattr(decompositions, "_TIMES", 0)
     monkeypatch.setattr(decompositions, "_PROBES", 4000)
     estimated = decompositions.shares(found, one.directions, one.restricted)
     assert one.shares.exact

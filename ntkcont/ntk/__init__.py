@@ -63,6 +63,7 @@ W. Govaerts, *Numerical Methods for Bifurcations of Dynamical Equilibria* (2000)
 Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 and 10: critical vectors and normal forms.
 """
 
+from ntkcont.ntk.channels.verb import Channels, channels
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.plane import parameter_plane
 from ntkcont.ntk.sensitivity import BranchPointSensitivity, sensitivity
@@ -70,9 +71,11 @@ from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_
 
 __all__ = [
     "BranchPointSensitivity",
+    "Channels",
     "SignatureRow",
     "SignatureTable",
     "StateNTK",
+    "channels",
     "parameter_plane",
     "sensitivity",
     "signature_table",

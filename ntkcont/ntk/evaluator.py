@@ -16,23 +16,27 @@ from ntkcont.ntk.conditions import read_conditions
 from ntkcont.ntk.kernels import KERNELS
 from ntkcont.ntk.theta import ThetaChoice
 from ntkcont.ntk.trajectory.bound import BoundTrajectoryNTK
+from ntkcont.ntk.trajectory.linearised import Trajectories
 from ntkcont.ntk.trajectory.plan import DEFAULTS, check_settings
 from ntkcont.results.signatures import Signatures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class StateNTK:
-    r"""State-space neural tangent kernel of an equilibrium, and its signatures.
+    r"""State-space neural tangent kernel of an equilibrium or of trajectories, and its signatures.
 
     With ``S = D_theta z*`` the sensitivity of the equilibrium to the trainable parameters, the kernel is ``K = S S^T``;
-    for flows ``S = -A^{-1} F``, for maps ``S = (I - A)^{-1} F``, with ``A = D_z f`` and ``F = D_theta f``.
+    for flows ``S = -A^{-1} F``, for maps ``S = (I - A)^{-1} F``, with ``A = D_z f`` and ``F = D_theta f``.  Of
+    trajectories it is ``W^{1/2} J J^T W^{1/2}`` with ``J = D_theta z_k(t)`` at all trials k, recorded times t and
+    states, and their weights W.
 
     Parameters
     ----------
-    kernel : {"equilibrium", "resolvent", "arclength"}, default "equilibrium"
+    kernel : {"equilibrium", "resolvent", "arclength", "trajectory"}, default "equilibrium"
         Whose spectrum is reported.  "resolvent": the response to parameters modulated at the critical frequency, which
         diverges at Hopf, period-doubling and Neimark-Sacker points; "arclength": the equilibrium moves at fixed
-        arclength, bounded at folds.  The largest eigenvalues of both come with every kernel as well.
+        arclength, bounded at folds; "trajectory": the states of B trials at T recorded times.  The largest eigenvalues
+        of the second and third come with every kernel as well.
     theta : "all", str, sequence of str, or callable, default "all"
         What is trained.  Models without weights: "all" is every parameter but the free one and those that `conditions`
         set; or names of parameters.  Models with weights: "all" is the whole pytree; or paths of leaves such as "W" or
@@ -57,11 +61,35 @@ class StateNTK:
         rank and alignment (names in :mod:`ntkcont.ntk`); some twenty more points are computed for each.
     device : None, "cpu", "gpu", or jax.Device
         None: the GPU if JAX has one.  The numbers are the same.
+    initial_states : array_like, shape (B, n), or callable
+        Where the trials start, for kernel "trajectory", as all that follow; they are not part of theta.  Or a function
+        ``(x, p) -> (B, n)`` of the fixed point x (n,) and the parameters by name: ``lambda x, p: x + offsets``.
+    T : float
+        Length of the trajectories: of a flow a time, a multiple of `dt`; of a map the number of steps.
+    dt : float, optional
+        Step of the integrator, for flows alone.
+    record_every : int, default 1
+        The states after each so many steps are recorded; the initial one, which does not move, is not.
+    weights : {"none", "mean", "time"}, default "none"
+        Weight of each trial and recorded time: 1; 1/(B T) with T recorded times and without trials that blew up; the
+        time between two recorded states.
+    inputs : array_like, shape (B, steps, d), optional
+        Inputs of a RateRNN, held during each step: added to its constant ones and multiplied by W_in.
+    loss_mask : array_like, shape (T,) or (B, T), optional
+        Multiplies the weights: 0 where a trial does not enter at a recorded time.
+    integrator : {"rk4", "euler"} or solver, default "rk4"
+        Of a flow; or a solver of diffrax such as ``diffrax.Tsit5()``, with steps of length `dt`.
+    method : {"auto", "state", "parameter", "operator"}, default "auto"
+        How the spectrum is computed: from a dense matrix of the side of the states or of the parameters, or by block
+        Lanczos with products alone.  "auto" chooses by size; ``metadata["method_reason"]`` says why.  By products
+        the sums over all eigenvalues (trace, participation ratio, entropy rank) are estimates over random vectors, with
+        the standard errors ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``, else 0.
 
     Raises
     ------
     InputError
-        At construction or when bound to a model: a name is unknown, a scale is missing, a shape does not fit.
+        At construction or when bound to a model: a name is unknown, a scale is missing, a shape does not fit; or the
+        method asked for does not fit in memory.
 
     References
     ----------
@@ -75,6 +103,13 @@ class StateNTK:
     >>> net = nc.RateRNN(np.array([[0.5, 0.0], [0.0, 0.2]]))
     >>> sig = nc.ntk.StateNTK(theta="b").evaluate(net, np.zeros(2), {})
     >>> np.round(sig.top, 6)
+    array([4.])
+
+    >>> last = np.arange(1200) == 1199  # after a long time, the state is at rest
+    >>> late = nc.ntk.StateNTK(
+    ...     kernel="trajectory", theta="b", initial_states=np.zeros((1, 2)), T=60, dt=0.05, loss_mask=last
+    ... )
+    >>> np.round(late.evaluate(net).top, 6)
     array([4.])
     """
 
@@ -149,6 +184,34 @@ class StateNTK:
         """
         return self._bound_class(self, model, free, dict(params or {}), state_scale, param_scale)
 
+    def trajectories(self, model: Model, x: Any = None, params: Mapping[str, float] | None = None) -> Trajectories:
+        """Return the trials of the kernel "trajectory", simulated, with their derivative in theta.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        x : array_like, shape (n,), optional
+            Fixed point, for initial states that depend on it.
+        params : mapping, optional
+            Values that differ from the model's.
+
+        Returns
+        -------
+        Trajectories
+            With ``states`` (B, T, n), ``weights`` (B, T), and products with J and its transpose, ``jvp`` and ``vjp``.
+
+        Raises
+        ------
+        InputError
+            The kernel is another.
+        """
+        if self.kernel != "trajectory":
+            msg = f"kernel: it is {self.kernel!r}; only kernel='trajectory' has trajectories"
+            raise InputError(msg)
+        point = None if x is None else _points(model, x)[0]
+        return BoundTrajectoryNTK(self, model, None, dict(params or {}), None, 1.0).trajectories(point)
+
     @property
     def _bound_class(self) -> type[BoundNTK] | type[BoundTrajectoryNTK]:
         return BoundTrajectoryNTK if self.kernel == "trajectory" else BoundNTK
@@ -174,7 +237,8 @@ class StateNTK:
         model : Model
             The model.
         x : array_like, shape (n,) or (K, n), or mapping by state name
-            Fixed points; they are taken as they are.
+            Fixed points; they are taken as they are.  Trajectories need none; without them the signatures that belong
+            to fixed points are left out.
         params : mapping, optional
             Values that differ from the model's, each a number or an array of shape (K,).
         free : str, optional

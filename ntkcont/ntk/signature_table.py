@@ -11,6 +11,7 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.ntk.annotate import model_of, scales_of
+from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.exponents import KERNEL_NAMES, SINGULAR, Growth, Side, growth
 from ntkcont.ntk.predictions import Prediction
@@ -253,8 +254,8 @@ def signature_table(
         msg = f"kernel: {type(kernel).__name__} was given; give nc.ntk.StateNTK(...)"
         raise InputError(msg)
     model = model_of(branch, model)
-    settings = dataclasses.replace(kernel or _own_kernel(branch), kernel="equilibrium")
-    bound = settings.bind(model, branch.free, dict(branch.params), *scales_of(branch, model))
+    settings = (kernel or _own_kernel(branch)).equilibrium()
+    bound = BoundNTK(settings, model, branch.free, dict(branch.params), *scales_of(branch, model))
     rows: list[SignatureRow] = []
     for point in branch.special_points:
         if point.label not in SINGULAR:

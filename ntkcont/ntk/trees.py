@@ -1,13 +1,9 @@
-"""Directions in theta as pytrees like theta, and as one flat vector.
-
-The flat order is that of :attr:`Theta.names <ntkcont.ntk.theta.Theta.names>`: the chosen leaves, each in C order, then
-the chosen parameters.
-"""
+"""Directions in theta as pytrees like theta, and as one flat vector in the order of ``Packing``."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,15 +13,16 @@ from ntkcont.errors import InputError, unknown_name
 from ntkcont.jax_tools import configured_jax
 from ntkcont.models.model import Model
 from ntkcont.ntk.theta import Leaf, Theta, ThetaChoice
+from ntkcont.ntk.trajectory.packing import packing_of
 
 Array = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Param:
-    """Stands for a parameter, by its position in the model."""
+    """Stands for a parameter."""
 
-    index: int
+    name: str
 
 
 class ThetaTree:
@@ -33,7 +30,7 @@ class ThetaTree:
 
     With "all" and weights it has the structure of the model's theta (leaves that cannot be trained are zeros), with a
     function the structure of what the function returns, with names (and for models without weights) it is a dict from
-    name to array or number.
+    name to array or number.  Steps are in units of theta itself, whatever its scale.
 
     Parameters
     ----------
@@ -48,33 +45,27 @@ class ThetaTree:
     def __init__(self, choice: ThetaChoice, model: Model, theta: Theta) -> None:
         tree = configured_jax().tree_util
         leaves, structure = tree.tree_flatten(model.theta)
-        self.theta = theta
-        self.shapes = [np.shape(leaf) for leaf in leaves]
+        self.packing = packing_of(theta, model)
         markers = tree.tree_unflatten(structure, [Leaf(i) for i in range(len(leaves))])
+        own = {name: Leaf(i) for name, i in zip(theta.leaf_names, theta.leaves, strict=True)}
+        named = {**own, **{name: _Param(name) for name in theta.param_names}}
         if callable(choice):
             self.template = choice(markers)
-        elif choice == "all" and theta.leaves:
-            self.template = markers
         else:
-            self.template = {name: Leaf(i) for name, i in zip(theta.leaf_names, theta.leaves, strict=True)}
-            self.template |= {name: _Param(i) for name, i in zip(theta.param_names, theta.params, strict=True)}
-        self.by_name = isinstance(self.template, dict) and self.template.keys() == {*theta.names}
-
-    @property
-    def sizes(self) -> list[int]:
-        """How many numbers each name of theta has."""
-        return [int(np.prod(self.shapes[i])) for i in self.theta.leaves] + [1] * len(self.theta.params)
+            self.template = markers if choice == "all" and theta.leaves else named
+        self.name_of = {marker: name for name, marker in named.items()}
+        self.untrained: dict[Any, Array] = {Leaf(i): np.zeros(np.shape(leaf)) for i, leaf in enumerate(leaves)}
+        self.by_name = isinstance(self.template, dict) and self.template.keys() == named.keys()
 
     def build(self, flat: Array) -> Any:
         """Return the pytree of a flat vector (P,)."""
-        parts = iter(np.split(flat, np.cumsum(self.sizes)[:-1]))
-        leaves = {i: next(parts).reshape(self.shapes[i]).copy() for i in self.theta.leaves}
-        params = {i: float(next(parts)[0]) for i in self.theta.params}
+        parts = self.packing.unpack(flat)
 
         def value(marker: Leaf | _Param) -> Any:
-            if isinstance(marker, _Param):
-                return params[marker.index]
-            return leaves[marker.index] if marker.index in leaves else np.zeros(self.shapes[marker.index])
+            part = parts.get(self.name_of.get(marker, ""))
+            if part is None:
+                return self.untrained[marker]
+            return part.copy() if isinstance(marker, Leaf) else float(part)
 
         return configured_jax().tree_util.tree_map(value, self.template)
 
@@ -85,21 +76,17 @@ class ThetaTree:
             for name in given:
                 if name not in self.template:
                     raise unknown_name(argument=argument, got=name, allowed=self.template)
-            values = {self.template[name]: value for name, value in given.items()}
+            values = dict(given)
         else:
             markers, structure = tree.tree_flatten(self.template)
             found, own = tree.tree_flatten(given)
             if own != structure:
                 msg = f"{argument}: its structure is {own}; it must be a pytree like theta, {structure}"
                 raise InputError(msg)
-            values = dict(zip(markers, found, strict=True))
-        order: Sequence[Any] = [*map(Leaf, self.theta.leaves), *map(_Param, self.theta.params)]
-        parts = []
-        for name, marker in zip(self.theta.names, order, strict=True):
-            shape = self.shapes[marker.index] if isinstance(marker, Leaf) else ()
-            part = np.asarray(values.get(marker, np.zeros(shape)), dtype=float)
-            if part.shape != shape or not np.all(np.isfinite(part)):
-                msg = f"{argument}: {name!r} has shape {part.shape}; it must be finite numbers of shape {shape}"
+            values = {self.name_of.get(marker, ""): value for marker, value in zip(markers, found, strict=True)}
+        for name, part in self.packing.unpack(np.zeros(self.packing.size)).items():
+            values[name] = np.asarray(values.get(name, part), dtype=float)
+            if values[name].shape != part.shape or not np.all(np.isfinite(values[name])):
+                msg = f"{argument}: {name!r} has shape {values[name].shape}; it must be finite numbers of {part.shape}"
                 raise InputError(msg)
-            parts.append(part.reshape(-1))
-        return np.concatenate(parts)
+        return self.packing.pack(values)

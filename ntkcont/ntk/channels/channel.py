@@ -135,16 +135,20 @@ def _rows(found: Linearised, directions: CriticalDirections, s: NDArray[Any]) ->
 
 
 def channel_signatures(
-    found: Linearised, model: Model, theta: Theta, scale: Array, x: Array, values: Array,
-    *, eigenvalues: NDArray[Any], total: float,
+    found: Linearised, model: Model, theta: Theta, scale: Array, x: Array | None, values: Array,
+    *, eigenvalues: NDArray[Any] | None, total: float,
 ) -> dict[str, np.float64]:  # fmt: skip
     """Return f_par, f_st, chi and nf_error at a fixed point; nan where no channel is defined.
 
     It is defined where one eigenvalue (pair) is simple and at least twice as near to the stability boundary as all
-    others.
+    others.  `eigenvalues` are those of the Jacobian, computed if not given; `total` is the trace of the kernel.
     """
     nan: dict[str, np.float64] = dict.fromkeys(SIGNATURES, np.float64(np.nan))
-    if not (np.all(np.isfinite(x)) and total > 0 and is_isolated(eigenvalues, model.kind == "map")):
+    if x is None or not np.all(np.isfinite(x)) or not total > 0:
+        return nan
+    if eigenvalues is None or not np.all(np.isfinite(eigenvalues)):
+        eigenvalues = np.linalg.eigvals(model.jac(x, dict(zip(model.params, values, strict=True))))
+    if not is_isolated(eigenvalues, model.kind == "map"):
         return nan
     one = channel(found, model, theta, scale, x, values, eigenvalues=eigenvalues, total=total)
     if one is None:

@@ -22,9 +22,13 @@ from ntkcont.ntk.channels.linearised import Linearised
 
 Array = NDArray[np.float64]
 
-# columns of J are formed up to this many numbers; beyond, what is left beside the channel is estimated by probes
-_FORMED = 2**24
+# columns with the kernel's Gram matrix are formed up to this many numbers; else products with J^T for every recorded
+# time, up to so many; beyond, what is beside the channel is estimated by probes
+_FORMED = 2**20
+_TIMES = 256
 _PROBES = 32
+# numbers in the columns of theta that are worked on together
+_TOGETHER = 2**23
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,8 +77,8 @@ def shares(found: Linearised, directions: CriticalDirections, along: Array, tota
         The trace of the kernel, if it is known.
     """
     rows, scale = len(along), found.state_scale
-    exact = rows * found.most_columns <= _FORMED
-    columns = found.reduced() if exact else None
+    columns = found.reduced() if rows * found.most_columns <= _FORMED else None
+    exact = columns is not None or (total is not None and found.weights.size <= _TIMES)
     if total is None:
         total = _trace(found) if columns is None else float(np.sum(columns**2))
     nan = float("nan")
@@ -88,18 +92,18 @@ def shares(found: Linearised, directions: CriticalDirections, along: Array, tota
         V, W = 2.0 * np.stack([v.real, v.imag], axis=1), np.stack([w.real, w.imag], axis=1)
     else:
         V, W = v[:, None], w[:, None]
-    Q = np.linalg.qr(V)[0]
     r = V.shape[1]
-    D = _between(found, np.hstack([W, V, Q]), columns, directions.basis, along)
+    D = _between(found, np.hstack([W, V]), columns, directions.basis, along)
+    R = np.linalg.inv(np.linalg.qr(V)[1])  # V R has orthonormal columns
     J_b = float(np.sum((V.T @ V) * D[:r, :r]))
-    cross = float(np.trace(D[:r, r : 2 * r])) - J_b  # <J_b, J> = tr(P D) less |J_b|^2
+    cross = float(np.trace(D[:r, r:])) - J_b  # <J_b, J> = tr(P D) less |J_b|^2
     J_r = total - J_b - 2.0 * cross
     return Shares(
         total=total,
         f_par=f_par,
         f_st=J_b / (J_b + J_r),
         chi=2.0 * cross / total,
-        f_bordered=float(np.trace(D[2 * r :, 2 * r :])) / total,
+        f_bordered=float(np.trace(R.T @ D[r:, r:] @ R)) / total,
         J_b=J_b,
         J_r=J_r,
         cross=cross,
@@ -108,17 +112,31 @@ def shares(found: Linearised, directions: CriticalDirections, along: Array, tota
 
 
 def _between(found: Linearised, C: Array, columns: Array | None, basis: Array, along: Array) -> Array:
-    """Return ``C^T D C`` for C (n, c): from all columns, or the channel exactly and probes for the rest."""
+    """Return ``C^T D C`` for C (n, c): from all columns, all times, or the channel exactly and probes for the rest."""
     n = len(C)
     if columns is not None:
         seen = columns.reshape(-1, n) @ C
         return seen.T @ seen
+    times = found.weights.size
+    if times <= _TIMES:
+        return _through(found, C, np.eye(times), None)
     seen = np.moveaxis(along.reshape(-1, n, along.shape[1]), 1, 2).reshape(-1, n) @ C
-    gram = seen.T @ seen
-    for q in _signs(len(along) // n):
-        back = found.vjp((q[:, None, None] * C[None]).reshape(-1, C.shape[1]))
-        back = back - basis @ (basis.T @ back)
-        gram = gram + back.T @ back / _PROBES
+    return seen.T @ seen + _through(found, C, _signs(times), basis) / _PROBES
+
+
+def _through(found: Linearised, C: Array, q: Array, basis: Array | None) -> Array:
+    """Sum ``C^T J_q J_q^T C`` over combinations q (k, B T) of times, without the span of `basis` in theta."""
+    c = C.shape[1]
+    gram = np.zeros((c, c))
+    together = max(1, _TOGETHER // (c * found.size))
+    for i in range(0, len(q), together):
+        part = q[i : i + together]
+        rows = np.einsum("kt,nc->tnkc", part, C).reshape(-1, len(part) * c)
+        back = found.vjp(rows)
+        if basis is not None:
+            back = back - basis @ (basis.T @ back)
+        back = back.reshape(-1, c)
+        gram += back.T @ back
     return gram
 
 

@@ -75,6 +75,11 @@ class Linearised(Protocol):
         """Units of the states, (n,)."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Number of trained parameters, P."""
+        ...
+
     def jvp(self, dtheta: Array) -> Array:
         """Return J times columns (P, r), shape (B T m, r)."""
         ...

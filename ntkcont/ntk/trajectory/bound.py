@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.ntk.bound import BoundNTK
+from ntkcont.ntk.channels import channel_signatures
 from ntkcont.ntk.network import network_of
 from ntkcont.ntk.trajectory.critical import fixed_point_signatures
 from ntkcont.ntk.trajectory.linearised import Trajectories
@@ -91,12 +92,12 @@ class BoundTrajectoryNTK:
             inputs = None if inputs is None else inputs[stand_in]
         return Trajectories(
             model=self.model, params=params, packing=self.packing, plan=self.plan,
-            derivative=self.rollouts.linearised(initial, values, inputs), states=states, survived=survived,
+            derivative=self.rollouts.linearised(initial, values, inputs), initial=initial, states=states, survived=survived,
             readout=self.base.readout, state_scale=self.base.state_scale, x=x,
         )  # fmt: skip
 
-    def _row(self, x: Array | None, values: Array) -> dict[str, Any]:
-        """Return the signatures of the kernel itself at one point."""
+    def _row(self, x: Array | None, values: Array, eigenvalues: NDArray[np.complex128] | None = None) -> dict[str, Any]:
+        """Return the signatures of the kernel itself at one point, where the Jacobian has these eigenvalues."""
         found = self.at(x, values)
         for k in np.flatnonzero(~found.kept):
             self._warn(int(k), float(found.blow_up[k]))
@@ -104,6 +105,10 @@ class BoundTrajectoryNTK:
         result = spectrum(found, self.way, int(self.settings.k))
         row = dict(result.signatures)
         row |= fixed_point_signatures(self.base, found, result)
+        row |= channel_signatures(
+            found, self.model, self.theta, self.packing.scale, x, values,
+            eigenvalues=eigenvalues, total=float(row["trace"]),
+        )  # fmt: skip
         row["blow_up"] = found.blow_up
         return row
 
@@ -154,7 +159,10 @@ class BoundTrajectoryNTK:
         self, x: Array | None, values: Array, tangent: Array | None, eigenvalues: NDArray[np.complex128] | None
     ) -> dict[str, NDArray[Any]]:
         """Return the signatures at states (K, n), or without fixed points, with all parameter values (K, m)."""
-        rows = [self._row(None if x is None else x[i], v) for i, v in enumerate(values)]
+        rows = [
+            self._row(None if x is None else x[i], v, None if eigenvalues is None else eigenvalues[i])
+            for i, v in enumerate(values)
+        ]
         own = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         if x is None:
             return own

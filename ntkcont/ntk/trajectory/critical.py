@@ -48,7 +48,7 @@ def fixed_point_signatures(base: BoundNTK, found: Trajectories, spectrum: Spectr
     return row
 
 
-def _in_plane(vector: NDArray[Any], rows: Array) -> float:
+def _in_plane(vector: Any, rows: Array) -> float:
     """Return the norm of the part of rows (k, n) in the span of the real and imaginary part of a vector, over all."""
     if np.linalg.norm(vector) == 0:
         return np.nan

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def drive(found: Trajectories, base: BoundNTK, w: NDArray[Any]) -> NDArray[Any]:
-    """Return ``F* w`` (P,) at the fixed point, theta in its units, for w (n,) in scaled states; 0 where only rounding."""
+    """Return ``F* w`` (P,) at the fixed point, theta in its units, for w (n,) in scaled states."""
     packing, model = found.packing, found.model
     jax = configured_jax()
     leaves, structure = jax.tree_util.tree_flatten(model.theta)

@@ -69,10 +69,17 @@ def name_of(integrator: Any) -> str:
     return integrator if isinstance(integrator, str) else type(integrator).__name__
 
 
+def stages_of(integrator: Any, is_map: bool) -> int:
+    """Return how many evaluations of the right-hand side a step takes; a guess for solvers of diffrax."""
+    if is_map:
+        return 1
+    return TABLEAUX[integrator].stages if isinstance(integrator, str) else 8
+
+
 def stepper(integrator: Any, is_map: bool) -> Callable[..., Any]:
     """Return ``step(f, z, h) -> z`` for ``f(z)``, traceable by JAX; a map is iterated."""
     if is_map:
-        return lambda f, z, h: f(z)  # noqa: ARG005
+        return lambda f, z, _h: f(z)
     if isinstance(integrator, str):
         tableau = TABLEAUX[integrator]
         return lambda f, z, h: tableau.step(f, z, h)[0]

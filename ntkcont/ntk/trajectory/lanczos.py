@@ -1,8 +1,8 @@
 r"""Largest eigenvalues of a symmetric positive operator, and estimates of sums over all of them.
 
-The iteration works on a block of vectors, so that multiple eigenvalues are found as often as they occur, and
-reorthogonalises fully.  Sums such as the trace are those of the eigenvalues found plus an average over random vectors
-orthogonal to these: stochastic Lanczos quadrature.
+Block Lanczos with full reorthogonalisation.  Sums such as the trace are those of the eigenvalues found plus an average
+over random vectors orthogonal to these: stochastic Lanczos quadrature, which also tells whether a multiple eigenvalue
+was found less often than it occurs; then the iteration is repeated with a block as wide as the number asked for.
 
 References
 ----------
@@ -13,7 +13,7 @@ S. Ubaru, J. Chen, Y. Saad, SIAM J. Matrix Anal. Appl. 38 (2017) 1075: stochasti
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,21 @@ Array = NDArray[np.float64]
 
 _ACCURACY = 1e-10  # of the eigenvalues, relative to the largest
 _CONVERGED = 1e-4  # relative residual of eigenvectors that the estimates may rely on: it enters squared
-_EXTRA = 2
+_MISSED = 1e-7  # relative to the largest: an eigenvalue that was found too late
+_BLOCK = 3
 _LARGEST_BASIS = 600
 _PROBES = 12
 _NODES = 8
+#: For estimates of memory: the columns that are worked on together, and vectors that are kept.
+COLUMNS = 2 * _PROBES
+BASIS = 150
 
 
 class Found(NamedTuple):
-    """The largest eigenvalues (k,), descending; unit vectors (n, c) of the c that converged; products with the operator."""
+    """The k largest eigenvalues, descending, and c eigenpairs that converged.
+
+    ``values`` (k,); unit ``vectors`` (c, n) of the eigenvalues ``converged`` (c,); the number of ``products`` taken.
+    """
 
     values: Array
     vectors: Array
@@ -39,44 +46,77 @@ class Found(NamedTuple):
     products: int
 
 
-def largest(apply: Callable[[Array], Array], n: int, k: int) -> Found:
-    """Return the k largest eigenvalues of a symmetric positive operator on columns (n, r)."""
-    width = min(k + _EXTRA, n)
-    limit = min(n, max(_LARGEST_BASIS, 4 * width))
-    block, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((n, width)))
-    basis = np.empty((n, limit))
+class Sums(NamedTuple):
+    """Sums over all eigenvalues, in units of the largest: of e, e^2 and e ln e.
+
+    ``full`` (3,) is the estimate, ``without`` (probes, 3) leaves one random vector out.
+    """
+
+    full: Array
+    without: Array
+
+
+Apply = Callable[[Array], Array]  # symmetric positive, on the rows of an array (r, n)
+
+
+def spectrum(apply: Apply, n: int, k: int) -> tuple[Found, Sums | None]:
+    """Return the k largest eigenvalues and the sums over all; None for an operator that is zero."""
+    for width in (min(_BLOCK, k), k + 2):
+        found = largest(apply, n, k, width)
+        if not found.values[0] > 0:
+            return found, None
+        estimated, beyond = _sums(apply, n, found)
+        if not beyond > found.values[-1] + _MISSED * found.values[0]:
+            break
+    return found, estimated
+
+
+def largest(apply: Apply, n: int, k: int, width: int) -> Found:
+    """Return the k largest eigenvalues, each as often as it occurs but at most `width` times."""
+    limit = min(n, max(_LARGEST_BASIS, 4 * k))
+    block = _orthonormal(np.random.default_rng(0).standard_normal((min(width, n), n)), 0.0)[0]
+    basis = np.empty((min(limit, 32 * width), n))
     T = np.zeros((limit, limit))
-    used, products = 0, 0
+    used, products, before = 0, 0, 0
     while True:
-        end = used + block.shape[1]
-        basis[:, used:end] = block
-        known = basis[:, :end]
-        image = apply(block)
-        products += block.shape[1]
-        size = np.linalg.norm(image)
-        T[:end, used:end] = known.T @ image
-        T[used:end, :end] = T[:end, used:end].T
-        rest = image - known @ T[:end, used:end]
-        rest -= known @ (known.T @ rest)
-        q, r = _orthonormal(rest, 10 * BITS * max(size, np.linalg.norm(T[:end, :end])))
-        e, y = np.linalg.eigh(T[:end, :end])
+        end = used + len(block)
+        if end > len(basis):
+            basis = np.concatenate([basis, np.empty((min(len(basis), limit - len(basis)), n))])
+        basis[used:end] = block
+        known = basis[:end]
+        rest = np.ascontiguousarray(apply(block))
+        products += len(block)
+        size = np.linalg.norm(rest)
+        recent = basis[before:end]  # of the others the image has no part but rounding
+        part = rest @ recent.T
+        rest -= part @ recent
+        rest -= (rest @ known.T) @ known
+        T[used:end, before:end] = part
+        T[before:end, used:end] = part.T
+        square = T[:end, :end] = (T[:end, :end] + T[:end, :end].T) / 2
+        q, r = _orthonormal(rest, 10 * BITS * max(float(size), float(np.linalg.norm(square))))
+        e, y = np.linalg.eigh(square)
         e, y = e[::-1], y[:, ::-1]
         residual = np.linalg.norm(r @ y[used:], axis=0)
-        if not q.shape[1] or end >= n or end + q.shape[1] > limit or _done(e, residual, k):
-            good = residual <= _CONVERGED * np.abs(e)
-            good &= e > BITS * end * e[0] if e[0] > 0 else False
-            return Found(np.maximum(e[:k], 0.0), known @ y[:, good], np.maximum(e[good], 0.0), products)
-        q -= known @ (known.T @ q)
-        block, _ = np.linalg.qr(q)
-        used = end
+        if not len(q) or end >= n or end + len(q) > limit or _done(e, residual, k):
+            good = (residual <= _CONVERGED * np.abs(e)) & (e > BITS * end * max(e[0], 0.0))
+            top = np.maximum(np.pad(e[:k], (0, max(0, k - len(e)))), 0.0)
+            return Found(top, y[:, good].T @ known, e[good], products)
+        block, before, used = q, used, end
 
 
-def _orthonormal(a: Array, noise: float) -> tuple[Array, Array]:
-    """Return q (n, r) and (r, m) with a = q @ it, directions below `noise` left out."""
-    gram = np.linalg.qr(a)
-    u, s, vt = np.linalg.svd(gram[1])
-    kept = s > noise
-    return gram[0] @ u[:, kept], s[kept, None] * vt[kept]
+def _orthonormal(rows: Array, noise: float) -> tuple[Array, Array]:
+    """Return orthonormal q (r, n) and coefficients c (r, b) with ``rows = c^T q`` but for noise, which is left out."""
+    e, v = np.linalg.eigh(rows @ rows.T)
+    kept = np.sqrt(np.maximum(e, 0.0)) > max(noise, np.sqrt(BITS * max(e[-1], 0.0)))
+    # what the Gram matrix cannot resolve is left to the next blocks
+    q = v[:, kept].T @ rows
+    q /= np.linalg.norm(q, axis=1)[:, None]
+    for _ in range(2):
+        if len(q):
+            e, u = np.linalg.eigh(q @ q.T)
+            q = (u / np.sqrt(e)) @ (u.T @ q)
+    return q, q @ rows.T
 
 
 def _done(e: Array, residual: Array, k: int) -> bool:
@@ -88,60 +128,41 @@ def _done(e: Array, residual: Array, k: int) -> bool:
         return True
     gaps = e[k - 1 : -1] - e[k:]
     errors = np.cumsum(residual**2)[k - 1 : -1]
-    return bool(np.any(errors <= allowed * gaps))
+    return bool(np.all(residual[:k] <= _CONVERGED * e[:k]) and np.any(errors <= allowed * gaps))
 
 
-class Sums(NamedTuple):
-    """Sums over all eigenvalues, in units of the largest: of e, e^2 and e ln e, one row for each left-out probe."""
-
-    full: Array
-    without: Array
-
-
-def sums(apply: Callable[[Array], Array], n: int, found: Found) -> Sums:
-    """Estimate the sums over all eigenvalues of an operator whose largest are known."""
-    top = found.values[0]
-    known = found.converged / top
-    exact = np.array([f(known).sum() for f in _TERMS])
-    U = found.vectors
-    z = np.random.default_rng(1).choice([-1.0, 1.0], size=(n, _PROBES))
-    z -= U @ (U.T @ z)
-    samples = np.array(
-        [[np.sum(w * f(e)) for f in _TERMS] for e, w in zip(*_quadrature(apply, z, U, top), strict=True)]
-    )
-    mean = samples.mean(axis=0)
+def _sums(apply: Apply, n: int, found: Found) -> tuple[Sums, float]:
+    """Estimate the sums; return them with the largest eigenvalue seen in the complement of the vectors found."""
+    top, U = found.values[0], found.vectors
+    exact = _terms(found.converged / top, np.ones(len(U)))
+    z = np.random.default_rng(1).choice([-1.0, 1.0], size=(_PROBES, n))
+    z -= (z @ U.T) @ U
+    nodes, weights = _quadrature(apply, z, U, top)
+    samples = np.array([_terms(e, w) for e, w in zip(nodes, weights, strict=True)])
     without = (samples.sum(axis=0) - samples) / (_PROBES - 1)
-    return Sums(exact + mean, exact + without)
+    return Sums(exact + samples.mean(axis=0), exact + without), top * float(nodes.max())
 
 
-def _entropy_term(e: Array) -> Array:
-    return e * np.log(np.where(e > 0, e, 1.0))
+def _terms(e: Array, weights: Array) -> Array:
+    return np.array([weights @ e, weights @ e**2, weights @ (e * np.log(np.where(e > 0, e, 1.0)))])
 
 
-_TERMS: tuple[Callable[[Array], Array], ...] = (lambda e: e, lambda e: e**2, _entropy_term)
-
-
-def _quadrature(apply: Callable[[Array], Array], z: Array, U: Array, top: float) -> tuple[list[Array], list[Array]]:
-    """Return nodes and weights of z^T f(K) z for each column of z, K restricted to the complement of U, over top."""
-    size = np.linalg.norm(z, axis=0)
-    q, last, beta = z / np.where(size > 0, size, 1.0), np.zeros_like(z), np.zeros(z.shape[1])
-    alphas, betas = [], []
-    for _ in range(_NODES):
+def _quadrature(apply: Apply, z: Array, U: Array, top: float) -> tuple[Array, Array]:
+    """Return nodes and weights (r, m) of z^T f(K) z for each row of z, K on the complement of U and over top."""
+    size = np.linalg.norm(z, axis=1)
+    q, last, beta = z / np.where(size > 0, size, 1.0)[:, None], np.zeros_like(z), np.zeros(len(z))
+    matrices = np.zeros((len(z), _NODES, _NODES))
+    for j in range(_NODES):
         y = apply(q) / top
-        y -= U @ (U.T @ y)
-        y -= beta * last
-        alpha = np.einsum("nr,nr->r", q, y)
-        y -= alpha * q
-        beta = np.linalg.norm(y, axis=0)
+        y -= (y @ U.T) @ U
+        y -= beta[:, None] * last
+        alpha = np.einsum("rn,rn->r", q, y)
+        y -= alpha[:, None] * q
+        beta = np.linalg.norm(y, axis=1)
         beta = np.where(beta > 10 * BITS, beta, 0.0)
-        alphas.append(alpha)
-        betas.append(beta)
-        last, q = q, y / np.where(beta > 0, beta, 1.0)
-    nodes, weights = [], []
-    for j, norm in enumerate(size):
-        off = np.array([b[j] for b in betas[:-1]])
-        matrix: Any = np.diag([a[j] for a in alphas]) + np.diag(off, 1) + np.diag(off, -1)
-        e, v = np.linalg.eigh(matrix)
-        nodes.append(np.maximum(e, 0.0))
-        weights.append(norm**2 * v[0] ** 2)
-    return nodes, weights
+        matrices[:, j, j] = alpha
+        if j + 1 < _NODES:
+            matrices[:, j, j + 1] = matrices[:, j + 1, j] = beta
+        last, q = q, y / np.where(beta > 0, beta, 1.0)[:, None]
+    e, v = np.linalg.eigh(matrices)
+    return np.maximum(e, 0.0), size[:, None] ** 2 * v[:, 0] ** 2

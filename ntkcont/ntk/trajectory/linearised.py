@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Model
+from ntkcont.ntk.trajectory.integrators import stages_of
 from ntkcont.ntk.trajectory.memory import check_fits
 from ntkcont.ntk.trajectory.packing import Packing
 from ntkcont.ntk.trajectory.plan import Plan
@@ -55,6 +56,8 @@ class Trajectories:
         The model, with parameter values `params` by name.
     packing : Packing
         The layout of theta: ``packing.slices`` and ``packing.unpack(vector)`` name the parts of a vector (P,).
+    initial : ndarray, shape (B, n)
+        Initial states; those of trials that blew up are replaced by that of another trial, whose rows are zero.
     states : ndarray, shape (B, T, n)
         Recorded states in original units; nan for trials that blew up.
     times : ndarray, shape (T,)
@@ -77,6 +80,7 @@ class Trajectories:
         packing: Packing,
         plan: Plan,
         derivative: Derivative,
+        initial: Array,
         states: Array,
         survived: NDArray[np.int64],
         readout: Array | None,
@@ -84,7 +88,7 @@ class Trajectories:
         x: Array | None,
     ) -> None:
         self.model, self.params, self.packing, self.plan, self.x = model, dict(params), packing, plan, x
-        self.derivative = derivative
+        self.derivative, self.initial = derivative, initial
         self.kept = survived >= plan.recorded * plan.record_every
         self.blow_up = np.where(self.kept, np.nan, plan.dt * (survived + 1.0))
         self.states = np.where(self.kept[:, None, None], states, np.nan)
@@ -181,6 +185,11 @@ class Trajectories:
     def evaluations(self) -> int:
         """In how many steps, of all trials, the right-hand side is linearised."""
         return self.plan.steps * len(self.kept)
+
+    @property
+    def stages(self) -> int:
+        """How many evaluations of the right-hand side a step takes."""
+        return stages_of(self.plan.integrator, self.model.kind == "map")
 
     def unpack(self, vector: Array, scaled: bool = False) -> dict[str, Any]:
         """Return the parts of a vector (P,) by name, as :meth:`Packing.unpack`."""

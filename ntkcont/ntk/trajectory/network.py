@@ -312,10 +312,7 @@ def _simulator(phi: Any, rate_form: bool, tableau: Tableau) -> Any:
             return jax.jvp(phi, (z,), (jnp.ones_like(z),))
 
         def f(z: Any, drive: Any) -> Any:
-            if rate_form:
-                a = phi(g * (gain * multiply(z) + drive))
-            else:
-                a = gain * multiply(phi(g * z)) + drive
+            a = phi(g * (gain * multiply(z) + drive)) if rate_form else gain * multiply(phi(g * z)) + drive
             return rate * (a - z)
 
         def one(z: Any, drive: Any) -> tuple[Any, Any]:

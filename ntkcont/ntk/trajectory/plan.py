@@ -66,7 +66,7 @@ class Plan:
     @property
     def times(self) -> Array:
         """The recorded times (T,); those of a map are numbers of steps."""
-        return self.dt * self.record_every * np.arange(1, self.recorded + 1)
+        return self.dt * self.record_every * np.arange(1.0, self.recorded + 1.0)
 
     def start(self, x: Array | None, params: Mapping[str, float], n: int) -> Array:
         """Return the initial states (B, n) at a fixed point x and parameter values."""
@@ -143,6 +143,7 @@ def read_plan(settings: StateNTK, model: Model, input_size: int | None) -> Plan:
 
     `input_size` is the number d of input channels, None where the model takes no inputs.
     """
+    horizon = float(settings.T or 0.0)
     if model.kind == "map":
         if settings.dt is not None:
             msg = f"dt: {settings.dt!r} was given, but the model is a map: T counts its steps; leave dt out"
@@ -150,12 +151,12 @@ def read_plan(settings: StateNTK, model: Model, input_size: int | None) -> Plan:
         if not _whole(settings.T):
             msg = f"T: {settings.T!r} was given; of a map it counts steps, so it must be a positive whole number"
             raise InputError(msg)
-        steps, dt = int(settings.T), 1.0
+        steps, dt = int(horizon), 1.0
     else:
         if settings.dt is None:
             msg = "dt: not given; a flow is integrated with fixed steps, so give their length"
             raise InputError(msg)
-        dt, horizon = float(settings.dt), float(settings.T)
+        dt = float(settings.dt)
         steps = round(horizon / dt)
         if steps < 1 or abs(steps * dt - horizon) > 1e-9 * horizon:
             msg = f"T: {horizon:g} is no multiple of dt = {dt:g}; the nearest horizon is {max(steps, 1) * dt:g}"
@@ -179,9 +180,8 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and np.isfinite(value)
-    )
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and bool(np.isfinite(value))
 
 
 def _array(value: Any, argument: str, form: str) -> Array:
@@ -219,7 +219,8 @@ def _inputs(value: Any, steps: int, initial: Array | Callable[..., Any], size: i
     trials = "B" if callable(initial) else str(len(initial))
     form = f"({trials}, {steps}, {size})"
     array = _array(value, "inputs", form)
-    if array.ndim != 3 or array.shape[1:] != (steps, size) or (trials != "B" and len(array) != len(initial)):  # type: ignore[arg-type]
+    fits = array.ndim == 3 and array.shape[1:] == (steps, size)
+    if not fits or (trials != "B" and str(len(array)) != trials):
         msg = f"inputs: shape {array.shape} was given; give {form}: trials, steps, input channels"
         raise InputError(msg)
     return array

@@ -182,7 +182,10 @@ def _functions(
 
     def all_trials(moved: Any, arguments: dict[str, Any]) -> Any:
         theta, p = moved_theta(moved, arguments)
-        run = lambda z, u: trial(z, u, theta, p, arguments["h"])  # noqa: E731
+
+        def run(z: Any, u: Any) -> Any:
+            return trial(z, u, theta, p, arguments["h"])
+
         return jax.vmap(run)(arguments["initial"], arguments["inputs"])
 
     @jax.jit

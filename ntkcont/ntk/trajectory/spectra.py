@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,11 +66,7 @@ def choose(method: str, found: Trajectories) -> Way:
     sizes = f"{N} rows (trials x times x components), {P} parameters"
     if M < P:
         sizes += f" that act like {M}"
-    needed = {
-        "state": _state_bytes(found, N),
-        "parameter": _parameter_bytes(found, N),
-        "operator": _operator_bytes(found),
-    }
+    needed = _bytes(found, N)
     limit = available_bytes()
     if method == "auto":
         side = "state" if N <= P or found.structured else "parameter"
@@ -91,18 +86,15 @@ def choose(method: str, found: Trajectories) -> Way:
     return Way(method=method, why=why)
 
 
-def _state_bytes(found: Trajectories, N: int) -> int:
-    M = found.most_columns
-    return 8 * (3 * found.rows * M + 2 * min(N, M) ** 2)
-
-
-def _parameter_bytes(found: Trajectories, N: int) -> int:  # noqa: ARG001
-    return 8 * (3 * found.rows * found.size + 2 * found.size**2)
-
-
-def _operator_bytes(found: Trajectories) -> int:
-    width = 20
-    return 8 * (min(found.rows, found.size) * 12 * width + 4 * width * found.evaluations * found.model.n)
+def _bytes(found: Trajectories, N: int) -> dict[str, int]:
+    """Return how much memory each way takes."""
+    M, P, rows = found.most_columns, found.size, found.rows
+    together = lanczos.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
+    return {
+        "state": 8 * (3 * rows * M + 2 * min(N, M) ** 2),
+        "parameter": 8 * (3 * rows * P + 2 * P**2),
+        "operator": 8 * (together + lanczos.BASIS * min(N, P)),
+    }
 
 
 def spectrum(found: Trajectories, way: Way, k: int) -> Spectrum:
@@ -164,33 +156,34 @@ def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
     """Iterate on products with the kernel, on its smaller side."""
     entering = found.entering
     N = int(entering.sum())
-    state_side = N <= found.size
+    on_rows = found.size >= N
     n = min(N, found.size)
 
-    def on_rows(x: Array) -> Array:
-        full = np.zeros((found.rows, x.shape[1]))
-        full[entering] = x
-        return found.apply(full)[entering]
+    def full(x: Array) -> Array:
+        if found.rows == N:
+            return x
+        spread = np.zeros((len(x), found.rows))
+        spread[:, entering] = x
+        return spread
 
-    apply: Callable[[Array], Array] = on_rows if state_side else lambda x: found.vjp(found.jvp(x))
+    def apply(x: Array) -> Array:
+        if on_rows:
+            y = found.apply(full(x).T).T
+            return y if found.rows == N else y[:, entering]
+        return found.vjp(found.jvp(x.T)).T
 
     def as_vector(u: Array) -> Array:
-        if not state_side:
-            return _unit(found.jvp(u))
-        full = np.zeros(found.rows)
-        full[entering] = u
-        return full
+        return full(u[None])[0] if on_rows else _unit(found.jvp(u))
 
     if n <= _TINY:
         K = apply(np.eye(n))
         e, v = np.linalg.eigh((K + K.T) / 2)
         return _dense(np.maximum(e[::-1], 0.0), as_vector(v[:, -1]), found, way, k)
-    top = lanczos.largest(apply, n, min(k, n))
+    top, sums = lanczos.spectrum(apply, n, min(k, n))
     e = top.values
-    if not e[0] > 0:
+    if sums is None:
         return _dense(e, np.zeros(found.rows), found, way, k)
     row = {name: a[0] for name, a in spectral_signatures(np.append(e, 0.0)[None], len(e)).items()}
-    sums = lanczos.sums(apply, n, top)
     values, errors = _from_sums(sums)
     row |= {
         "trace": e[0] * values["trace"],
@@ -203,7 +196,7 @@ def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
         "participation_ratio_error": errors["participation_ratio"],
         "entropy_rank_error": errors["entropy_rank"],
     }
-    return Spectrum(signatures=row, vector=as_vector(top.vectors[:, 0]), way=way)
+    return Spectrum(signatures=row, vector=as_vector(top.vectors[0]), way=way)
 
 
 def _from_sums(found: lanczos.Sums) -> tuple[dict[str, float], dict[str, float]]:
