@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
     from ntkcont.models import classics
+    from ntkcont.models.checkpoint_files import Checkpoints, load_checkpoints
+    from ntkcont.models.gru import GRU
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
     from ntkcont.models.training_path import TrainingPath
@@ -53,6 +55,9 @@ _LAZY = {
     "RateRNN": "models.networks",
     "LowRank": "models.networks",
     "TrainingPath": "models.training_path",
+    "GRU": "models.gru",
+    "Checkpoints": "models.checkpoint_files",
+    "load_checkpoints": "models.checkpoint_files",
     "classics": "models.classics",
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",

@@ -17,6 +17,7 @@ import numpy as np
 from ntkcont.kernels.abi import JAC_SIGNATURE, RHS_SIGNATURE
 from ntkcont.kernels.activations import activate, slope
 from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.products import matvec
 from ntkcont.kernels.rate_rnn_layout import (
     DENSE,
     FORM,
@@ -31,8 +32,6 @@ from ntkcont.kernels.rate_rnn_layout import (
     N,
 )
 
-_SMALL = 12  # below, a plain loop beats the call of BLAS
-
 
 @inner
 def _weights_start(c: Any) -> int:
@@ -40,30 +39,17 @@ def _weights_start(c: Any) -> int:
 
 
 @inner
-def _matvec(a: Any, v: Any, out: Any) -> None:
-    rows, columns = a.shape
-    if columns <= _SMALL:
-        for i in range(rows):
-            total = 0.0
-            for j in range(columns):
-                total += a[i, j] * v[j]
-            out[i] = total
-    else:
-        np.dot(a, v, out)
-
-
-@inner
 def _weights_times(out: Any, v: Any, c: Any) -> None:
     """Write W v into `out`."""
     n, size, start = int(c[N]), int(c[SIZE]), _weights_start(c)
     if c[STORAGE] == DENSE:
-        _matvec(c[start : start + n * n].reshape((n, n)), v, out)
+        matvec(c[start : start + n * n].reshape((n, n)), v, out)
     elif c[STORAGE] == LOW_RANK:
         middle = start + n * size
         inside = np.empty(size)
         vt = c[middle : middle + size * n].reshape((size, n))
-        _matvec(vt, v, inside)
-        _matvec(c[start:middle].reshape((n, size)), inside, out)
+        matvec(vt, v, inside)
+        matvec(c[start:middle].reshape((n, size)), inside, out)
     else:
         columns, pointers = start + size, start + 2 * size
         for i in range(n):

@@ -108,30 +108,42 @@ def read_readout(W_out: Any, n: int) -> Array | None:
     return array
 
 
-def read_inputs(inputs: Any, W_in: Array | None) -> dict[str, Array]:
-    """Return the named input vectors, each of shape (d,)."""
+def read_inputs(inputs: Any, W_in: Array | None, names: tuple[str, str] = ("W_in", "W")) -> dict[str, Array]:
+    """Return the named input vectors, each of shape (d,); `names` are those of input and recurrent weights."""
     if inputs is None:
         return {}
     if not isinstance(inputs, Mapping) or not all(isinstance(name, str) and name for name in inputs):
         msg = f"inputs: {type(inputs).__name__} was given; give a mapping from names to vectors, {{'stim': [1.0, 0.0]}}"
         raise InputError(msg)
+    through, recurrent = names
     if W_in is None:
         if not inputs:
             return {}
-        msg = "inputs: there is no W_in for them to act through; give W_in of shape (n, d), or np.eye(n)"
+        shapes = "(n, d), or np.eye(n)" if through == "W_in" else "(3n, d)"
+        msg = f"inputs: there is no {through} for them to act through; give {through} of shape {shapes}"
         raise InputError(msg)
     d = W_in.shape[1]
     read = {}
     for name, vector in inputs.items():
         array = frozen_array(vector, f"inputs[{name!r}]")
         if array.shape != (d,) and not (d == 1 and array.shape == ()):
-            msg = f"inputs[{name!r}]: shape {array.shape} was given; W_in has {d} columns, so give shape ({d},)"
+            msg = f"inputs[{name!r}]: shape {array.shape} was given; {through} has {d} columns, so give shape ({d},)"
             raise InputError(msg)
         read[name] = frozen_array(array.reshape(d), name)
     if "gain" in read:
-        msg = "inputs: 'gain' is the parameter that multiplies W already; choose another name for this input"
+        msg = f"inputs: 'gain' is the parameter that multiplies {recurrent} already; choose another name for this input"
         raise InputError(msg)
     return read
+
+
+def drives_of(named: Mapping[str, Array], W_in: Array | None, rows: int) -> Array:
+    """Return what each named input adds, ``W_in @ c_k``, as a read-only array of shape (K, rows)."""
+    drives = np.zeros((len(named), rows))
+    if W_in is not None:
+        for k, vector in enumerate(named.values()):
+            drives[k] = W_in @ vector
+    drives.setflags(write=False)
+    return drives
 
 
 def read_states(states: Sequence[str] | None, n: int, taken: Sequence[str]) -> tuple[str, ...]:

@@ -153,11 +153,7 @@ class RateRNN(Model):
             raise InputError(msg)
         W_in = read.read_input_weights(W_in, n)
         named = read.read_inputs(inputs, W_in)
-        drives = np.zeros((len(named), n))
-        if W_in is not None:
-            for k, vector in enumerate(named.values()):
-                drives[k] = W_in @ vector
-        drives.setflags(write=False)
+        drives = read.drives_of(named, W_in, n)
         own = {
             "form": form,
             "alpha": alpha,
@@ -370,9 +366,9 @@ class RateRNN(Model):
         >>> nc.RateRNN(W.T, alpha=0.2).reproduces(z).cause
         'W is transposed: give W.T'
         """
-        from ntkcont.models.reproduces import reproduction
+        from ntkcont.models.rate_trial import rate_reproduction
 
-        return reproduction(self, states, inputs, params, dt=dt, tol=tol)
+        return rate_reproduction(self, states, inputs, params, dt=dt, tol=tol)
 
 
 def _build(activation: Phi) -> Compiled:

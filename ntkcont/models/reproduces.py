@@ -1,38 +1,28 @@
-"""Whether a network makes the steps that were recorded, and what is wrong if it does not."""
+"""Whether a network makes the steps that were recorded, and what is wrong if it does not: what all networks share."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ntkcont.errors import InputError
-from ntkcont.models.activations import find_phi
 from ntkcont.models.model import Array
 from ntkcont.models.network_input import frozen_array
 
-if TYPE_CHECKING:
-    from ntkcont.models.networks import RateRNN
+Variant = TypeVar("Variant")
+Candidate = tuple[int, dict[str, Any], float]  # how many changes, which, and the error that they leave
 
-_ACTIVATIONS: dict[str, Any] = {
-    "tanh": np.tanh,
-    "relu": lambda v: np.maximum(v, 0.0),
-    "softplus": lambda v: np.logaddexp(v, 0.0),
-    "sigmoid": lambda v: 0.5 + 0.5 * np.tanh(0.5 * v),
-    "retanh": lambda v: np.maximum(np.tanh(v), 0.0),
-}
 _SEARCHED = 300  # steps
-_FITTED = 4  # a fit to fewer steps explains anything
 _BETTER = 0.1  # a change that leaves more than this part of the error explains nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """What :meth:`ntkcont.RateRNN.reproduces` found.
+    """What ``reproduces`` of a network (:class:`ntkcont.RateRNN`, :class:`ntkcont.GRU`) found.
 
     Attributes
     ----------
@@ -72,170 +62,102 @@ class Reproduction:
         return f"NOT reproduced: {size}, {where}. {self.cause[:1].upper()}{self.cause[1:]}{left}" + "." * bool(left)
 
 
-class _Variant(NamedTuple):
-    """What may be wrong: the step from t to t + 1 sees ``inputs[t + shift]``."""
-
-    transposed: bool
-    form: str
-    phi: str
-    shift: int
-
-
 @dataclasses.dataclass(kw_only=True)
-class _Trial:
-    """The recorded steps, and the network as plain arrays."""
+class Trial(Generic[Variant]):
+    """The recorded steps, and a network as plain arrays; a variant is the network with something changed."""
 
     z: Array  # before each step, (T - 1, n)
     after: Array
-    currents: Array  # W_in u at each recorded time, (T, n)
-    W: Array
-    b: Array
-    gain: float
-    phi_gain: Array
-    leak: Array  # alpha, or dt / tau
-    phis: dict[str, Any]
-    products: dict[tuple[bool, str], Array] = dataclasses.field(default_factory=dict)
+    currents: Array  # what the inputs add at each recorded time, (T, rows)
 
-    def around(self, step: int) -> _Trial:
+    def around(self, step: int) -> Self:
         """Return the part of the trial that is searched for a cause."""
         start = max(0, min(step - _SEARCHED // 2, len(self.z) - _SEARCHED))
         part = slice(start, start + _SEARCHED)
         currents = self.currents[start : start + _SEARCHED + 1]
-        return dataclasses.replace(self, z=self.z[part], after=self.after[part], currents=currents, products={})
+        return dataclasses.replace(self, z=self.z[part], after=self.after[part], currents=currents)
 
-    def rows(self, variant: _Variant) -> slice:
-        """Return the steps whose input is in the recording."""
-        return slice(max(0, -variant.shift), len(self.z) - max(0, variant.shift - 1))
+    def rows(self, shift: int) -> slice:
+        """Return the steps whose input is recorded, where the step from t to t + 1 sees ``inputs[t + shift]``."""
+        return slice(max(0, -shift), len(self.z) - max(0, shift - 1))
 
-    def argument(self, variant: _Variant) -> Array:
-        """Return gain W v + W_in u + b of these steps."""
-        key = (variant.transposed, variant.phi if variant.form == "synaptic" else "")
-        if key not in self.products:
-            v = self.phis[variant.phi](self.phi_gain * self.z) if variant.form == "synaptic" else self.z
-            self.products[key] = self.gain * v @ (self.W if variant.transposed else self.W.T)  # rows are steps
-        rows = self.rows(variant)
-        currents = self.currents[rows.start + variant.shift : rows.stop + variant.shift]
-        return self.products[key][rows] + currents + self.b
+    def seen(self, shift: int) -> Array:
+        """Return what the inputs add in these steps."""
+        rows = self.rows(shift)
+        return self.currents[rows.start + shift : rows.stop + shift]
 
-    def toward(self, variant: _Variant, argument: Array) -> Array:
-        """Return a(z) - z of these steps."""
-        a = argument if variant.form == "synaptic" else self.phis[variant.phi](self.phi_gain * argument)
-        return a - self.z[self.rows(variant)]
-
-    def errors(self, variant: _Variant, toward: Array, leak: Any = None) -> Array:
-        """Return the step of the variant minus the recorded one."""
-        rows = self.rows(variant)
-        return self.z[rows] + (self.leak if leak is None else leak) * toward - self.after[rows]
+    def step_errors(self, variant: Variant) -> Array:
+        """Return the steps of a variant minus the recorded ones."""
+        raise NotImplementedError
 
 
-def reproduction(
-    net: RateRNN,
-    states: ArrayLike,
-    inputs: ArrayLike | None,
-    params: Mapping[str, float] | None,
-    *,
-    dt: float | None,
-    tol: float,
-) -> Reproduction:
-    """Do the work of :meth:`ntkcont.RateRNN.reproduces`."""
-    trial = _read(net, states, inputs, params, dt)
-    phi = find_phi(net.phi).name
-    scale = float(np.max(np.abs(trial.z))) or 1.0
-    own = [_Variant(False, net.form, phi, shift) for shift in ((0,) if inputs is None else (1, 0))]
-    errors = [np.abs(trial.errors(variant, trial.toward(variant, trial.argument(variant)))) for variant in own]
-    best = int(np.argmin([np.max(e) for e in errors]))
-    error = float(np.max(errors[best]))
-    worst = tuple(int(i) for i in np.unravel_index(np.argmax(errors[best]), errors[best].shape))
-    ok = error <= tol * scale
-    sees = "" if inputs is None or not ok else ("inputs[t + 1]", "inputs[t]")[best]
-    report: dict[str, Any] = {"error": error, "scale": scale, "ok": ok, "sees": sees, "worst": worst}
-    if ok:
-        return Reproduction(cause="", changes={}, error_after=error, **report)
-    shifts = (0,) if inputs is None else (1, 0, 2, -1)
-    changes, left = _explain(_candidates(trial.around(worst[0]), own[best], shifts, dt), tol * scale)
-    if not changes or left > max(_BETTER * error, tol * scale):
-        cause = (
-            "no change of W, form, phi, input timing, leak or bias explains it; are these states of this network, "
-            "before the activation, without noise?"
-        )
-        return Reproduction(cause=cause, changes={}, error_after=error, **report)
-    return Reproduction(cause=_in_words(changes), changes=changes, error_after=left, **report)
-
-
-def _read(net: RateRNN, states: Any, inputs: Any, params: Mapping[str, float] | None, dt: float | None) -> _Trial:
+def read_trial(states: Any, inputs: Any, n: int, drive: Array, weights: Array | None, name: str) -> tuple[Array, Array]:
+    """Return the recorded states (T, n) and what the inputs add; `drive` is that where none are recorded."""
     z = frozen_array(states, "states")
-    n = net.n
     if z.ndim != 2 or z.shape[1] != n or z.shape[0] < 2:
         hint = "; give one trial, states[:, k] or states[k]" if z.ndim == 3 else ""
         hint = "; give its transpose, states.T" if z.ndim == 2 and z.shape[0] == n else hint
         msg = f"states: shape {z.shape} was given; with {n} units it must be (T, {n}), T at least 2{hint}"
         raise InputError(msg)
-    if net.alpha is None and (dt is None or not dt > 0.0):
-        msg = f"dt: {dt!r} was given; the network is a flow, so give the step of the recorded Euler integration"
-        raise InputError(msg)
-    if net.alpha is not None and dt is not None:
-        msg = f"dt: {dt!r} was given, but the network is a map, whose step is alpha; leave dt out"
-        raise InputError(msg)
-    values = net.values(params)
+    times = z.shape[0]
     if inputs is None:
-        currents = np.broadcast_to(values[1:] @ net.drives, z.shape)
-    else:
-        currents = _currents(net, frozen_array(inputs, "inputs"), z.shape[0])
-    phis = dict(_ACTIVATIONS)
-    own = find_phi(net.phi)
-    if own.numba is not None:
-        phis[own.name] = np.vectorize(own.numba, otypes=[float])
-    return _Trial(
-        z=z[:-1],
-        after=z[1:],
-        currents=currents,
-        W=net.effective_W(),
-        b=net.b,
-        gain=float(values[0]),
-        phi_gain=net.phi_gain,
-        leak=net.alpha if net.alpha is not None else (dt or 0.0) / net.tau,
-        phis=phis,
-    )
-
-
-def _currents(net: RateRNN, inputs: Array, times: int) -> Array:
-    if net.W_in is None:
-        msg = "inputs: the network has no W_in; build it with W_in of shape (n, d), or leave the inputs out"
+        return z, np.broadcast_to(drive, (times, drive.size))
+    given = frozen_array(inputs, "inputs")
+    if weights is None:
+        shape = "(n, d)" if name == "W_in" else "(3n, d)"
+        msg = f"inputs: the network has no {name}; build it with {name} of shape {shape}, or leave the inputs out"
         raise InputError(msg)
-    d = net.W_in.shape[1]
-    if inputs.shape != (times, d):
-        hint = "; give its transpose, inputs.T" if inputs.shape == (d, times) else ""
-        msg = f"inputs: shape {inputs.shape} was given; it must be ({times}, {d}), one row per recorded state{hint}"
+    d = weights.shape[1]
+    if given.shape != (times, d):
+        hint = "; give its transpose, inputs.T" if given.shape == (d, times) else ""
+        msg = f"inputs: shape {given.shape} was given; it must be ({times}, {d}), one row per recorded state{hint}"
         raise InputError(msg)
-    return inputs @ net.W_in.T
+    return z, given @ weights.T
 
 
-def _with_leak(trial: _Trial, variant: _Variant, toward: Array) -> tuple[float, float]:
-    """Return the one leak for all units that fits best, and the error that is left."""
-    moved = trial.errors(variant, toward, leak=0.0)  # minus the recorded movement
-    leak = -float(np.sum(moved * toward)) / max(float(np.sum(toward**2)), 1e-300)
-    return leak, _largest(trial.errors(variant, toward, leak))
+def reproduction(
+    trial: Trial[Variant],
+    own: Sequence[Variant],
+    candidates: Callable[[Any, Variant], Iterator[Candidate]],
+    in_words: Callable[[Mapping[str, Any]], str],
+    nothing: str,
+    tol: float,
+) -> Reproduction:
+    """Compare the network with the trial and search for the cause of an error.
+
+    Parameters
+    ----------
+    trial : Trial
+        The recorded steps.
+    own : sequence
+        The network as it is: one variant without recorded inputs, or that which sees ``inputs[t + 1]`` and that which
+        sees ``inputs[t]``.
+    candidates : callable
+        ``candidates(part of the trial, variant)`` yields what could be changed, the fewest changes first.
+    in_words : callable
+        Says what the changes mean and what to do.
+    nothing : str
+        What to say if no change explains the error.
+    tol : float
+        Largest error, relative to the largest state, that counts as reproduced.
+    """
+    scale = float(np.max(np.abs(trial.z))) or 1.0
+    errors = [np.abs(trial.step_errors(variant)) for variant in own]
+    best = int(np.argmin([np.max(e) for e in errors]))
+    error = float(np.max(errors[best]))
+    worst = tuple(int(i) for i in np.unravel_index(np.argmax(errors[best]), errors[best].shape))
+    ok = error <= tol * scale
+    sees = "" if len(own) == 1 or not ok else ("inputs[t + 1]", "inputs[t]")[best]
+    report: dict[str, Any] = {"error": error, "scale": scale, "ok": ok, "sees": sees, "worst": worst}
+    if ok:
+        return Reproduction(cause="", changes={}, error_after=error, **report)
+    changes, left = _explain(candidates(trial.around(worst[0]), own[best]), tol * scale)
+    if not changes or left > max(_BETTER * error, tol * scale):
+        return Reproduction(cause=nothing, changes={}, error_after=error, **report)
+    return Reproduction(cause=in_words(changes), changes=changes, error_after=left, **report)
 
 
-def _with_bias(trial: _Trial, variant: _Variant, argument: Array) -> tuple[Array, float]:
-    """Return the bias that is missing from each unit, by damped Gauss-Newton, and the error that is left."""
-    bias, h = np.zeros(trial.b.size), 1e-6
-    for _ in range(20):
-        error = trial.errors(variant, trial.toward(variant, argument + bias))
-        right, left = (trial.toward(variant, argument + bias + d) for d in (h, -h))
-        slope = trial.leak * (right - left) / (2 * h)
-        step = np.sum(slope * error, axis=0) / np.maximum(np.sum(slope**2, axis=0), 1e-300)
-        bias = bias - np.clip(step, -1.0, 1.0)
-        if np.all(np.abs(step) < 1e-10):
-            break
-    return bias, _largest(trial.errors(variant, trial.toward(variant, argument + bias)))
-
-
-def _largest(errors: Array) -> float:
-    return float(np.max(np.abs(errors), initial=0.0))
-
-
-def _explain(candidates: Iterator[tuple[int, dict[str, Any], float]], small: float) -> tuple[dict[str, Any], float]:
+def _explain(candidates: Iterator[Candidate], small: float) -> tuple[dict[str, Any], float]:
     """Return the fewest changes that bring the error below `small`, or else those that are worth their number."""
     best: tuple[dict[str, Any], float] = ({}, np.inf)
     for _, group in itertools.groupby(candidates, key=lambda item: item[0]):
@@ -247,57 +169,13 @@ def _explain(candidates: Iterator[tuple[int, dict[str, Any], float]], small: flo
     return best
 
 
-def _candidates(
-    trial: _Trial, own: _Variant, shifts: tuple[int, ...], dt: float | None
-) -> Iterator[tuple[int, dict[str, Any], float]]:
-    """Yield the number of changes, the changes and the error that they leave, the fewest changes first."""
-    variants = itertools.product((False, True), ("synaptic", "rate"), trial.phis, shifts)
-    described = [(_changes(own, variant), variant) for variant in map(_Variant._make, variants)]
-    for count in range(1, 5):
-        for changes, variant in described:
-            if len(changes) not in (count, count - 1) or len(trial.z[trial.rows(variant)]) == 0:
-                continue
-            argument = trial.argument(variant)
-            toward = trial.toward(variant, argument)
-            if len(changes) == count:
-                yield count, changes, _largest(trial.errors(variant, toward))
-            elif len(trial.z) >= _FITTED:
-                leak, left = _with_leak(trial, variant, toward)
-                if leak > 0.0:
-                    yield count, {**changes, **({"alpha": leak} if dt is None else {"tau": dt / leak})}, left
-                if count <= 2:
-                    bias, left = _with_bias(trial, variant, argument)
-                    yield count, {**changes, "b": bias}, left
+def largest(errors: Array) -> float:
+    """Return the largest absolute error, 0 of none."""
+    return float(np.max(np.abs(errors), initial=0.0))
 
 
-def _changes(own: _Variant, variant: _Variant) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if variant.transposed:
-        changes["W"] = "transposed"
-    if variant.form != own.form:
-        changes["form"] = variant.form
-    if variant.phi != own.phi:
-        changes["phi"] = variant.phi
-    if variant.shift not in (0, 1):  # both of these are conventions, not errors
-        changes["inputs"] = variant.shift
-    return changes
-
-
-def _in_words(changes: Mapping[str, Any]) -> str:
-    words = []
-    for name, value in changes.items():
-        if name == "W":
-            words.append("W is transposed: give W.T")
-        elif name == "inputs" and value > 1:
-            words.append("the inputs are recorded one step too late: give states[:-1] with inputs[1:]")
-        elif name == "inputs":
-            words.append("the inputs are recorded one step too early: give states[1:] with inputs[:-1]")
-        elif name == "b":
-            words.append(f"a bias is missing: add changes['b'], of size {np.max(np.abs(value)):.3g}, to b")
-        elif name == "tau":
-            words.append(f"tau or dt is wrong: give tau={value:.6g} with this dt")
-        elif name == "alpha":
-            words.append(f"{name} is wrong: give {name}={value:.6g}")
-        else:
-            words.append(f"{name} is wrong: give {name}={value!r}")
-    return "; and ".join(words)
+def shift_in_words(shift: int) -> str:
+    """Say what to do about inputs that are recorded too late or too early."""
+    if shift > 1:
+        return "the inputs are recorded one step too late: give states[:-1] with inputs[1:]"
+    return "the inputs are recorded one step too early: give states[1:] with inputs[:-1]"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError, nearest, unknown_name
+from ntkcont.models.weight_trees import from_tensor
 
 ROLES = ("W", "b", "W_in", "W_out", "U", "V")
 
@@ -83,12 +84,10 @@ def _checked(keys: Mapping[str, Any]) -> Mapping[str, Any]:
     return keys
 
 
-def _as_array(value: Any, name: str) -> np.ndarray:
+def as_array(value: Any, name: str) -> np.ndarray:
     """Return a numpy array from an array or a tensor of any library that has torch's methods."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().double().numpy()  # double first: numpy knows no bfloat16
     try:
-        return np.array(value, dtype=float)
+        return np.array(from_tensor(value), dtype=float)
     except (TypeError, ValueError):
         msg = f"sd[{name!r}]: {type(value).__name__} was given, which is no array of numbers; give an array or a tensor"
         raise InputError(msg) from None
@@ -105,7 +104,7 @@ def _one(sd: Mapping[str, Any], role: str, source: Any) -> np.ndarray:
         raise InputError(msg)
     if source not in sd:
         raise InputError(_missing(sd, role, source))
-    array = _as_array(sd[source], source)
+    array = as_array(sd[source], source)
     return array.T if transposed else array
 
 

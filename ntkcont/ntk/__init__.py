@@ -65,6 +65,7 @@ Yu. A. Kuznetsov, *Elements of Applied Bifurcation Theory* (2004), chapters 5 an
 
 from ntkcont.ntk.channels.verb import Channels, channels
 from ntkcont.ntk.evaluator import StateNTK
+from ntkcont.ntk.natural_gradient import LowRankState, low_rank_natural_gradient
 from ntkcont.ntk.plane import parameter_plane
 from ntkcont.ntk.sensitivity import BranchPointSensitivity, sensitivity
 from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_table
@@ -72,10 +73,12 @@ from ntkcont.ntk.signature_table import SignatureRow, SignatureTable, signature_
 __all__ = [
     "BranchPointSensitivity",
     "Channels",
+    "LowRankState",
     "SignatureRow",
     "SignatureTable",
     "StateNTK",
     "channels",
+    "low_rank_natural_gradient",
     "parameter_plane",
     "sensitivity",
     "signature_table",

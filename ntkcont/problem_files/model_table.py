@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ntkcont.errors import InputError, unknown_name
+from ntkcont.errors import FileFormatError, InputError, unknown_name
+from ntkcont.models.weight_files import read_npz
 from ntkcont.problem_files.table import Table, is_number, is_texts
 
 if TYPE_CHECKING:
@@ -139,14 +137,10 @@ def read_arrays(path: Path) -> dict[str, Any]:
         There is no such file, or it holds something else than plain arrays.
     """
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return read_npz(path)
     except FileNotFoundError:
         msg = f"[model] weights: there is no file {path}; the path is relative to the problem file"
         raise InputError(msg) from None
-    except (AttributeError, TypeError):  # numpy.load returned one bare array
-        msg = f"[model] weights: {path} holds a single array without a name; write it with numpy.savez"
-        raise InputError(msg) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # numpy's own words would advise to unpickle
-        msg = f"[model] weights: {path} is not an .npz file of plain arrays; write it with numpy.savez"
+    except FileFormatError as error:
+        msg = f"[model] weights: {error}"
         raise InputError(msg) from None
