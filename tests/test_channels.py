@@ -64,7 +64,7 @@ def test_pitchfork_at_finite_horizon(row):
     # the model is its own normal form, and its two parameters are the two critical directions
     np.testing.assert_allclose(one.shares.f_par, 1.0, rtol=1e-12)
     assert one.nf_error < 1e-12
-    assert one.nf_error_full(found) < 1e-7  # a difference of squares
+    assert one.nf_error_full(found, found.J.T) < 1e-7  # a difference of squares
 
 
 HOPF = nc.Model.from_equations(
@@ -220,7 +220,7 @@ def test_parameter_side_identities(network_channel):
     np.testing.assert_allclose(one.shares.f_par, np.trace(inside) / np.trace(whole), rtol=1e-12)
     np.testing.assert_allclose(one.shares.total, np.trace(whole), rtol=1e-12)
     exact = np.linalg.norm(whole - one.normal_form @ one.normal_form.T) / np.linalg.norm(whole)
-    np.testing.assert_allclose(one.nf_error_full(found), exact, rtol=1e-9)
+    np.testing.assert_allclose(one.nf_error_full(found, found.J.T), exact, rtol=1e-9)
     exact = np.linalg.norm(inside - one.normal_form @ one.normal_form.T) / np.linalg.norm(inside)
     np.testing.assert_allclose(one.nf_error, exact, rtol=1e-9)
 

@@ -40,6 +40,18 @@ Signatures (arrays with one row per point; K here is the kernel that was asked f
 ``singular``           whether J is singular to rounding; then top and trace are inf, the rest of K nan
 ====================== =====================================================================================
 
+Trajectory kernels add those of the bifurcation channel, nan unless one eigenvalue (pair) is simple and at least twice
+as near to the stability boundary as all others (:func:`channels` has more, without that condition):
+
+====================== =====================================================================================
+``f_par``              share of the critical directions of theta, \|J G\|^2 / \|J\|^2 (Frobenius): drive F^T w and
+                       growth D_theta lambda; growth and frequency of a complex pair
+``f_st``, ``chi``      with J = J_b + J_r by the spectral projector v w*: \|J_b\|^2 / (\|J_b\|^2 + \|J_r\|^2), and the
+                       cross term 2 <J_b, J_r> / \|J\|^2; nan with a readout
+``nf_error``           relative error of the normal-form kernel (v kron s) gamma^T gamma (v kron s)^T against the
+                       restricted kernel (J G)(J G)^T; nan with time-dependent inputs
+====================== =====================================================================================
+
 K = 0 (a network at z* = 0 with only W in theta) gives nan for every ratio.  With `conditions` the equilibria are
 stacked, and lambda_0, lambda_c and their vectors belong to the condition where they are nearest to critical.
 

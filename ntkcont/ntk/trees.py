@@ -67,6 +67,8 @@ class ThetaTree:
                 return self.untrained[marker]
             return part.copy() if isinstance(marker, Leaf) else float(part)
 
+        if self.by_name:  # in the order of the names
+            return {name: value(marker) for name, marker in self.template.items()}
         return configured_jax().tree_util.tree_map(value, self.template)
 
     def flatten(self, given: Any, argument: str) -> Array:

@@ -58,15 +58,13 @@ class Channel:
         size = float(np.linalg.norm(self.restricted.T @ self.restricted))
         return _distance(self.restricted, self.normal_form) / size if size > 0 else float("nan")
 
-    def nf_error_full(self, found: Linearised, squares: float | None = None) -> float:
-        """Relative error of the normal-form kernel against the full kernel, with the sum of its squared eigenvalues."""
+    def nf_error_full(self, found: Linearised, columns: Array) -> float:
+        """Relative error of the normal-form kernel against the full kernel, given columns (M, B T m) of that one."""
         N = self.normal_form
         if N is None or not np.all(np.isfinite(N)):
             return float("nan")
-        if squares is None:
-            columns = found.reduced()
-            gram = columns @ columns.T if len(columns) <= columns.shape[1] else columns.T @ columns
-            squares = float(np.sum(gram**2))
+        gram = columns @ columns.T if len(columns) <= columns.shape[1] else columns.T @ columns
+        squares = float(np.sum(gram**2))
         mixed = float(np.sum(found.vjp(N) ** 2))
         own = float(np.sum((N.T @ N) ** 2))
         return float(np.sqrt(max(squares - 2.0 * mixed + own, 0.0) / squares)) if squares > 0 else float("nan")
@@ -82,7 +80,8 @@ def _distance(a: Array, b: Array) -> float:
 
 def channel(
     found: Linearised, model: Model, theta: Theta, scale: Array, x: Array, values: Array,
-    *, eigenvalues: NDArray[Any] | None = None, total: float | None = None, reduced: Reduced | None = None,
+    *, eigenvalues: NDArray[Any] | None = None, total: float | None = None, columns: Array | None = None,
+    reduced: Reduced | None = None,
 ) -> Channel | None:  # fmt: skip
     """Return the channel at a fixed point x (n,), or None where the critical eigenvalue is multiple.
 
@@ -99,6 +98,8 @@ def channel(
         Of the Jacobian, if they are known.
     total : float, optional
         The trace of the kernel, if it is known.
+    columns : ndarray, shape (M, B T m), optional
+        Columns with the kernel's Gram matrix, if they are known.
     reduced : Reduced, optional
         The dynamics along v; default: computed at x.
     """
@@ -106,7 +107,7 @@ def channel(
     if directions is None:
         return None
     restricted = found.jvp(directions.basis)
-    split = shares(found, directions, restricted, total)
+    split = shares(found, directions, restricted, total, columns)
     if reduced is None:
         reduced = reduced_at(model, x, values)
     y = s = factor = None

@@ -62,7 +62,13 @@ class Shares:
     exact: bool
 
 
-def shares(found: Linearised, directions: CriticalDirections, along: Array, total: float | None = None) -> Shares:
+def shares(
+    found: Linearised,
+    directions: CriticalDirections,
+    along: Array,
+    total: float | None = None,
+    columns: Array | None = None,
+) -> Shares:
     """Return the shares of the channel.
 
     Parameters
@@ -75,9 +81,12 @@ def shares(found: Linearised, directions: CriticalDirections, along: Array, tota
         ``J G``.
     total : float, optional
         The trace of the kernel, if it is known.
+    columns : ndarray, shape (M, B T m), optional
+        Columns with the kernel's Gram matrix, if they are known.
     """
     rows, scale = len(along), found.state_scale
-    columns = found.reduced() if rows * found.most_columns <= _FORMED else None
+    if columns is None and rows * found.most_columns <= _FORMED:
+        columns = found.reduced()
     exact = columns is not None or (total is not None and found.weights.size <= _TIMES)
     if total is None:
         total = _trace(found) if columns is None else float(np.sum(columns**2))

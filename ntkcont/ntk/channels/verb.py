@@ -177,11 +177,15 @@ def channels(
     bound: Any = kernel.bind(model, free, given, np.abs(state), _size(given, free))
     found = bound.trajectories(state, dict(zip(model.params, values, strict=True)))
     reduced = None if near is None else _from_special(model, near, state, values)
-    one = channel(found, model, bound.theta, found.packing.scale, state, values, reduced=reduced)
+    columns = found.reduced() if found.rows * found.most_columns <= FORMED else None
+    one = channel(
+        found, model, bound.theta, found.packing.scale, state, values, columns=columns, reduced=reduced
+    )  # fmt: skip
     if one is None:
         msg = "x: its critical eigenvalue is multiple, so that no single channel belongs to it; move off that point"
         raise InputError(msg)
-    return _described(one, found, ThetaTree(kernel.theta, model, bound.theta), found.packing.scale)
+    full = float("nan") if columns is None else one.nf_error_full(found, columns)
+    return _described(one, found, ThetaTree(kernel.theta, model, bound.theta), found.packing.scale, full)
 
 
 def _size(params: Mapping[str, float], free: str | None) -> float:
@@ -208,7 +212,7 @@ def _from_special(model: Model, near: SpecialPoint, x: Array, values: Array) -> 
     return dataclasses.replace(moved, a=sign * moved.a)
 
 
-def _described(one: Channel, found: Linearised, tree: ThetaTree, scale: Array) -> Channels:
+def _described(one: Channel, found: Linearised, tree: ThetaTree, scale: Array, full: float) -> Channels:
     split, parts = one.shares, one.directions.parts
     alignments = dict.fromkeys(parts, float("nan"))
     if split.total > 0:
@@ -233,6 +237,6 @@ def _described(one: Channel, found: Linearised, tree: ThetaTree, scale: Array) -
         a=one.reduced.a,
         c=one.reduced.c,
         nf_error=one.nf_error,
-        nf_error_full=one.nf_error_full(found) if len(one.restricted) * found.most_columns <= FORMED else float("nan"),
+        nf_error_full=full,
         exact=split.exact,
     )

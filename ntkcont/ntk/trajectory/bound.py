@@ -91,10 +91,18 @@ class BoundTrajectoryNTK:
             initial = initial[stand_in]
             inputs = None if inputs is None else inputs[stand_in]
         return Trajectories(
-            model=self.model, params=params, packing=self.packing, plan=self.plan,
-            derivative=self.rollouts.linearised(initial, values, inputs), initial=initial, states=states, survived=survived,
-            readout=self.base.readout, state_scale=self.base.state_scale, x=x,
-        )  # fmt: skip
+            model=self.model,
+            params=params,
+            packing=self.packing,
+            plan=self.plan,
+            derivative=self.rollouts.linearised(initial, values, inputs),
+            initial=initial,
+            states=states,
+            survived=survived,
+            readout=self.base.readout,
+            state_scale=self.base.state_scale,
+            x=x,
+        )
 
     def _row(self, x: Array | None, values: Array, eigenvalues: NDArray[np.complex128] | None = None) -> dict[str, Any]:
         """Return the signatures of the kernel itself at one point, where the Jacobian has these eigenvalues."""

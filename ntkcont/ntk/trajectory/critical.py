@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ntkcont.ntk.backends import HOST
 from ntkcont.ntk.chunks import linearised
+from ntkcont.ntk.critical_derivatives import FixedPoint
 from ntkcont.ntk.points import Points, critical
-from ntkcont.ntk.trajectory.drive import drive
 
 if TYPE_CHECKING:
     from ntkcont.ntk.bound import BoundNTK
@@ -30,22 +30,34 @@ def fixed_point_signatures(base: BoundNTK, found: Trajectories, spectrum: Spectr
     if found.x is None or not np.all(np.isfinite(spectrum.vector)) or not np.all(np.isfinite(found.x)):
         return row
     values = np.array(list(found.params.values()))
-    A, F, fp = linearised(base.source, found.x[None], values[None], base.direction, base.state_scale, base.param_scale)
-    eigenvalues = np.linalg.eigvals(A)[None]
-    points = Points(
-        backend=HOST, A=A[None], F=F[None], fp=fp[None], tangent=None, eigenvalues=eigenvalues,
-        critical=critical(eigenvalues, base.model.kind == "map"), readout=None, is_map=base.model.kind == "map",
-        has_free=False,
-    )  # fmt: skip
-    v, w = (vector[0] for vector in points.stability_vectors)  # in scaled states
+    A, _, fp = linearised(base.source, found.x[None], values[None], base.direction, base.state_scale, base.param_scale)
+    v, w = _critical_vectors(A, fp, np.linalg.eigvals(A), base.model.kind == "map")  # in scaled states
     U = spectrum.vector.reshape(-1, found.components)
     out = v if found.readout is None else found.readout @ (base.state_scale * v)
     row["align_state"] = np.float64(_in_plane(out, U))
-    gamma = drive(found, base, w)
+    at = FixedPoint(base.model, base.theta, found.x, values, None)
+    gamma = at.forced(w / base.state_scale).theta * found.packing.scale
     direction = found.vjp(spectrum.vector)
     if np.linalg.norm(gamma) > 0 and np.linalg.norm(direction) > 0:
         row["align_theta"] = np.float64(_in_plane(gamma, direction[None]))
     return row
+
+
+def _critical_vectors(A: Array, fp: Array, eigenvalues: Any, is_map: bool) -> tuple[Any, Any]:
+    """Return right and left eigenvectors (n,) of lambda_c for A (1, n, n)."""
+    found = critical(eigenvalues[None], is_map)
+    points = Points(
+        backend=HOST, A=A[None], F=A[None], fp=fp[None], tangent=None, eigenvalues=eigenvalues[None], critical=found,
+        readout=None, is_map=is_map, has_free=False,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        v, w = (vector[0] for vector in points.stability_vectors)
+    if np.all(np.isfinite(v)) and np.all(np.isfinite(w)):
+        return v, w
+    shift = found.lambda_c[0]  # exactly an eigenvalue: inverse iteration divides by zero
+    shifted = A[0] - (shift.real if shift.imag == 0 else shift) * np.eye(A.shape[1])
+    left, _, right = np.linalg.svd(shifted)
+    return right[-1].conj(), left[:, -1]
 
 
 def _in_plane(vector: Any, rows: Array) -> float:

@@ -133,6 +133,8 @@ def _state(found: Trajectories, way: Way, k: int) -> Spectrum:
 
 def _of_factor(G: Array) -> tuple[Array, Array]:
     """Return eigenvalues of G G^T (N, M), as many as its smaller side, and the unit eigenvector (N,) of the largest."""
+    if not G.size:
+        return np.zeros(min(G.shape)), np.zeros(len(G))
     if G.shape[0] <= G.shape[1]:
         e, u = HOST.spectrum(np.ascontiguousarray(G)[None])
         return e[0], u[0]
