@@ -140,6 +140,7 @@ class Run:
 
     task: Task
     losses: np.ndarray
+    path: nc.TrainingPath
     record: nc.TrainingRecord
     rows: list[Row]
 
@@ -170,7 +171,8 @@ def measure(task: Task, weights: dict, losses: np.ndarray, iteration: int, x: np
         weights="mean",
     )
     net = network(weights, iteration)
-    found, channel = kernel.evaluate(net, x), nc.ntk.channels(kernel, net, x)
+    with np.errstate(all="ignore"):  # far from the pitchfork the normal form may escape; its error is nan then
+        found, channel = kernel.evaluate(net, x), nc.ntk.channels(kernel, net, x)
     return Row(
         iteration=iteration,
         loss=float(losses[iteration]),
@@ -200,7 +202,7 @@ def follow(task: Task, iterations: tuple[int, ...] = (), every: int = 5, spacing
         wanted = [0, *(drop + spacing * d for d in (-10, -3, 0, 1, 3)), task.iterations]
         iterations = tuple(sorted({int(np.clip(i, 0, task.iterations)) for i in wanted}))
     rows = [measure(task, weights, losses, i, first.x[index[steps == i][0]], every) for i in iterations]
-    return Run(task=task, losses=losses, record=record, rows=rows)
+    return Run(task=task, losses=losses, path=path, record=record, rows=rows)
 
 
 def controls() -> list[Task]:
@@ -303,7 +305,7 @@ def draw_run(axes: tuple[Axes, Axes, Axes], run: Run) -> None:
         ax.set_xlabel("iteration")
     loss, rank, channel = axes
     loss.plot(run.losses, color="black", label="loss")
-    loss.plot([], [], ".-", color="tab:red", label=r"$\lambda_c$ of the state at rest")
+    loss.plot([], [], ".-", color="tab:red", label=r"$\lambda_c$ at rest")
     loss.set(ylabel="loss", title="seed 3: an attractor is born where the loss drops")
     right = loss.twinx()
     right.plot(at, columns["growth"], ".-", color="tab:red")
@@ -317,7 +319,7 @@ def draw_run(axes: tuple[Axes, Axes, Axes], run: Run) -> None:
     for name, label in (("align", "alignment with $w v^T$"), ("f_par", "share of the channel, f_par")):
         channel.plot(at, columns[name], ".-", label=label)
     channel.plot(at, np.minimum(columns["nf_error"], 1.0), ".-", label="error of the normal form (cut at 1)")
-    channel.set(title="its channel about the state at rest", ylim=(0, 1.05))
+    channel.set(title="its channel about the state at rest", ylim=(0, 1.4))
     channel.legend(fontsize=7, loc="upper left")
 
 
@@ -331,8 +333,8 @@ def draw_others(axes: tuple[Axes, Axes], seeds: list[Run], others: list[Run]) ->
             ax.plot([], [], ".-", color=f"C{number}", label=run.task.name)
             at = [(row.iteration - origin) / unit for row in run.rows]
             right.plot(at, [row.participation_ratio for row in run.rows], ".:", color=f"C{number}")
-        right.set(yscale="log", ylabel="participation ratio (dotted)", ylim=(1, 150))
-        ax.set(ylabel="loss / loss at the start", ylim=(0, 1.45))
+        right.set(yscale="log", ylabel="participation ratio (dotted)", ylim=(1, 500))
+        ax.set(ylabel="loss / loss at the start", ylim=(0, 1.8))
         ax.legend(fontsize=7, loc="upper right", ncol=2 if runs is seeds else 1)
     axes[0].axvline(0.0, color="0.7", linewidth=1)
     axes[0].set(xlim=(-130, 100), xlabel="iteration - that of the pitchfork", title="five seeds")
