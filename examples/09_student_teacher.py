@@ -152,7 +152,7 @@ class Run:
     @property
     def births(self) -> list[tuple[float, str]]:
         """Iteration and type of the births of attractors, from the continuation."""
-        return [(event.s, event.type) for event in self.record.events if event.change.startswith("birth")]
+        return [(event.s, event.type) for event in self.record.events if event.born > 0]
 
 
 def network(weights: dict, iteration: int) -> nc.RateRNN:
@@ -186,7 +186,7 @@ def measure(task: Task, weights: dict, losses: np.ndarray, iteration: int, x: np
 
 
 def follow(task: Task, iterations: tuple[int, ...] = (), every: int = 5, spacing: int = 10) -> Run:
-    """Train, follow the fixed points, and compute kernels: by default at the start, around the drop and at the end."""
+    """Train, follow the fixed points, compute kernels: by default at the start, about the birth or drop, at the end."""
     losses, weights = train(task)
     at = np.arange(0, task.iterations + 1, spacing)
     path = nc.TrainingPath(
@@ -198,8 +198,9 @@ def follow(task: Task, iterations: tuple[int, ...] = (), every: int = 5, spacing
     first = next(branch for branch in record.diagrams[0] if branch["s"].min() == 0.0)  # there from the start
     steps, index = np.unique(first["s"], return_index=True)
     if not iterations:
-        drop = spacing * round(int(np.argmin(np.diff(losses))) / spacing)
-        wanted = [0, *(drop + spacing * d for d in (-10, -3, 0, 1, 3)), task.iterations]
+        births = [event.s for event in record.events if event.born > 0]
+        centre = spacing * round((births[0] if births else int(np.argmin(np.diff(losses)))) / spacing)
+        wanted = [0, *(centre + spacing * d for d in (-10, -3, 0, 1, 3)), task.iterations]
         iterations = tuple(sorted({int(np.clip(i, 0, task.iterations)) for i in wanted}))
     rows = [measure(task, weights, losses, i, first.x[index[steps == i][0]], every) for i in iterations]
     return Run(task=task, losses=losses, path=path, record=record, rows=rows)
@@ -334,7 +335,7 @@ def draw_others(axes: tuple[Axes, Axes], seeds: list[Run], others: list[Run]) ->
             at = [(row.iteration - origin) / unit for row in run.rows]
             right.plot(at, [row.participation_ratio for row in run.rows], ".:", color=f"C{number}")
         right.set(yscale="log", ylabel="participation ratio (dotted)", ylim=(1, 500))
-        ax.set(ylabel="loss / loss at the start", ylim=(0, 1.8))
+        ax.set(ylabel="loss / loss at the start", ylim=(0, 1.8), yticks=(0, 0.25, 0.5, 0.75, 1))
         ax.legend(fontsize=7, loc="upper right", ncol=2 if runs is seeds else 1)
     axes[0].axvline(0.0, color="0.7", linewidth=1)
     axes[0].set(xlim=(-130, 100), xlabel="iteration - that of the pitchfork", title="five seeds")

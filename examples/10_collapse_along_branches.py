@@ -48,9 +48,10 @@ class Collapse:
 
 def trajectory_kernel(model: nc.Model, initial: np.ndarray, horizon: float = HORIZON) -> nc.ntk.StateNTK:
     """Return the kernel of trials that start at the same states all along a branch."""
-    time = {"T": 2 * horizon, "record_every": 4} if model.kind == "map" else {"T": horizon, "dt": 0.2}
-    time = {"record_every": 10, **time}
-    return nc.ntk.StateNTK(kernel="trajectory", theta=THETA, initial_states=initial, weights="mean", **time)
+    time = {"T": 2 * horizon} if model.kind == "map" else {"T": horizon, "dt": 0.5}
+    return nc.ntk.StateNTK(
+        kernel="trajectory", theta=THETA, initial_states=initial, record_every=4, weights="mean", **time
+    )
 
 
 def networks() -> dict[str, tuple[nc.RateRNN, str, str]]:
