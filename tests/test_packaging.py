@@ -88,7 +88,9 @@ def test_licence_is_mit_everywhere():
 def test_every_import_is_a_declared_dependency():
     declared = requirement_names(SETUP["options"]["install_requires"])
     extras = SETUP["options.extras_require"]
-    optional = {name for extra in ("io", "pydstool", "xpplab") for name in requirement_names(extras[extra])}
+    optional = {
+        name for extra in ("io", "torch", "optax", "pydstool", "xpplab") for name in requirement_names(extras[extra])
+    }
     optional |= {"PyDSTool"} & {{"pydstool": "PyDSTool"}.get(name, name) for name in optional}
     known = declared | optional | set(sys.stdlib_module_names) | {"ntkcont"}
     imported = {}
@@ -109,9 +111,13 @@ def test_every_import_is_a_declared_dependency():
 
 def test_extras():
     extras = SETUP["options.extras_require"]
-    assert requirement_names(extras["io"]) >= {"pandas", "xarray", "h5netcdf"}
+    assert requirement_names(extras["io"]) >= {"pandas", "xarray", "h5netcdf", "safetensors"}
     assert requirement_names(extras["cuda"]) == {"jax"}
-    assert requirement_names(extras["test"]) >= {"pytest", "pytest_xdist", "hypothesis", "pydstool", "xpplab"}
+    assert requirement_names(extras["torch"]) == {"torch"}
+    assert requirement_names(extras["optax"]) == {"optax"}
+    tools = {"pytest", "pytest_xdist", "hypothesis", "optax", "safetensors", "pydstool", "xpplab"}
+    assert requirement_names(extras["test"]) >= tools
+    assert "torch" not in requirement_names(extras["test"])  # too large: its tests are skipped without it
 
 
 def test_ci_script_is_valid_bash():

@@ -150,7 +150,7 @@ def low_rank_natural_gradient(
             residual=jnp.zeros((), flat.dtype),
         )
 
-    def update(updates: Any, state: LowRankState, params: Any = None) -> tuple[Any, LowRankState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, LowRankState]:
         import jax
         from jax.flatten_util import ravel_pytree
 
@@ -228,13 +228,13 @@ def _check(outputs: Any, rank: Any, every: Any, damping: Any, tol: Any, passes: 
         msg = f"outputs: {type(outputs).__name__} was given; give a function of the parameters that returns the outputs"
         raise InputError(msg)
     for name, value in (("rank", rank), ("every", every), ("passes", passes)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
             msg = f"{name}: {value!r} was given; it must be an integer of at least 1"
             raise InputError(msg)
     for name, value in (("damping", damping), ("tol", tol)):
         if name == "damping" and value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < float(value) < math.inf:
             msg = f"{name}: {value!r} was given; it must be a positive number"
             raise InputError(msg)
 
