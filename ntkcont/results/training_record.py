@@ -95,7 +95,8 @@ class TrainingRecord:
     events : tuple of TrainingEvent
         In the order of the training steps.
     found : ndarray of int, shape (C, K, 2)
-        How many fixed points, and how many stable ones, the search at each checkpoint found by itself.
+        How many fixed points, and how many stable ones, the search at each checkpoint reported by itself.  All of them
+        lie on branches or are in the notes; at a checkpoint on a bifurcation one point may be reported several times.
     provenance : mapping
         Of the search.
 
@@ -186,7 +187,7 @@ class TrainingRecord:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be followed, and where the search found more than the branches have."""
+        """What could not be followed, with the reason; fixed points found by the search are among it or on branches."""
         from ntkcont.results.training_tables import notes
 
         return tuple(notes(self))

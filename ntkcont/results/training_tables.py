@@ -6,8 +6,6 @@ import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ntkcont.results.tables import _optional, html_table, text_table
 
 if TYPE_CHECKING:
@@ -56,20 +54,15 @@ def _rows(record: TrainingRecord) -> tuple[list[str], list[list[str]]]:
 
 
 def notes(record: TrainingRecord) -> list[str]:
-    """Return what could not be followed, and where the search found more than the branches have."""
+    """Return what could not be followed, with the reason."""
     lines = []
-    for c, (condition, diagram) in enumerate(zip(record.conditions, record.diagrams, strict=True)):
+    for condition, diagram in zip(record.conditions, record.diagrams, strict=True):
         where = f" ({named(condition)})" if len(record.conditions) > 1 else ""
         for each in diagram.unfollowed:
             place = each.point if each.branch is None else f"{each.point} of branch {each.branch}"
             lines.append(f"not followed at {place}{where}: {each.reason}")
         lines += [f"branch {i}{where}: {branch.status}" for i, branch in enumerate(diagram) if not branch.status.ok]
-        have = record.fixed_points(condition=c)
-        for k in np.flatnonzero(record.found[c, :, 0] > have):
-            lines.append(
-                f"at checkpoint {record.steps[k]:g}{where} the search found {record.found[c, k, 0]} fixed points, "
-                f"{have[k]} of them on branches"
-            )
+    lines += [f"interrupted before {named(condition)}" for condition in record.provenance.get("left", ())]
     return lines
 
 

@@ -67,7 +67,8 @@ def follow_training(
     Returns
     -------
     TrainingRecord
-        Its diagrams hold the branches, its events the births and deaths, each with type, step and bracket.
+        Its diagrams hold the branches, its events the births and deaths, each with type, step and bracket.  After
+        Ctrl-C it holds the conditions completed by then, and its notes say so.
 
     Raises
     ------
@@ -102,29 +103,39 @@ def follow_training(
     diagrams: list[Diagram] = []
     counts: list[list[tuple[int, int]]] = []
     for number, condition in enumerate(held):
-        found: list[FixedPoints] = []
-        for k, step in enumerate(path.steps):
-            found.append(_search(path, k, {**condition, "s": float(step)}, each, box, found, seed, deflate))
-        counts.append([(len(points), int(np.sum(points.stable))) for points in found])
-        listed = [points for points in found if len(points)]
-        if not listed:
-            msg = (
-                f"{'starts' if box is None else 'box'}: no fixed point was found at any checkpoint under "
-                f"conditions[{number}]; give states near which the network settles, or a larger box"
+        try:
+            found = _searches(path, condition, each, box, seed, deflate)
+            listed = [points for points in found if len(points)]
+            if not listed:
+                msg = (
+                    f"{'starts' if box is None else 'box'}: no fixed point was found at any checkpoint under "
+                    f"conditions[{number}]; give states near which the network settles, or a larger box"
+                )
+                raise InputError(msg)
+            branches = diagram(
+                path, listed, free="s", p_span=path.span, depth=depth, params=condition, settings=settings, ntk=ntk
             )
-            raise InputError(msg)
-        diagrams.append(
-            diagram(path, listed, free="s", p_span=path.span, depth=depth, params=condition, settings=settings, ntk=ntk)
-        )
+        except KeyboardInterrupt:
+            if not diagrams:
+                raise
+            break  # the conditions before this one are complete
+        diagrams.append(branches)
+        counts.append([(len(points), int(np.sum(points.stable))) for points in found])
     events = [event for c, each in enumerate(diagrams) for event in events_of(each, path.steps, c)]
     return TrainingRecord(
         steps=path.steps,
         interpolation=path.interpolation,
-        conditions=held,
+        conditions=held[: len(diagrams)],
         diagrams=tuple(diagrams),
         events=tuple(sorted(events, key=lambda event: (event.s, event.condition))),
         found=np.array(counts),
-        provenance={"seed": seed, "deflate": deflate, "depth": depth, "box": box is not None},
+        provenance={
+            "seed": seed,
+            "deflate": deflate,
+            "depth": depth,
+            "box": box is not None,
+            "left": held[len(diagrams) :],
+        },
     )
 
 
@@ -172,18 +183,16 @@ def _starts(path: TrainingPath, starts: Any, seed: int) -> list[Array]:
     return arrays
 
 
-def _search(
-    path: TrainingPath,
-    k: int,
-    params: dict[str, float],
-    starts: list[Array] | None,
-    box: Any,
-    before: list[FixedPoints],
-    seed: int,
-    deflate: bool,
-) -> FixedPoints:
-    """Return the fixed points at one checkpoint; those of the one before are among the starts."""
-    if starts is None:
-        return find_fixed_points(path, box=box, params=params, seed=seed, deflate=deflate)
-    xs = starts[k] if not before or not len(before[-1]) else np.concatenate([starts[k], before[-1].x])
-    return find_fixed_points(path, starts=xs, params=params, deflate=deflate)
+def _searches(
+    path: TrainingPath, condition: Mapping[str, float], starts: list[Array] | None, box: Any, seed: int, deflate: bool
+) -> list[FixedPoints]:
+    """Return the fixed points at each checkpoint; those of the one before are among the starts."""
+    found: list[FixedPoints] = []
+    for k, step in enumerate(path.steps):
+        params = {**condition, "s": float(step)}
+        if starts is None:
+            found.append(find_fixed_points(path, box=box, params=params, seed=seed, deflate=deflate))
+            continue
+        xs = starts[k] if not found or not len(found[-1]) else np.concatenate([starts[k], found[-1].x])
+        found.append(find_fixed_points(path, starts=xs, params=params, deflate=deflate))
+    return found
