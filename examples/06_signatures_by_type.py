@@ -10,39 +10,15 @@ import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numba
 import numpy as np
-from jax import numpy as jnp
+from engineered import BENT, weights
 from matplotlib.axes import Axes
 
 import ntkcont as nc
 
-N = 64
+N = 64  # units
 THETAS = (["b"], ["W"], ["W", "b"])
 COLOURS = {"b": "tab:blue", "W": "tab:orange"}
-
-
-def weights(outlier: complex, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return random weights with the given leading eigenvalue (or pair), and the plane of its eigenvectors."""
-    rng = np.random.default_rng(seed)
-    size = 1 if np.isreal(outlier) else 2
-    right = np.linalg.qr(rng.standard_normal((N, size)))[0]
-    left = right + 0.3 * np.linalg.qr(rng.standard_normal((N, size)))[0]
-    left = left @ np.linalg.inv(right.T @ left)
-    without = np.eye(N) - right @ left.T  # the random part gets these vectors as null vectors
-    bulk = without @ (0.4 * rng.standard_normal((N, N)) / np.sqrt(N)) @ without
-    block = np.array([[outlier.real, -outlier.imag], [outlier.imag, outlier.real]])[:size, :size]
-    return bulk + right @ block @ left.T, right
-
-
-def bent(x):
-    """Return a saturating activation that is not odd, ``tanh x + tanh(x)^2/2``."""
-    return np.tanh(x) + 0.5 * np.tanh(x) ** 2
-
-
-def bent_slope(x):
-    """Return its derivative."""
-    return (1.0 - np.tanh(x) ** 2) * (1.0 + np.tanh(x))
 
 
 def diagrams() -> dict[str, dict[str, nc.Branch]]:
@@ -57,8 +33,7 @@ def diagrams() -> dict[str, dict[str, nc.Branch]]:
     found["fold"] = {"": nc.continuation(net, start.x[0], free="h", p_span=(-3.0, 1.0))}
 
     W, _ = weights(1.0)
-    phi = (numba.njit(bent), numba.njit(bent_slope), lambda x: jnp.tanh(x) + 0.5 * jnp.tanh(x) ** 2)
-    both = nc.diagram(nc.RateRNN(W, phi=phi), rest[None], depth=1, **gain)
+    both = nc.diagram(nc.RateRNN(W, phi=BENT), rest[None], depth=1, **gain)
     found["transcritical"] = {"rest": both[0], "other": both[1]}
     both = nc.diagram(nc.RateRNN(W), rest[None], depth=1, **gain)
     found["pitchfork"] = {"rest": both[0], "bent": both[1]}
