@@ -171,8 +171,7 @@ def measure(task: Task, weights: dict, losses: np.ndarray, iteration: int, x: np
         weights="mean",
     )
     net = network(weights, iteration)
-    with np.errstate(all="ignore"):  # far from the pitchfork the normal form may escape; its error is nan then
-        found, channel = kernel.evaluate(net, x), nc.ntk.channels(kernel, net, x)
+    found, channel = kernel.evaluate(net, x), nc.ntk.channels(kernel, net, x)
     return Row(
         iteration=iteration,
         loss=float(losses[iteration]),

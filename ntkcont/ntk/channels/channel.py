@@ -118,7 +118,8 @@ def channel(
         y, s = sensitivities(
             reduced, directions, y0, steps=plan.steps, dt=plan.dt, record_every=plan.record_every, scheme=scheme
         )
-        factor = _rows(found, directions, s) @ (directions.basis.T @ directions.gamma).T
+        with np.errstate(all="ignore"):  # far from the bifurcation the reduced dynamics may escape: nan
+            factor = _rows(found, directions, s) @ (directions.basis.T @ directions.gamma).T
     return Channel(
         directions=directions, shares=split, restricted=restricted, reduced=reduced, y=y, s=s, normal_form=factor
     )
