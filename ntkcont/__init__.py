@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ntkcont.models import classics
     from ntkcont.models.model import Model
     from ntkcont.models.networks import LowRank, RateRNN
+    from ntkcont.models.training_path import TrainingPath
     from ntkcont.normal_forms.verb import normal_form
     from ntkcont.ntk.annotate import annotate
     from ntkcont.pathfollowing.diagrams import diagram
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from ntkcont.results.io import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+    from ntkcont.results.training_file import load_training
+    from ntkcont.results.training_record import TrainingRecord
+    from ntkcont.training.follow import follow_training
 
 __version__ = "0.1.0"
 
@@ -48,6 +52,7 @@ _LAZY = {
     "Model": "models.model",
     "RateRNN": "models.networks",
     "LowRank": "models.networks",
+    "TrainingPath": "models.training_path",
     "classics": "models.classics",
     "continuation": "pathfollowing.driver",
     "iterate": "pathfollowing.driver",
@@ -60,6 +65,9 @@ _LAZY = {
     "PeriodDoubling": "pathfollowing.events",
     "NeimarkSacker": "pathfollowing.events",
     "UserZero": "pathfollowing.events",
+    "follow_training": "training.follow",
+    "TrainingRecord": "results.training_record",
+    "load_training": "results.training_file",
     "simulate": "dynamics.simulate",
     "find_fixed_points": "dynamics.fixed_points",
     "FixedPoints": "dynamics.fixed_points",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ def checked(model: nc.Model, starts: Any, **keywords: Any) -> nc.Diagram:
     return diagram
 
 
-def check_diagram(diagram: nc.Diagram, model: nc.Model, p_span: tuple[float, float]) -> None:
+def check_diagram(
+    diagram: nc.Diagram, model: nc.Model, p_span: tuple[float, float], corners: Sequence[float] = ()
+) -> None:
     """Every branch is one, is there once, and begins where the tree says."""
     for branch, origin in zip(diagram.branches, diagram.origins, strict=True):
-        check_branch(branch, model if origin.period == 1 else model.power(origin.period), p_span=p_span)
+        check_branch(
+            branch, model if origin.period == 1 else model.power(origin.period), p_span=p_span, corners=corners
+        )
     _check_tree(diagram)
     _check_names(diagram)
     z = [np.column_stack([branch.x, branch.p]) for branch in diagram]

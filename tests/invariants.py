@@ -7,7 +7,7 @@ come from ``model.rhs``, ``model.jac`` and ``model.dfdp``, everything else from 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class _Local:
 class _Frame:
     """The branch, its model and the magnitudes along it."""
 
-    def __init__(self, branch: nc.Branch, model: nc.Model) -> None:
+    def __init__(self, branch: nc.Branch, model: nc.Model, corners: Sequence[float] = ()) -> None:
         self.branch, self.model, self.scale = branch, model, _scale(branch)
         self.size, self.norm, self.floor = 1e-300, 0.0, np.full(len(branch.states), 1e-300)
         rows = np.unique(np.linspace(0, len(branch) - 1, 9).astype(int))
@@ -76,6 +76,10 @@ class _Frame:
         kinks = [np.append(point.x, point.p) / self.scale for point in branch.special_points("BC")]
         z = np.column_stack([branch.x, branch.p]) / self.scale
         self.kinked = {i for i in range(len(z)) for kink in kinks if np.linalg.norm(z[i] - kink) < 1e-9}
+        # a branch of a training path may turn sharply, but for its eigenvalues nothing happens there
+        at = np.array(corners) if branch.free == "s" else np.zeros(0)
+        apart = np.abs(branch.p[:, None] - at) / self.scale[-1]
+        self.corners = set(np.flatnonzero(np.min(apart, axis=1, initial=1.0) < 1e-9).tolist())
 
     def beside(self, i: int) -> list[_Local]:
         """Return what holds on both sides of a kink: the derivatives a little before and after row i."""
@@ -109,18 +113,19 @@ def check_branch(
     p_span: tuple[float, float] | None = None,
     rows: Any = None,
     tol: float = 1e-8,
+    corners: Sequence[float] = (),
 ) -> None:
     """Assert everything that holds for every branch.
 
     `rows` limits the checks that cost one evaluation per point (default: all up to 50 states, else about 200 rows).
-    `tol` is the largest relative residual.
+    `tol` is the largest relative residual; `corners` are the values of the parameter s at which the branch may turn.
     """
     k, n = branch.x.shape
     assert k >= 2, "a branch has at least two points"
     _check_columns(branch, model, p_span)
     if rows is None:
         rows = range(k) if n <= 50 else np.unique(np.linspace(0, k - 1, 200).astype(int))
-    frame = _Frame(branch, model)
+    frame = _Frame(branch, model, corners)
     for i in rows:
         _check_point(frame, int(i), tol)
     _check_orientation(branch, frame)
@@ -203,12 +208,13 @@ def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
     scale = frame.scale
     step = np.diff(np.column_stack([branch.x, branch.p]), axis=0) / scale
     tau = branch.tangent / scale
-    for i in frame.kinked:
+    corners = frame.kinked | frame.corners
+    for i in corners:
         assert any(chord @ tau[i] > 0 for chord in step[max(i - 1, 0) : i + 1]), f"tangent at the kink {i}"
     for i, chord in enumerate(step):
         ds = branch.s[i + 1] - branch.s[i]
-        if i in frame.kinked or i + 1 in frame.kinked:
-            for j in {i, i + 1} - frame.kinked:
+        if i in corners or i + 1 in corners:
+            for j in {i, i + 1} - corners:
                 assert chord @ tau[j] > 0, f"the tangent between points {i} and {i + 1} points against s"
             continue
         for tangent in (tau[i], tau[i + 1]):

@@ -83,7 +83,8 @@ def power(model: Model, k: int) -> Model:
         description=f"{model.description}\niterated {k} times",
         digest=_digest(model, "power", k),
         base=None,
-        switching=None,
+        # the signs of states change along an orbit; what depends on the parameters alone does not
+        switching=model.switching if model.switching is not None and model.switching.all_quiet else None,
         equations=None if written is None else written._replace(iterations=k * written.iterations),
     )
 

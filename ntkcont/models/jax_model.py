@@ -22,9 +22,10 @@ _registry: weakref.WeakValueDictionary[int, Callbacks] = weakref.WeakValueDictio
 class Callbacks:
     """The JAX functions that compiled code calls for one model; `number` goes into its constants."""
 
+    number: int
+
     def __init__(self, function: Callable[[Any, Any, Any], Any], theta: Any) -> None:
         jax = configured_jax()
-        self.number = next(_numbers)
         with x64():  # single points are fastest on the CPU; committed arguments keep them there
             self.theta = jax.device_put((theta, np.zeros(())), jax.devices("cpu")[0])
 
@@ -36,7 +37,14 @@ class Callbacks:
             return jax.jvp(lambda q: function(x, q, theta[0]), (values,), (direction,))[1]
 
         self.rhs, self.jac, self.dfdp = jax.jit(rhs), jax.jit(jax.jacfwd(rhs)), jax.jit(dfdp)
-        _registry[self.number] = self
+        register(self)
+
+
+def register(callbacks: Callbacks) -> Callbacks:
+    """Give the functions a number of their own, by which compiled code finds them while they exist."""
+    callbacks.number = next(_numbers)
+    _registry[callbacks.number] = callbacks
+    return callbacks
 
 
 def find(number: int) -> Callbacks:

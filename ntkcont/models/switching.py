@@ -26,11 +26,24 @@ class Switching(NamedTuple):
     constants : callable
         ``constants(positive)``, positive of shape (k,) and dtype bool, returns the constants with which the compiled
         functions of the model are those of the piece on which these arguments are positive, everywhere.
+    quiet : ndarray of bool, shape (k,), or None
+        Arguments of the parameters alone, across which only the derivative in the parameters jumps, not the Jacobian:
+        nothing but the slope of a branch changes where they vanish, so they are no border collisions.  None: no such.
     """
 
     names: tuple[str, ...]
     build: Callable[[], Compiled]
     constants: Callable[[Signs], Array]
+    quiet: Signs | None = None
+
+    @property
+    def all_quiet(self) -> bool:
+        """Whether all arguments are quiet."""
+        return self.quiet is not None and bool(np.all(self.quiet))
+
+    def loud(self, at: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return those of the arguments `at` that are not quiet."""
+        return at if self.quiet is None else at[~self.quiet[at]]
 
 
 class Pieces:

@@ -8,6 +8,7 @@ run goes on from there with the equations and the tangent of the piece in which 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Callable
 
@@ -73,7 +74,9 @@ class Borders:
             positive[kink.at] = False
             back, forth = kink.both(start.tau)
             onward, other = (forth, back) if sign > 0.0 else (back, forth)
-            if onward is None:
+            if onward is None and not self.pieces.switching.loud(kink.at).size:
+                positive[kink.at] = kink.rates(tau) > 0.0  # a special point on quiet kinks: the direction decides
+            elif onward is None:
                 self._give_up(start.z)
                 self.stopped = Status.MIN_STEP
             else:
@@ -145,7 +148,9 @@ class Borders:
             nodes.tangent[-1], nodes.eigenvalues[-1], nodes.counts[-1] = shown.tangent, shown.eigenvalues, shown.counts
         if s > 1e-6 and np.linalg.norm((z - self.first_z) / d) <= 1e-8:
             return points, Status.CLOSED
-        points.append(self._special(shown, landing, switching if switching.size else landing.at))
+        collided = self.pieces.switching.loud(switching if switching.size else landing.at)
+        if collided.size:
+            points.append(self._special(shown, landing, collided))
         return points, Status.BOUND if self.stepper.leaves_at_once() else None
 
     # ---------------------------------------------------------------- pieces
@@ -168,7 +173,7 @@ class Borders:
             self.detector.fresh = fresh and s == 0.0 and not self.pending
         self.last = node
         kink = Kink(self.pieces, z, self.stepper.d)
-        lying = kink.at[np.abs(kink.rates(tau)) <= ON_KINK]
+        lying = self.pieces.switching.loud(kink.at[np.abs(kink.rates(tau)) <= ON_KINK])
         if lying.size and not self.warned:
             self.warned = True
             names = ", ".join(self.pieces.switching.names[i] for i in lying[:6]) + (", ..." if lying.size > 6 else "")
@@ -245,14 +250,38 @@ class Borders:
         chord = (right.z - left.z) / d
         length = float(np.linalg.norm((z - left.z) / d))
         node, _ = self.curve.node(z, d, chord / np.linalg.norm(chord), left.s + length)
-        tau = node.tangent / d
-        tau = tau / np.linalg.norm(tau)
-        rates = kink.rates(tau)
-        # the half branch that the run comes from leaves along -tau
-        others = [ray for ray in kink.leaving(self.positive) if not _along(ray, -tau)]
-        onward = chosen(others, tau, rates)
         value = float(self.pieces.arguments(z)[first])
+        tau = node.tangent / d
+        onward = None
+        if np.linalg.norm(tau) > 0.0 and np.all(np.isfinite(tau)):
+            tau = tau / np.linalg.norm(tau)
+            # the half branch that the run comes from leaves along -tau
+            others = [ray for ray in kink.leaving(self.positive) if not _along(ray, -tau)]
+            onward = chosen(others, tau, kink.rates(tau))
+        quiet = not self.pieces.switching.loud(np.array([first])).size
+        if quiet and (onward is None or self.detector.special(node, d)):
+            across = self._across(left, z, first, value, d)
+            if across is not None:
+                return across
         return Landing(node, Bracket(left, node), kink.at, value, converged, onward, d)
+
+    def _across(self, left: Node, z: Array, first: int, value: float, d: Array) -> Landing | None:
+        """Pass by a quiet kink at a special point, where branches have no one tangent, without stopping on it."""
+        tau = left.tangent / d
+        tau = tau / np.linalg.norm(tau)
+        flipped = self.positive.copy()
+        flipped[first] = not flipped[first]
+        for step, positive in itertools.product((1e-3, 1e-4), (flipped, self.positive)):
+            curve = self.task.curve.piece(self.pieces.switching.constants(positive))
+            beyond, size = curve.correct(z + step * tau * d, d, tau)
+            if beyond is None or size > step or np.any((self.pieces.arguments(beyond) > 0.0) != positive):
+                continue
+            node, sign = curve.node(beyond, d, tau, left.s + float(np.linalg.norm((beyond - left.z) / d)))
+            if sign != 0.0:
+                new = node.tangent / d
+                ray = Ray(positive, new / np.linalg.norm(new), np.zeros(1))
+                return Landing(node, Bracket(left, node), np.array([first]), value, True, ray, d)
+        return None
 
     def _solve(self, bracket: Bracket, j: int, d: Array) -> tuple[Array, bool] | None:
         """Newton on F = 0, argument j = 0 from the bracket; halving, and False, where it does not land inside."""
@@ -303,7 +332,7 @@ class Borders:
         """Report the start itself, unless nothing changes there."""
         if other is None:
             return
-        units = kink.switching(onward.tau, other.tau)
+        units = self.pieces.switching.loud(kink.switching(onward.tau, other.tau))
         if units.size and not np.array_equal(onward.positive[units], other.positive[units]):
             shown = dataclasses.replace(start.node, s=0.0, tangent=sign * start.tau * start.d)
             value = float(self.pieces.arguments(start.z)[units[0]])

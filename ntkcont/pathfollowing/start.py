@@ -193,6 +193,7 @@ def prepare(
     d[d == 0.0] = 1.0
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     z = _corrected(curve, z, d, tol)
+    z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)

@@ -36,17 +36,20 @@ def save(diagram: Diagram, path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     packer = Packer()
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
+    header = {"format": FORMAT, "version": VERSION, **pack_diagram(diagram, packer)}
+    write_archive(path, header, packer, "the diagram")
+    return path
+
+
+def pack_diagram(diagram: Diagram, packer: Packer) -> dict[str, Any]:
+    """Return what the header says of a diagram; its arrays go to the packer."""
+    return {
         "branches": [pack_branch(branch, packer) for branch in diagram],
         "origins": [dataclasses.asdict(origin) for origin in diagram.origins],
         "unfollowed": [dataclasses.asdict(each) for each in diagram.unfollowed],
         "images": {str(i): packer.array(x, f"images[{i}]") for i, x in diagram.images.items()},
         "provenance": packer.pack(diagram.provenance, "provenance"),
     }
-    write_archive(path, header, packer, "the diagram")
-    return path
 
 
 def load_diagram(path: str | os.PathLike[str]) -> Diagram:
@@ -79,10 +82,11 @@ def load_diagram(path: str | os.PathLike[str]) -> Diagram:
     ...     nc.load_diagram(diagram.save(pathlib.Path(folder, "d.npz"))) == diagram
     True
     """
-    return read_archive(path, FORMAT, VERSION, _diagram)
+    return read_archive(path, FORMAT, VERSION, unpack_diagram)
 
 
-def _diagram(header: dict[str, Any], arrays: Arrays) -> Diagram:
+def unpack_diagram(header: dict[str, Any], arrays: Arrays) -> Diagram:
+    """Return the diagram that `pack_diagram` described."""
     return Diagram(
         branches=tuple(unpack_branch(each, arrays) for each in header["branches"]),
         origins=tuple(Origin(**each) for each in header["origins"]),

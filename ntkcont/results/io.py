@@ -253,6 +253,7 @@ _FAMILY = {
     FORMAT: ("a branch file", "branch.save", "nc.load"),
     "ntkcont diagram": ("a diagram file", "diagram.save", "nc.load_diagram"),
     "ntkcont curve": ("a curve file", "curve.save", "nc.load_curve"),
+    "ntkcont training": ("a training file", "record.save", "nc.load_training"),
 }
 
 Arrays = dict[str, NDArray[Any]]
