@@ -35,6 +35,7 @@ def demo(out: str) -> int:
     target = folder(out)
     # Pictures take as long as the numbers: a second process draws them meanwhile.
     with notices(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as artist:
+        artist.submit(pictures.load)
         neuron = follow_neuron()
         drawn = [artist.submit(pictures.kernel_panels, neuron, target / "neuron-kernel.png")]
         print("Morris-Lecar neuron, equilibria in the input current I")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,13 @@ from ntkcont.cli.output import headless, save_figure
 
 if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
+
+
+def load() -> None:
+    """Load what drawing needs, ahead of time."""
+    headless()
+    for module in ("matplotlib.pyplot", "ntkcont.plot"):
+        importlib.import_module(module)
 
 
 def neuron_with_cycles(neuron: Branch, path: Path) -> Path:

@@ -8,8 +8,8 @@ from ntkcont.kernels.cache import inner
 from ntkcont.kernels.lapack import eigenvalues
 
 # columns of the counts
-N_UNSTABLE, REAL_PLUS, COMPLEX, AUX, TANGENT_SIGN, ORIENTATION = 0, 1, 2, 3, 4, 5
-N_COUNTS = 6
+N_UNSTABLE, REAL_PLUS, COMPLEX, REAL_MINUS, PAIRS, TANGENT_SIGN, ORIENTATION = 0, 1, 2, 3, 4, 5, 6
+N_COUNTS = 7
 
 BAND = 1e-11  # well above the rounding error of eigenvalues, well below any distance that matters
 
@@ -19,8 +19,9 @@ def count(wr, wi, is_map, counts):
     """Fill the spectral columns of `counts` from the eigenvalues (multipliers for maps).
 
     REAL_PLUS: real eigenvalues > 0 (multipliers > 1).  COMPLEX: non-real ones beyond the stability boundary.
-    AUX: maps, real multipliers < -1; flows, the parity of the number of pairs with a real negative sum, which changes
-    at a Hopf point (a complex pair) and at a neutral saddle (a real pair).
+    REAL_MINUS: real multipliers < -1.  PAIRS: the parity of the number of pairs, complex conjugate or both real, whose
+    sum is negative (maps: whose product is below 1); it changes at a Hopf (Neimark-Sacker) point and at a neutral
+    saddle, and not where a complex pair becomes a real one.
     Eigenvalues that a symmetry keeps on the boundary must not flicker: 0 means up to BAND times the largest.
     """
     n = wr.shape[0]
@@ -31,35 +32,38 @@ def count(wr, wi, is_map, counts):
             size = max(size, abs(wr[i]), abs(wi[i]))
     band = BAND * size if n > 1 else 0.0
     real_plus = 0
+    real_minus = 0
     cplx = 0
-    aux = 0
+    pairs = 0
     for i in range(n):
         if is_map:
             if wi[i] == 0.0:
                 if wr[i] > 1.0 + band:
                     real_plus += 1
                 elif wr[i] < -1.0 - band:
-                    aux += 1
+                    real_minus += 1
+                for j in range(i):
+                    if wi[j] == 0.0 and wr[i] * wr[j] <= 1.0 + 2.0 * band:
+                        pairs += 1
             elif np.sqrt(wr[i] * wr[i] + wi[i] * wi[i]) > 1.0 + band:
                 cplx += 1
+            elif wi[i] > 0.0:
+                pairs += 1
         elif wi[i] == 0.0:
             if wr[i] > band:
                 real_plus += 1
             for j in range(i):
-                if wi[j] == 0.0 and wr[i] + wr[j] < -band:
-                    aux += 1
+                if wi[j] == 0.0 and wr[i] + wr[j] <= 2.0 * band:
+                    pairs += 1
         elif wr[i] > band:
             cplx += 1
-        elif wi[i] > 0.0 and wr[i] < -band:
-            aux += 1
+        elif wi[i] > 0.0:
+            pairs += 1
+    counts[N_UNSTABLE] = real_plus + cplx + real_minus
     counts[REAL_PLUS] = real_plus
     counts[COMPLEX] = cplx
-    if is_map:
-        counts[N_UNSTABLE] = real_plus + cplx + aux
-        counts[AUX] = aux
-    else:
-        counts[N_UNSTABLE] = real_plus + cplx
-        counts[AUX] = aux % 2
+    counts[REAL_MINUS] = real_minus
+    counts[PAIRS] = pairs % 2
 
 
 @inner

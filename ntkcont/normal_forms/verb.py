@@ -109,7 +109,8 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
             f"the critical eigenvalue is {about} = {form['kappa']:.1e}): digits are lost, Bogdanov-Takens near?"
         )
     if "note" in form and ("kappa" in form or form["type"] == "defective"):
-        warnings.warn(f"{point.name}: {form['note']}", RuntimeWarning, stacklevel=2)
+        where = point.name or f"{point.label} at {point.free} = {point.p:.10g}"
+        warnings.warn(f"{where}: {form['note']}", RuntimeWarning, stacklevel=2)
     return form
 
 

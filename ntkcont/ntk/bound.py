@@ -175,7 +175,9 @@ class BoundNTK:
         if self.index is not None:
             values[self.index] = p
         # at one point the source has its own columns, whatever the conditions
-        A, F, _ = linearised(self.source, x[None], values[None], self.direction, self.state_scale, self.param_scale)
+        A, F, _ = linearised(
+            self.source, x[None], values[None], self.direction, self.state_scale, self.param_scale, self.device
+        )
         found = special_signatures(
             row,
             label=label,

@@ -113,13 +113,17 @@ def evaluate_points(
 
 def linearised(
     source: Source, x: np.ndarray, values: np.ndarray, direction: np.ndarray, state_scale: np.ndarray,
-    param_scale: float,
+    param_scale: float, device: Any,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
     linear = _linearise(source.linearise, source.gram)
-    with x64():
-        found = linear(x[None], values[None], direction, source.arguments, state_scale, float(param_scale))
-    A, F, fp = (np.asarray(a) for a in found)
+    # as a chunk of equal points: what `evaluate_points` compiled serves here too
+    size = chunk_size(x.shape[1], len(x), source.columns)
+    points = (np.repeat(a[None], size, axis=0) for a in (x, values))
+    with x64(), configured_jax().default_device(device):
+        put = functools.partial(configured_jax().device_put, device=device)
+        found = linear(*put((*points, direction, source.arguments, state_scale, float(param_scale))))
+    A, F, fp = (np.asarray(a)[:1] for a in found)
     return A[0], source.factor(np, F)[0], fp[0]
 
 

@@ -104,7 +104,7 @@ class Local:
         values = self.bound.values.copy()
         values[self.bound.index] = z[-1]
         b = self.bound
-        A, F, fp = linearised(b.source, z[None, :-1], values[None], b.direction, b.state_scale, b.param_scale)
+        A, F, fp = linearised(b.source, z[None, :-1], values[None], b.direction, b.state_scale, b.param_scale, b.device)
         return A[0], F[0], fp[0]
 
     def order(self, quantity: Callable[[float], Any]) -> float:

@@ -97,16 +97,18 @@ def _generic(rhs: Any, structure: Any, leaf_index: tuple[int, ...], param_index:
 
         chosen = [jnp.asarray(arguments["leaves"][i]) for i in leaf_index]
         jacobian = jax.vmap(lambda z, v: jax.jacfwd(f)(z, v, chosen))(x, values)
-        fp = jax.vmap(lambda z, v: jax.jvp(lambda q: f(z, q, chosen), (v,), (direction,))[1])(x, values)
-        columns = []
-        if param_index:
-            units = jnp.zeros((len(param_index), values.shape[1]))
-            units = units.at[jnp.arange(len(param_index)), jnp.asarray(param_index)].set(arguments["param_scale"])
+        units = jnp.zeros((len(param_index), values.shape[1]))
+        units = units.at[jnp.arange(len(param_index)), jnp.asarray(param_index, int)].set(arguments["param_scale"])
+        directions = jnp.concatenate([direction[None], units])
 
-            def in_params(z: Any, v: Any) -> Any:
-                return jax.vmap(lambda u: jax.jvp(lambda q: f(z, q, chosen), (v,), (u,))[1], out_axes=1)(units)
+        def in_params(
+            z: Any, v: Any
+        ) -> Any:  # the free one and the trained ones traced together: tracing takes longest
+            return jax.vmap(lambda u: jax.jvp(lambda q: f(z, q, chosen), (v,), (u,))[1], out_axes=1)(directions)
 
-            columns.append(jax.vmap(in_params)(x, values))
+        moved = jax.vmap(in_params)(x, values)
+        fp = moved[:, :, 0]
+        columns = [moved[:, :, 1:]] if param_index else []
         if leaf_index:
 
             def scaled(moved: Any) -> Any:  # theta in units of its scale, all conditions at once

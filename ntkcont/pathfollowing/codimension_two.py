@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.critical import System
 from ntkcont.pathfollowing.critical_point import CriticalNode, describe
 from ntkcont.pathfollowing.critical_steps import newton, tangent
 from ntkcont.results.special_points import SpecialPoint
+from ntkcont.roots import bracketed_root
 
 Value = Callable[[CriticalNode], float]
 
@@ -173,7 +173,7 @@ class Finder:
         fraction = 1.0 if abs(ends[1]) <= abs(ends[0]) else 0.0
         if converged:
             try:
-                fraction = cast("float", scipy.optimize.brentq(finite, 0.0, 1.0, xtol=1e-15, rtol=cast("Any", 1e-14)))
+                fraction = bracketed_root(finite, 0.0, 1.0, tol=1e-15)
                 test = value(fraction)
             except ArithmeticError:
                 converged, test = False, value(fraction)

@@ -20,6 +20,9 @@ from ntkcont.linear import LU
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 
+#: A correction larger than this, in units of the whole diagram, means that Newton diverges (nan included).
+FAR = 1e8
+
 
 class Scaled:
     """F and its Jacobian N = [F_x, F_q] in scaled variables y, for any number m of free parameters."""
@@ -206,7 +209,7 @@ def solve_spectral(
         y = y + step[: n + 1]
         if m > n + 1:
             e += float(step[n + 1])
-        if not np.all(np.isfinite(step)):
+        if not np.all(np.abs(step) < FAR):
             return None
         if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
             residual = float(np.max(np.abs(scaled.residual_and_jacobian(y)[0])))
@@ -244,7 +247,7 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
             step = np.linalg.solve(matrix, -np.concatenate([f + beta * b, g]))
         except np.linalg.LinAlgError:
             return None
-        if not np.all(np.isfinite(step)):
+        if not np.all(np.abs(step) < FAR):
             return None
         y = y + step[: n + 1]
         beta += float(step[n + 1])

@@ -2,9 +2,10 @@
 
 A test function only brackets.  Between two points of a branch the following can change: the number of real eigenvalues
 beyond 0 (multipliers beyond 1), of complex ones beyond the boundary, of real multipliers below -1, the parity of pairs
-with negative sum (flows), the sign of the tangent's parameter component (fold) and the orientation, the sign of the
-bordered determinant (branch point).  Each single bifurcation changes them in its own way; any other pattern means
-that several happened, and the interval is halved.
+with negative sum (maps: with a product below 1), the sign of the tangent's parameter component (fold) and the
+orientation, the sign of the bordered determinant (branch point).  Each single bifurcation changes them in its own way;
+any other pattern means that several happened, and the interval is halved.  What happens twice between two points leaves
+the counts as they were: ``dips`` finds that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from ntkcont.kernels.spectrum import AUX, COMPLEX, ORIENTATION, REAL_PLUS, TANGENT_SIGN
+from ntkcont.kernels.spectrum import COMPLEX, ORIENTATION, PAIRS, REAL_MINUS, REAL_PLUS, TANGENT_SIGN
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 
@@ -26,56 +27,93 @@ SIDE_BRANCH = 3e-5
 
 @dataclasses.dataclass(frozen=True)
 class Crossing:
-    """An interval of the branch that holds one special point (or several inseparable ones: `multiplicity`)."""
+    """An interval of the branch that holds one special point (or several inseparable ones: `multiplicity`).
+
+    An `optional` one need not be there: the counts say no more than that something else, labelled `label` or one of
+    `others`, may have happened beside the other points of the interval.
+    """
 
     label: str
     left: Node
     right: Node
     multiplicity: int = 1
+    others: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What differs between the counts of two nodes."""
+
+    plus: int
+    cplx: int
+    minus: int
+    pairs: bool
+    fold: bool
+    turn: bool
+
+
+def change(left: Node, right: Node) -> Change:
+    """Return what differs between two nodes."""
+    by = right.counts - left.counts
+    return Change(
+        int(by[REAL_PLUS]), int(by[COMPLEX]), int(by[REAL_MINUS]),
+        bool(by[PAIRS]), bool(by[TANGENT_SIGN]), bool(by[ORIENTATION]),
+    )  # fmt: skip
 
 
 def classify(left: Node, right: Node, is_map: bool) -> str | None:
     """Return the label of the one event between two nodes, None for nothing, ``SEVERAL`` for more than one."""
-    change = right.counts - left.counts
-    plus, cplx, aux = int(change[REAL_PLUS]), int(change[COMPLEX]), int(change[AUX])
-    fold = left.counts[TANGENT_SIGN] != right.counts[TANGENT_SIGN]
-    turn = left.counts[ORIENTATION] != right.counts[ORIENTATION]
-    if plus + cplx == 0 and plus % 2 == 0:  # nothing crossed; pairs may have met on the same side
-        if fold and turn:
+    c = change(left, right)
+    if c.plus + c.cplx == 0 and c.plus % 2 == 0 and c.minus == 0:  # pairs may have met on the same side
+        if c.fold or c.turn:
             return SEVERAL
-        if fold or turn:
-            return SEVERAL
-        if aux == 0:
+        if not c.pairs:
             return None
-        if is_map:
-            return "PD" if abs(aux) == 1 and plus == 0 else SEVERAL
-        return "NSad" if plus == 0 else SEVERAL
-    if cplx == 0 and abs(plus) == 1 and aux == 0 and fold != turn:
-        return "LP" if fold else "BP"
-    if plus == 0 and abs(cplx) == 2 and not fold and not turn:
-        if is_map:
-            return "NS" if aux == 0 else SEVERAL
-        return "H" if aux != 0 else SEVERAL
+        # a neutral saddle of a map is not reported
+        return SEVERAL if c.plus != 0 else (None if is_map else "NSad")
+    if c.cplx == 0 and not c.pairs:
+        if abs(c.plus) == 1 and c.minus == 0 and c.fold != c.turn:
+            return "LP" if c.fold else "BP"
+        if c.plus == 0 and abs(c.minus) == 1 and not c.fold and not c.turn:
+            return "PD"
+    if c.plus == 0 and c.minus == 0 and abs(c.cplx) == 2 and c.pairs and not c.fold and not c.turn:
+        return "NS" if is_map else "H"
     return SEVERAL
 
 
-def inseparable(left: Node, right: Node, is_map: bool) -> list[tuple[str, int]]:
-    """Name what remains in an interval too short to be divided: labels with multiplicities."""
-    change = right.counts - left.counts
-    plus, cplx, aux = int(change[REAL_PLUS]), int(change[COMPLEX]), int(change[AUX])
-    fold = left.counts[TANGENT_SIGN] != right.counts[TANGENT_SIGN]
-    turn = left.counts[ORIENTATION] != right.counts[ORIENTATION]
-    found: list[tuple[str, int]] = []
-    if turn or abs(plus) >= 2:  # with `fold` too: a branch point seen from the side branch
-        found.append(("BP", max(1, abs(plus))))
-    elif fold or abs(plus) == 1:
-        found.append(("LP", 1))
-    if abs(cplx) >= 2:
-        found.append(("NS" if is_map else "H", abs(cplx) // 2))
-    if is_map and aux != 0:
-        found.append(("PD", abs(aux)))
-    if not is_map and aux != 0 and abs(cplx) < 2 and not found:
-        found.append(("NSad", 1))
+def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
+    """Name what remains in an interval too short to be divided: the fewest events that explain the counts.
+
+    Pairs that become real, or complex, beyond the boundary are counted as events as well (at 0, 1 and -1 this happens
+    beside every Bogdanov-Takens point and strong resonance), so that none is taken for a Hopf point.
+    """
+    c = change(left, right)
+    best = (np.inf, 0, 0, 0, False)
+    for k in (0, 1, -1, 2, -2):  # complex pairs that became real beyond 0 (1)
+        for m in (0, 1, -1, 2, -2) if is_map else (0,):  # and below -1
+            plus, minus, cplx = c.plus - 2 * k, c.minus - 2 * m, c.cplx + 2 * (k + m)
+            odd = c.pairs != (cplx // 2 % 2 == 1)
+            cost = (plus != 0) + (minus != 0) + (cplx != 0) + 0.5 * odd + abs(k) + abs(m)
+            if cost < best[0]:
+                best = (cost, plus, minus, cplx, odd)
+    _, plus, minus, cplx, odd = best
+    pair, other = ("NS", ()) if is_map else ("H", ("NSad",))
+    one = c.fold != c.turn and abs(plus) == 1
+    found: list[Crossing] = []
+    if c.turn or abs(plus) >= 2:  # with `fold` too: a branch point seen from the side branch
+        found.append(Crossing("BP", left, right, max(1, abs(plus))))
+    elif c.fold or abs(plus) == 1:
+        found.append(Crossing("LP", left, right))
+    if abs(cplx) >= 2:  # beside a single zero eigenvalue it may be a neutral saddle as well
+        unsure = one and abs(cplx) == 2 and abs(c.plus + c.cplx) == 1
+        found.append(Crossing(pair, left, right, abs(cplx) // 2, other if unsure else (), unsure))
+    if minus != 0:
+        found.append(Crossing("PD", left, right, abs(minus)))
+    if odd and one:
+        found.append(Crossing(pair, left, right, 1, other, optional=True))
+    elif odd and not is_map and not found:
+        found.append(Crossing("NSad", left, right))
     return found
 
 
@@ -112,7 +150,7 @@ def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 
             middle = midpoint(curve, left, right, d, fraction)
             if middle is not None:
                 return separate(curve, left, middle, d, shortest) + separate(curve, middle, right, d, shortest)
-    return [Crossing(name, left, right, count) for name, count in inseparable(left, right, curve.is_map)]
+    return inseparable(left, right, curve.is_map)
 
 
 def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-8) -> bool:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import warnings
 
 import numpy as np
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import classify, degenerate, separate
+from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
+from ntkcont.pathfollowing.dips import distinct, probed, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
-from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
 
 class Detector:
-    """Finds the special points of a chunk; only intervals in which a count changed cost anything."""
+    """Finds the special points of a chunk; only intervals cost anything in which a count changed, or a dip shows."""
 
     def __init__(self, task: Task, first: Node | None, d: Array) -> None:
         self.task = task
         self.d = d.copy()  # the scales when the chunk began
         self.size = 0.0  # largest eigenvalue seen
+        self.trail: list[Node] = []  # accepted points before `last`, two at most
+        self.looked = False  # the interval between the last of these and `last` has been probed
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
@@ -42,8 +46,12 @@ class Detector:
         if self.last is not None and self.fresh and self.special(self.last, self.d):
             self.last = probe(task.curve, self.last, self.d, -min(1e-3, task.settings.ds_max))
         at_start, self.fresh = self.fresh, False
+        missed, looks = self._dips(nodes)
+        if missed is not None and self.last is not None:  # only the points that came with this chunk show it
+            around = (self.trail[0] if len(self.trail) > 1 else None, nodes[0])
+            found += self._between(self.trail[-1], self.last, self.d, missed, around)
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
-        queue = [0, *changed.tolist()]
+        queue = sorted({0, *changed.tolist(), *looks})
         while queue:
             i = queue.pop(0)
             right, d = nodes[i], self._scales(nodes, i, d_end)
@@ -52,7 +60,7 @@ class Detector:
                 continue
             if self.open is None and i > 0 and self.special(left, d):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
-            if classify(left, right, task.curve.is_map) is None and self.open is None:
+            if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
                 continue
             if self.special(right, d) and not (final and i == k - 1):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
@@ -60,11 +68,10 @@ class Detector:
                     queue.insert(0, i + 1)
                 continue
             self.open = None
-            for crossing in separate(task.curve, left, right, d):
-                event = task.events.get(crossing.label)
-                if event is not None:
-                    found.append(special_point(task.curve, event, crossing, d, task.params))
+            found += self._between(left, right, d, looks.get(i), self._around(nodes, i))
         before = self.last
+        ends = [before] if before is not None else []
+        self.trail = [*self.trail, *ends, *(nodes[i] for i in range(max(0, k - 3), k - 1))][-2:]
         self.last = nodes[k - 1]
         try:
             for event in task.users:
@@ -73,6 +80,67 @@ class Detector:
             self.error = f"{type(failure).__name__}: {failure}"
         self.d = d_end.copy()
         return sorted(found, key=lambda point: point.s)
+
+    def _dips(self, nodes: Nodes) -> tuple[float | None, dict[int, float]]:
+        """Return where to look for dips: between the last two nodes before the chunk, and by number of the right node.
+
+        Places are fractions of the interval.
+        """
+        before = [*self.trail, *([self.last] if self.last is not None else [])]
+        m = len(before)
+        joined = concatenate([stacked(before), nodes], self.task.curve.n) if m else nodes
+        at, _ = suspects(joined, self.task.curve.is_map)
+        looks = {int(i) - m: float(at[i]) for i in np.flatnonzero(np.isfinite(at))}
+        missed = looks.get(-1)
+        if self.looked or (missed and classify(before[-2], before[-1], self.task.curve.is_map) is not None):
+            missed = None  # that interval has been dealt with
+        looks = {i: u for i, u in looks.items() if i >= 0}
+        self.looked = len(nodes.s) - 1 in looks
+        return missed, looks
+
+    def _around(self, nodes: Nodes, i: int) -> tuple[Node | None, Node | None]:
+        """Return the nodes before and after the interval that ends with node i of a chunk."""
+        before = [*self.trail, self.last][-2:]
+        left = nodes[i - 2] if i > 1 else (before[i - 2] if len(before) >= 2 - i else None)
+        return left, nodes[i + 1] if i + 1 < len(nodes.s) else None
+
+    def _between(
+        self, left: Node, right: Node, d: Array, look: float | None, around: tuple[Node | None, Node | None]
+    ) -> list[SpecialPoint]:
+        """Return the special points between two nodes; `look` is the fraction at which a dip is suspected."""
+        curve = self.task.curve
+        both = change(left, right)
+        # from the side branch of a pitchfork the eigenvalue touches zero
+        if look is not None and not (both.fold and both.turn):
+            chain = probed(curve, left, right, d, look, around)
+            pieces = [piece for a, b in itertools.pairwise(chain) for piece in separate(curve, a, b, d)]
+            points = [point for piece in pieces for point in self._located(piece, d)]
+            apart = distinct(points, d)
+            if apart is not None and all(point.converged for point in apart):
+                return apart
+        return [point for piece in separate(curve, left, right, d) for point in self._located(piece, d)]
+
+    def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:
+        """Return the special point of a crossing under the first of its labels for which it is there."""
+        task = self.task
+        events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
+        points: list[SpecialPoint] = []
+        for event in events:
+            named = dataclasses.replace(crossing, label=event.label)
+            points.append(special_point(task.curve, event, named, d, task.params))
+            if points[-1].converged:
+                return points[-1:]
+        if not crossing.optional:
+            return points[:1]
+        if points:
+            near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
+            warnings.warn(
+                f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "
+                f"point, within rounding: a {near} point is there or nearby, and one record stands for all of it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return []
 
     def _scales(self, nodes: Nodes, i: int, d_end: Array) -> Array:
         """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
@@ -85,6 +153,7 @@ class Detector:
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
         self.last, self.open, self.fresh = node, None, False
+        self.trail, self.looked = [], False
 
     def special(self, node: Node, d: Array) -> bool:
         """Whether the node is itself a special point."""

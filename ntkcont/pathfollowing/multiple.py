@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
-from ntkcont.pathfollowing.defining import LU, Located, Scaled
+from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
 
 #: Singular values below this fraction of the largest, here or a diagram's width away, belong to the kernel.
 SMALL = 1e-6
@@ -67,7 +67,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         matrix = np.vstack([jac, *(-(left[:, i] @ change) for i in range(m) for change in changes)])
         values = np.concatenate([f, g.ravel()])
         step = np.linalg.lstsq(matrix, -values, rcond=1e-10)[0]
-        if not np.all(np.isfinite(step)):
+        if not np.all(np.abs(step) < FAR):
             return None
         y = y + step
         if np.linalg.norm(step) < tol:

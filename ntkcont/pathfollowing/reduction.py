@@ -9,11 +9,11 @@ branch through the point leaves a small sphere ``|a| = r`` at two zeros of g (Go
 from __future__ import annotations
 
 import numpy as np
-import scipy.optimize
 
 from ntkcont.dynamics.deflation import deflated_newton
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.defining import LU, Scaled
+from ntkcont.roots import bracketed_root
 
 #: Radii of the sphere, in scaled variables; the first at which the next smaller one shows the same branches serves.
 RADII = (1e-2, 4e-3, 1.6e-3, 6.4e-4, 2.5e-4, 1e-4)
@@ -108,7 +108,7 @@ def _on_circle(reduced: Reduced, r: float) -> list[Array]:
     values = [value(angle) for angle in angles[:-1]]
     values.append(values[0])
     roots = [
-        float(scipy.optimize.brentq(value, angles[i], angles[i + 1], xtol=1e-13))  # type: ignore[arg-type]
+        bracketed_root(value, float(angles[i]), float(angles[i + 1]), tol=1e-13)
         for i in range(len(angles) - 1)
         if values[i] * values[i + 1] < 0.0
     ]

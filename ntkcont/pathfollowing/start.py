@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
@@ -95,6 +94,8 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
         return f / rows, a * rows[None, :] / rows[:, None]
 
     with np.errstate(all="ignore"):
+        import scipy.optimize  # 0.3 s, seldom needed
+
         result = scipy.optimize.root(scaled, z[:n] / rows, jac=True, method="hybr", options={"xtol": 1e-13})
     best = np.append(result.x * rows, z[n])
     polished, _ = curve.correct(best, d, natural, tol=tol, max_iter=50)

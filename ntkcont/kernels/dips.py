@@ -1,0 +1,201 @@
+"""Where a test function may touch or cross zero twice between two points of a branch.
+
+An even number of crossings leaves the integer counts at both ends as they were.  It shows in the shape of the test
+functions: one that crosses zero and comes back has an extremum in between.  Three estimates of it are made:
+
+- the tangent's parameter component: the derivative of the cubic through both points with both tangents, a parabola;
+- the real part of every eigenvalue (of multipliers: modulus - 1): the parabola through the interval and one neighbour;
+- the same: the cubic through both points whose slopes there are the secants of the neighbouring intervals.  Where a dip
+  is convex these are steeper than the function itself, so that the cubic goes too deep rather than not deep enough.
+
+An interval is *suspicious* if one of them has an extremum inside, on the way towards zero, that goes beyond zero or
+comes so near that its distance is at most the fraction `reach` of the nearer end's.  Parabolas are exact for the normal
+forms.  A fourth criterion: of two eigenvalues one crosses in one direction and one in the other.  Eigenvalues are
+matched to the nearest one, in the complex plane, of the point before, and to the one of the point after that is nearest
+to where they will be at the same rate.
+
+What this cannot see: a dip whose half-width at half-depth is below one step, which leaves no trace around it; a test
+function that crosses three times within one step; eigenvalues that are mismatched, because their rates change within a
+step by more than the distance between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import boolean, complex128, float64, types
+
+from ntkcont.kernels.abi import VECTOR
+from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.spectrum import BAND
+
+
+@inner
+def distance_to_boundary(value, is_map):
+    """Return the test function of one eigenvalue: its real part; for a multiplier its modulus minus 1."""
+    if not is_map:
+        return value.real
+    if value.imag == 0.0:
+        return abs(value.real) - 1.0
+    return np.sqrt(value.real * value.real + value.imag * value.imag) - 1.0
+
+
+@inner
+def nearest(value, others):
+    """Return the index of the eigenvalue nearest to `value`, of those with imaginary part >= 0."""
+    best = 0
+    least = np.inf
+    for j in range(others.shape[0]):
+        other = others[j]
+        if other.imag >= 0.0:
+            x = other.real - value.real
+            y = other.imag - value.imag
+            square = x * x + y * y
+            if square < least:
+                least = square
+                best = j
+    return best
+
+
+@inner
+def propose(at, depth, i, u, ratio):
+    """Put the extremum at fraction u of interval i down, if it is the deepest there."""
+    if ratio < depth[i]:
+        depth[i] = ratio
+        at[i] = u
+
+
+@inner
+def fold_dip(s, p, slope, i, reach, at, depth):
+    """Examine the parameter between points i - 1 and i."""
+    a, b = slope[i - 1], slope[i]
+    h = s[i] - s[i - 1]
+    if not (a * b > 0.0 and h > 0.0):
+        return
+    middle = 1.5 * (p[i] - p[i - 1]) / h - 0.25 * (a + b)
+    curvature = 2.0 * (a + b) - 4.0 * middle
+    tilt = 4.0 * middle - 3.0 * a - b
+    toward = 1.0 if a > 0.0 else -1.0
+    if curvature * toward <= 0.0:
+        return
+    u = -tilt / (2.0 * curvature)
+    if not 0.0 < u < 1.0:
+        return
+    end = min(abs(a), abs(b))
+    value = toward * (a - tilt * tilt / (4.0 * curvature))
+    rounding = 1e-15 * (abs(p[i]) + abs(p[i - 1])) / h
+    if value <= reach * end and end - value > rounding:
+        propose(at, depth, i, u, value / end)
+
+
+@inner
+def spectral_dip(s, i, before, f, after, band, reach, at, depth):
+    """Examine one eigenvalue's test function at points i - 1, i and i + 1."""
+    if abs(f) <= band:
+        return
+    toward = 1.0 if f > 0.0 else -1.0
+    h, k = s[i] - s[i - 1], s[i + 1] - s[i]
+    left, right = (f - before) / h, (after - f) / k
+    curvature = (right - left) / (h + k)
+    if curvature * toward <= 0.0:
+        return
+    slope = (left * k + right * h) / (h + k)
+    t = -slope / (2.0 * curvature)
+    if t <= -h or t >= k:
+        return
+    end = after if t >= 0.0 else before
+    if end * toward <= band:
+        return
+    nearer = min(end * toward, abs(f))
+    value = toward * (f - slope * slope / (4.0 * curvature))
+    if value <= reach * nearer and nearer - value > band:
+        if t >= 0.0:
+            propose(at, depth, i + 1, t / k, value / nearer)
+        else:
+            propose(at, depth, i, 1.0 + t / h, value / nearer)
+
+
+@inner
+def secant_dip(h, f, after, before_slope, after_slope, band, reach):
+    """Return fraction and relative depth of the extremum between two values, given slopes; inf if there is none."""
+    toward = 1.0 if f > 0.0 else -1.0
+    if abs(f) <= band or after * toward <= band or before_slope * toward >= 0.0 or after_slope * toward <= 0.0:
+        return 0.0, np.inf
+    a, e = before_slope * h, after_slope * h  # of opposite signs: the derivative has one zero inside
+    middle = 1.5 * (after - f) - 0.25 * (a + e)
+    curvature = 2.0 * (a + e) - 4.0 * middle
+    tilt = 4.0 * middle - 3.0 * a - e
+    root = np.sqrt(max(tilt * tilt - 4.0 * a * curvature, 0.0))
+    u = -2.0 * a / (tilt + toward * root)
+    if not 0.0 < u < 1.0:
+        return 0.0, np.inf
+    value = toward * (f + u * (a + u * (tilt / 2.0 + u * curvature / 3.0)))
+    nearer = min(abs(f), abs(after))
+    if value > reach * nearer or nearer - value <= band:
+        return 0.0, np.inf
+    return u, value / nearer
+
+
+@inner
+def ahead(previous, value, rate):
+    """Return where an eigenvalue will be if it goes on as before."""
+    guess = value + (value - previous) * rate
+    return complex(guess.real, max(guess.imag, 0.0))
+
+
+@entry(types.void(VECTOR, VECTOR, VECTOR, complex128[:, ::1], boolean, float64, VECTOR, VECTOR))
+def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
+    """Write to ``at[i]`` the fraction of the interval (i - 1, i) at which to look for a dip; nan where there is none.
+
+    `s`, `p` and `slope` (k,) are arclength, parameter and dp/ds at k points, `eigenvalues` (k, n); `depth` (k,) is
+    workspace.
+    """
+    k, n = eigenvalues.shape
+    for i in range(k):
+        at[i] = np.nan
+        depth[i] = np.inf
+    for i in range(k):
+        if i > 0:
+            fold_dip(s, p, slope, i, reach, at, depth)
+        if i == k - 1:
+            break
+        size = 1.0
+        if not is_map:
+            size = 0.0
+            for j in range(n):
+                size = max(size, abs(eigenvalues[i, j].real), abs(eigenvalues[i, j].imag))
+        band = BAND * size
+        up = 0.0
+        down = 0.0
+        ups = 0
+        downs = 0
+        for j in range(n):
+            value = eigenvalues[i, j]
+            if value.imag < 0.0:
+                continue
+            h = s[i + 1] - s[i]
+            f = distance_to_boundary(value, is_map)
+            before = f
+            guess = value
+            if i > 0:
+                previous = eigenvalues[i - 1, nearest(value, eigenvalues[i - 1])]
+                before = distance_to_boundary(previous, is_map)
+                guess = ahead(previous, value, h / (s[i] - s[i - 1]))
+            following = eigenvalues[i + 1, nearest(guess, eigenvalues[i + 1])]
+            after = distance_to_boundary(following, is_map)
+            if f < -band and after > band:
+                ups += 1
+                up = f / (f - after)
+            elif f > band and after < -band:
+                downs += 1
+                down = f / (f - after)
+            if i > 0:
+                spectral_dip(s, i, before, f, after, band, reach, at, depth)
+                fall = (f - before) / (s[i] - s[i - 1])
+                if i + 2 < k and fall * f < 0.0 and f * after > 0.0:
+                    rate = (s[i + 2] - s[i + 1]) / h
+                    last = eigenvalues[i + 2, nearest(ahead(value, following, rate), eigenvalues[i + 2])]
+                    rise = (distance_to_boundary(last, is_map) - after) / (s[i + 2] - s[i + 1])
+                    u, ratio = secant_dip(h, f, after, fall, rise, band, reach)
+                    propose(at, depth, i + 1, u, ratio)
+        if ups > 0 and downs > 0:
+            propose(at, depth, i + 1, 0.5 * (up + down), -np.inf)
