@@ -163,7 +163,13 @@ def last_state(steps: int, start: np.ndarray) -> nc.ntk.StateNTK:
     every = steps // 10
     last = np.arange(10) == 9
     return nc.ntk.StateNTK(
-        kernel="trajectory", initial_states=start[None], T=steps, record_every=every, loss_mask=last, k=1
+        kernel="trajectory",
+        initial_states=start[None],
+        T=steps,
+        record_every=every,
+        loss_mask=last,
+        k=1,
+        method="operator",  # few outputs and many weights: products with the kernel are cheapest
     )
 
 
@@ -257,11 +263,11 @@ def trial_part(net: nc.RateRNN, axes: list[Axes]) -> None:
         for begin in begins[1:-1]:
             ax.axvline(begin, color="0.6", linestyle=":")
         ax.set(xlim=(0, STEPS), xlabel="step")
-    for (begin, end), name in zip(itertools.pairwise(begins), names, strict=True):
+    for (begin, end), short in zip(itertools.pairwise(begins), ("fix.", "stim.", "memory", "response"), strict=True):
         axes[0].text(
             (begin + end) / 2,
             0.96,
-            name[:4] + ".",
+            short,
             transform=axes[0].get_xaxis_transform(),
             ha="center",
             va="top",
@@ -274,10 +280,11 @@ def trial_part(net: nc.RateRNN, axes: list[Axes]) -> None:
 def draw(transition: Transition, y, axes: list[Axes]) -> None:
     """Draw the branches, coloured by the kernel, and the kernel along them."""
     nc.plot.bifurcation_diagram(transition.branches, y=y, color="top", ax=axes[0], labels=False, legend="none")
-    for branch in transition.branches:
+    for i, branch in enumerate(transition.branches):
         for stable, style in ((True, "-"), (False, "--")):
+            label = f"{'stable' if stable else 'unstable'} equilibria" if i == 0 else None
             shown = np.where(branch.stable == stable, branch.ntk.top, np.nan)
-            axes[1].semilogy(branch.p, shown, style, color="0.3", linewidth=1)
+            axes[1].semilogy(branch.p, shown, style, color="0.3", linewidth=1, label=label)
     for _, point in transition.special_points():
         axes[1].axvline(point.p, color="tab:orange", linestyle=":", linewidth=1)
     axes[1].set(xlabel="mix", ylabel="largest eigenvalue", xlim=(0, 1))
@@ -313,6 +320,7 @@ def main(out: Path) -> None:
         for n, stable, searched, searched_stable in transition.counts():
             assert stable == searched_stable
             assert n >= searched
+        assert not transition.special_points() or transition.near()[0] > 0.9
 
     figure, axes = plt.subplots(2, 3, figsize=(14, 7.6), layout="constrained")
     first, response = transitions["memory to stimulus 0"], transitions["memory to response"]
@@ -323,10 +331,12 @@ def main(out: Path) -> None:
     draw(first, lambda branch: branch.x @ across / np.linalg.norm(across), axes[:, 0])
     lost_memory(first, axes[1, 0])
     axes[0, 0].set(title="memory to stimulus 0", ylabel="across the memories")
-    axes[1, 0].legend(fontsize=8)
+    axes[1, 0].set_xlim(0.0, 1.2 * first.special_points()[-1][1].p + 0.3)
     draw(response, lambda branch: branch.x @ weights["W_out"].T @ (1.0, 0.4), axes[:, 1])
     axes[0, 1].set(title="memory to response", ylabel="readout along (1, 0.4)")
     axes[1, 1].sharey(axes[1, 0])
+    for ax in axes[1, :2]:
+        ax.legend(fontsize=8)
     trial_part(net, axes[:, 2])
     figure.savefig(out / "11_working_memory.png", dpi=150)
     plt.close(figure)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invariants import check_branch
 from scipy import integrate
 
 GHOST = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "13_ghost.py"))
@@ -38,6 +39,7 @@ def test_scalar_kernels():
 
 def test_network_against_its_normal_form():
     ghost = GHOST["Ghost"](GHOST["bistable_network"]())
+    check_branch(ghost.branch, ghost.net)
     distances, tops = np.array([1e-3, 4e-3]), []
     for eps in distances:
         T = 1.1 * ghost.passage(eps) + 30.0
