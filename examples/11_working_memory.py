@@ -227,9 +227,7 @@ def lost_memory(transition: Transition, ax: Axes) -> None:
         peak = mixes[np.argmax(top)]
         print(f"{steps:6d} {peak:15.4f} {peak - fold.p:19.4f} {passes:19.4f}")
         assert peak > fold.p
-        ax.semilogy(
-            mixes, top, ".-", color=colour, linewidth=1, markersize=4, label=f"after {steps} steps from a memory"
-        )
+        ax.semilogy(mixes, top, ".-", color=colour, linewidth=1, markersize=4, label=f"{steps} steps from a memory")
 
 
 def trial_part(net: nc.RateRNN, axes: list[Axes]) -> None:
@@ -331,12 +329,12 @@ def main(out: Path) -> None:
     draw(first, lambda branch: branch.x @ across / np.linalg.norm(across), axes[:, 0])
     lost_memory(first, axes[1, 0])
     axes[0, 0].set(title="memory to stimulus 0", ylabel="across the memories")
-    axes[1, 0].set_xlim(0.0, 1.2 * first.special_points()[-1][1].p + 0.3)
+    axes[1, 0].set_xlim(0.0, 3.5 * first.special_points()[-1][1].p)
     draw(response, lambda branch: branch.x @ weights["W_out"].T @ (1.0, 0.4), axes[:, 1])
     axes[0, 1].set(title="memory to response", ylabel="readout along (1, 0.4)")
     axes[1, 1].sharey(axes[1, 0])
     for ax in axes[1, :2]:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=7, loc="upper right")
     trial_part(net, axes[:, 2])
     figure.savefig(out / "11_working_memory.png", dpi=150)
     plt.close(figure)
