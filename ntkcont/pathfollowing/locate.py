@@ -163,9 +163,9 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     else:
         z, extra, node = _guess(curve, event, bracket, d)
         test_value = event.test(node if node is not None else bracket.left, d)[0]
-        if several_pairs:
-            count = crossing.multiplicity
-            together = solve_together(curve, crossing.label, bracket.left, bracket.right, d, count)
+        if crossing.label in ("H", "NS", "PD"):  # of one, a branch point at the same place makes Newton singular
+            ends = crossing.left, crossing.right
+            together = solve_together(curve, crossing.label, *ends, d, crossing.multiplicity)
             if together is not None:
                 lam = together.eigenvalue
                 z, test_value, converged = together.node.z, together.mean, True
