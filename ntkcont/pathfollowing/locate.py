@@ -148,6 +148,8 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
         several = _several_branches(curve, event, bracket, d, found)
         if several is not None:
             found, m = several
+            # where folds cross, F_x has more zero eigenvalues than [F_x, F_q] loses ranks
+            m = max(m, crossing.multiplicity if _all_critical(curve, crossing, found.z) else m)
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
         elif found is not None and crossing.multiplicity > 1:  # two branches that turn back where they cross
             converged = _all_critical(curve, crossing, found.z)

@@ -44,6 +44,19 @@ def _critical(label: str, node: Node, count: int) -> tuple[Array, np.ndarray]:
     return distance[order], lam[order]
 
 
+def _at(curve: Curve, left: Node, right: Node, d: Array, fraction: float) -> Node | None:
+    """Return the point of the branch between two nodes, also where it is a branch point."""
+    node = midpoint(curve, left, right, d, fraction)
+    if node is not None:
+        return node
+    z = left.z + fraction * (right.z - left.z)  # of so short a bracket, a solution but for rounding
+    tau = (right.z - left.z) / d
+    tau /= np.linalg.norm(tau)
+    if np.max(np.abs(curve.system(z)[0] / d[: curve.n])) > 1e-13:
+        return None
+    return curve.node(z, d, tau, left.s + fraction * (right.s - left.s))[0]
+
+
 def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, count: int) -> Together | None:
     """Return where `count` real multipliers pass -1 (PD) or `count` pairs the boundary (H, NS) between two nodes.
 
@@ -53,7 +66,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
 
     def value(fraction: float) -> float:
         if fraction not in known:
-            node = midpoint(curve, left, right, d, fraction)
+            node = _at(curve, left, right, d, fraction)
             if node is None:
                 msg = "no point of the branch there"
                 raise ArithmeticError(msg)

@@ -232,7 +232,7 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
                 (
                     name
                     for other, where, of, there, name, s in seen
-                    if (where != number or (stem == "BP" and abs(s - point.s) >= LOOP))  # it may cross itself
+                    if (where != number or (not own and abs(s - point.s) >= LOOP))  # it may cross itself
                     and np.max(np.abs(there - z)) <= ONE_POINT
                     # a period doubling is a branch point of the second iterate
                     and ((other == stem != "EP" and of == period) or ((other, stem, 2 * of) == ("PD", "BP", period)))

@@ -166,9 +166,9 @@ class SpecialPoint:
 class SpecialPoints(Sequence[SpecialPoint]):
     """The special points of a branch, in order of arclength.
 
-    ``points[0]`` and slices, ``points["H1"]`` by name, ``points("H")`` all of one label; aliases are read.  A branch
-    point at which the branch crosses itself is listed each time that the branch passes it, under one name; that name
-    looks up the first passage.
+    ``points[0]`` and slices, ``points["H1"]`` by name, ``points("H")`` all of one label; aliases are read.  A point
+    that the branch passes twice, because it crosses itself or is closed there, is listed twice under one name; that
+    name looks up the first passage.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class SpecialPoints(Sequence[SpecialPoint]):
             return self._points[index]
         found = [point for point in self._points if point.name == index]
         found = found or [point for point in self._points if point.name == canonical_name(index)]
-        if len(found) == 1 or (found and all(point.label == "BP" for point in found)):  # one place, passed twice
+        if len(found) == 1 or (found and all(point.label not in ("EP", "UZ") for point in found)):  # passed twice
             return found[0]
         if len(found) > 1:
             choose = f"choose by number or by label, points({found[0].label!r})"
@@ -273,7 +273,7 @@ LOOP = 1e-3
 def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
     """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ....
 
-    A branch point that the branch passes twice, because it crosses itself there, has one name.
+    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.
     """
     ordered = sorted(points, key=lambda each: each.s)
     counts: dict[str, int] = {}
@@ -292,8 +292,8 @@ def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
 
 
 def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: Real) -> bool:
-    """Whether two records of a branch, at these scaled places, are passages through one branch point."""
-    if not first.label == second.label == "BP" or abs(second.s - first.s) < LOOP:
+    """Whether two records of a branch, at these scaled places, are passages through one point."""
+    if first.label != second.label or first.label in ("EP", "UZ") or abs(second.s - first.s) < LOOP:
         return False
     return bool(np.max(np.abs(there - here)) <= ONE_POINT)
 
