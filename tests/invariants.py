@@ -287,7 +287,12 @@ def _check_fold(point: Any, here: _Local, where: str, kind: str) -> None:
 
 def _check_branch_point(point: Any, here: _Local, where: str, kind: str) -> None:
     m = point.multiplicity
-    assert here.sigma[-m] <= 1e-6 * here.size, f"{where}: [F_x, F_p] has full rank ({here.sigma[-m]:.1e})"
+    assert here.sigma[-1] <= 1e-6 * here.size, f"{where}: [F_x, F_p] has full rank ({here.sigma[-1]:.1e})"
+    if here.sigma[-m] > 1e-6 * here.size:  # branches that turn back there: F_p is outside the range of F_x
+        zero = np.sort(np.abs(here.eigenvalues - (1.0 if kind == "map" else 0.0)))[m - 1]
+        assert zero <= 1e-6 * max(here.norm, here.size), (
+            f"{where}: fewer than {m} eigenvalues are critical ({zero:.1e})"
+        )
     if m < len(here.sigma):
         rest = here.sigma[-m - 1] / here.size
         assert rest > 1e-9, f"{where}: [F_x, F_p] has a larger kernel than multiplicity {m} says"
@@ -314,8 +319,12 @@ def _check_critical_pair(point: Any, here: _Local, where: str, kind: str) -> Non
     else:
         assert point.omega > 0, where
         critical = 1j * point.omega
-    gap = np.sort(np.abs(values - critical))[point.multiplicity - 1]
+    gap = np.min(np.abs(values - critical))
     assert gap <= margin, f"{where}: the critical eigenvalue {critical:.6g} is missed by {gap:.1e}"
+    # those that cross together may have other frequencies
+    off = np.abs(values + 1.0) if point.label == "PD" else np.abs(here.boundary[values.imag > 0.0])
+    gap = np.sort(off)[point.multiplicity - 1]
+    assert gap <= margin, f"{where}: fewer than {point.multiplicity} are on the boundary ({gap:.1e})"
 
 
 def _check_vectors(point: Any, here: _Local, where: str, kind: str) -> None:
@@ -343,8 +352,17 @@ def _check_vectors(point: Any, here: _Local, where: str, kind: str) -> None:
 def _check_order(branch: nc.Branch) -> None:
     s = np.array([point.s for point in branch.special_points])
     assert np.all(np.diff(s) >= 0), "the special points are not in the order of s"
-    names = [point.name for point in branch.special_points]
-    assert len(set(names)) == len(names), f"two special points share a name: {names}"
+    scale = _scale(branch)
+    first: dict[str, nc.SpecialPoint] = {}
+    for point in branch.special_points:
+        other = first.setdefault(point.name, point)
+        if other is point:
+            continue
+        # the branch crosses itself there, or is closed there
+        apart = np.max(np.abs(np.append(point.x - other.x, point.p - other.p)) / scale)
+        passed_twice = point.label == other.label and point.label not in ("EP", "UZ") and point.s - other.s > 1e-3
+        assert passed_twice, f"two special points share a name: {point.name}"
+        assert apart <= 1e-6, f"two special points share a name: {point.name} stands for two places"
 
 
 def _changes(branch: nc.Branch, point: Any) -> tuple[int, ...]:

@@ -86,7 +86,7 @@ class Critical:
     """A critical eigenvalue: q and p with ``|q| = 1``, ``<p, q> = 1``, its condition number, its multiplicity.
 
     `overlap` is ``sum |p_i q_i| / |<p, q>|``, which unlike kappa does not depend on the units of the states;
-    `dimension` is that of the eigenspace.
+    `dimension` is that of the eigenspace; `together` counts all pairs that cross at the point, of any frequency.
     """
 
     value: complex
@@ -95,11 +95,12 @@ class Critical:
     kappa: float
     overlap: float
     dimension: int
+    together: int = 1
 
     @property
     def simple(self) -> bool:
         """Whether the eigenvalue is simple, so that q, p and the normal form exist."""
-        return self.dimension == 1 and self.overlap < DEFECTIVE
+        return self.dimension == 1 and self.together == 1 and self.overlap < DEFECTIVE
 
     def refusal(self) -> dict[str, Any]:
         """Return what is said in place of a normal form where the eigenvalue is multiple."""
@@ -109,6 +110,12 @@ class Critical:
                 "critical direction applies"
             )
             return {"type": "multiple", "kernel_dimension": self.dimension, "note": note}
+        if self.together > 1:
+            note = (
+                f"{self.together} pairs of different frequencies cross together: their modes interact, and no normal "
+                "form of one of them applies"
+            )
+            return {"type": "multiple", "kernel_dimension": 1, "note": note}
         note = "a multiple critical eigenvalue with one eigenvector (Bogdanov-Takens and alike): <p, q> = 0"
         return {"type": "defective", "kernel_dimension": 1, "note": note}
 
@@ -135,7 +142,9 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     spectrum = local.eigenvalues if np.all(np.isfinite(local.eigenvalues)) else np.linalg.eigvals(local.A)
     size = max(float(np.max(np.abs(spectrum))), abs(eigenvalue))
     count = int(np.sum(np.abs(spectrum - eigenvalue) <= NEAR * size)) if size > 0.0 else n
-    dimension = local.multiplicity
+    together = local.multiplicity
+    # pairs of different frequencies are critical together without a common eigenspace
+    dimension = together if count >= together or not isinstance(eigenvalue, complex) else 1
     if count > 1:
         singular = np.linalg.svd(a, compute_uv=False)
         dimension = max(dimension, int(np.sum(singular <= SINGULAR * max(float(singular[0]), size))))
@@ -156,7 +165,7 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     if product != 0.0:
         p = p / np.conj(product)
     value = complex(np.vdot(p, local.A @ q)) if np.isfinite(kappa) else complex(eigenvalue)
-    return Critical(value, q, p, float(kappa), float(overlap), dimension)
+    return Critical(value, q, p, float(kappa), float(overlap), dimension, max(together, dimension))
 
 
 def _start(a: Matrix, vectors: Any) -> tuple[Vector, Vector]:

@@ -13,6 +13,7 @@ from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.locate import end_point
+from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import provenance
@@ -152,7 +153,7 @@ def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[Special
         if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
             continue
         _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
-        null = vh[curve.n - point.multiplicity :]
+        null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
         tau = nodes.tangent[i] / d
         if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):
             continue

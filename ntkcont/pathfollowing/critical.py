@@ -26,6 +26,11 @@ from ntkcont.pathfollowing.defining import Scaled, rank_rows, singular_row
 
 State = tuple[Any, ...]
 
+#: From this overlap on (1: the same, 0: another) two subspaces are those of the same pair of eigenvalues.
+SAME = 0.7
+#: Eigenvalues closer than this, relative to the largest, have no eigenvectors of their own.
+COINCIDENT = 1e-9
+
 
 class System:
     """m equations in the m + 1 unknowns ``u = (y, extra)``, with the vectors that border their matrices.
@@ -34,6 +39,7 @@ class System:
     """
 
     extra = 0
+    overlap = 1.0
 
     def __init__(self, curve: Curve, d: Array) -> None:
         self.scaled, self.n = Scaled(curve, d), curve.n
@@ -125,23 +131,14 @@ class Pair(System):
     def __init__(self, curve: Curve, d: Array, v: Array, w: Array) -> None:
         super().__init__(curve, d)
         self.v, self.w = _orthonormal(v), _orthonormal(w)
+        self.anchor = self.v, self.w
         self.m = np.zeros((2, 2))
-        self.known = False
 
     def condition(self, y: Array, jac: Array) -> tuple[Array, Array, Array] | None:  # noqa: D102
-        n, is_map = self.n, self.scaled.curve.is_map
-        a = jac[:, :n]
-        if not self.known:
-            self._reduce(a)
-        inverse = None
-        for _ in range(4):  # the planes at a new point: their error is squared each time, that of M is smaller still
-            before = self.m
-            inverse = self._improve(a)
-            if inverse is None:
-                return None
-            if np.abs(self.m - before).max() <= 1e-5 * np.abs(self.m).max():
-                break
-        assert inverse is not None
+        is_map = self.scaled.curve.is_map
+        inverse = self._follow(jac[:, : self.n])
+        if inverse is None:
+            return None
         if is_map:
             multipliers = self.m + np.eye(2)
             value, weight = _det(multipliers) - 1.0, _adjugate(multipliers)
@@ -154,14 +151,62 @@ class Pair(System):
         norm = float(np.linalg.norm(row))
         return np.array([value / norm]), (row / norm)[None], y[:0]
 
+    def _follow(self, a: Array) -> Array | None:
+        """Move V, W and M to a new matrix; return (W^T V)^-1.
+
+        The planes converge to those of an invariant subspace, and their error is squared each time.  Where it is not
+        that of the same pair, because another one lies nearby, the eigenvectors themselves are compared.
+        """
+        self._reduce(a)
+        for _ in range(4):
+            before = self.m
+            inverse = self._improve(a)
+            if inverse is None:
+                break
+            if np.abs(self.m - before).max() <= 1e-5 * np.abs(self.m).max():
+                if self.overlap >= SAME:
+                    return inverse
+                break
+        return self._matched(a)
+
+    def _matched(self, a: Array) -> Array | None:
+        """Take the two eigenvalues of `a` whose vectors match those of the point that the step began at."""
+        v, w = self.anchor
+        lam, right = np.linalg.eig(a)
+        try:
+            left = np.linalg.inv(right)
+        except np.linalg.LinAlgError:
+            return None
+        inside, outside = left @ v, w.T @ right  # of V0 in the eigenvectors, of the eigenvectors in W0
+        match = np.linalg.norm(inside, axis=1) * np.linalg.norm(outside, axis=0)
+        first = int(np.argmax(match))
+        others = np.flatnonzero(lam == np.conj(lam[first]) if lam[first].imag != 0.0 else lam.imag == 0.0)
+        others = others[others != first]
+        if not len(others):
+            return None
+        pair = lam[[first, int(others[np.argmax(match[others])])]]
+        # all that coincide with them: no eigenvector tells which is which, the projection of V0 does
+        chosen = np.min(np.abs(lam[:, None] - pair[None]), axis=1) <= COINCIDENT * float(np.abs(lam).max())
+        self.v = _orthonormal(np.real(right[:, chosen] @ inside[chosen]))
+        self.w = _orthonormal(np.real(outside[:, chosen] @ left[chosen]).T)
+        if not (np.isfinite(self.v).all() and np.isfinite(self.w).all()):
+            return None
+        return self._reduce(a)
+
+    @property
+    def overlap(self) -> float:
+        """How much of the pair's subspaces is that of the point that the step began at: 1 all, 0 another pair."""
+        v, w = self.anchor
+        return min(abs(_det(w.T @ self.v)), abs(_det(v.T @ self.w))) / max(abs(_det(w.T @ v)), 1e-300)
+
     def _improve(self, a: Array) -> Array | None:
         """Improve V, W and M; return (W^T V)^-1."""
         n = self.n
         size = max(float(np.abs(a).max()) ** 2, 1e-300)
         border = np.zeros((n + 2, n + 2))
         border[:n, :n] = self._square(a) / size
-        border[:n, n:] = self.w
-        border[n:, :n] = self.v.T
+        border[:n, n:] = self.v
+        border[n:, :n] = self.w.T
         unit = np.zeros((n + 2, 2))
         unit[n:] = np.eye(2)
         lu = LU(border)
@@ -175,19 +220,12 @@ class Pair(System):
         product = self.w.T @ self.v
         inverse = _adjugate(product) / _det(product)
         self.m = inverse @ (self.w.T @ (a @ self.v))
-        self.known = True
         return inverse
 
     def _square(self, a: Array) -> Array:
-        """Return A^2 - t A + s I, singular along the pair; t and s make it so for the present M on the curve."""
-        if not self.scaled.curve.is_map:
-            square = a @ a
-            square.ravel()[:: self.n + 1] += self.angle
-            return square
-        multiplier = a.copy()
-        multiplier.ravel()[:: self.n + 1] += 1.0
-        square = multiplier @ multiplier - 2.0 * self.angle * multiplier
-        square.ravel()[:: self.n + 1] += 1.0
+        """Return A^2 - tr(M) A + det(M) I, singular along the pair: wherever it is, and however near another one."""
+        square = a @ a - (self.m[0, 0] + self.m[1, 1]) * a
+        square.ravel()[:: self.n + 1] += _det(self.m)
         return square
 
     @property
@@ -208,11 +246,13 @@ class Pair(System):
 
     def restore(self, state: State) -> None:  # noqa: D102
         self.v, self.w, self.m = state
+        self.anchor = self.v, self.w
 
     def rescale(self, d: Array) -> None:  # noqa: D102
         ratio = (self.d / d)[: self.n, None]
         self.v, self.w = _orthonormal(self.v * ratio), _orthonormal(self.w / ratio)
-        self.scaled, self.known = Scaled(self.scaled.curve, d), False
+        self.anchor = self.v, self.w
+        self.scaled = Scaled(self.scaled.curve, d)
 
 
 class RankDrop(System):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ntkcont.linear import LU
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.critical import System
+from ntkcont.pathfollowing.critical import SAME, System
 from ntkcont.pathfollowing.critical_point import CriticalNode, describe
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
@@ -155,7 +155,7 @@ class Walker:
             return None
         cos = float(np.clip(tau @ tau_new, -1.0, 1.0))
         angle = float(np.arccos(cos))
-        if angle > ANGLE_LIMIT and ds > 2.0 * self.settings.ds_min:
+        if (angle > ANGLE_LIMIT or self.system.overlap < SAME) and ds > 2.0 * self.settings.ds_min:
             return None
         length = float(np.linalg.norm(u - u0))
         if length == 0.0:

@@ -132,7 +132,10 @@ def diagram(
         if work.ended:
             break
     if not work.branches:
-        raise failures[0]
+        if failures:
+            raise failures[0]
+        reason = f"starts: none gives a branch; {work.unfollowed[0][2]}"
+        raise ConvergenceError(reason)
     with held_back():
         return work.result()
 

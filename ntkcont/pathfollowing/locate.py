@@ -15,6 +15,7 @@ from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
 from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
+from ntkcont.pathfollowing.together import ALL, solve_together
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.roots import bracketed_root
 
@@ -123,11 +124,9 @@ def _plausible(found: Located, crossing: Crossing) -> bool:
 
 
 def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
-    """Whether as many eigenvalues as crossed together sit on the boundary at z (a symmetric system)."""
+    """Whether as many real eigenvalues as crossed together are zero at z (for maps of DG - I)."""
     lam = np.linalg.eigvals(curve.system(z)[1])
-    distance = np.abs(np.abs(lam + 1.0) - 1.0) if curve.is_map else np.abs(lam.real)
-    count = crossing.multiplicity * (2 if crossing.label in ("H", "NS") else 1)
-    return bool(np.sort(distance)[count - 1] < 1e-9 * max(1.0, float(np.max(np.abs(lam)))))
+    return bool(np.sort(np.abs(lam))[crossing.multiplicity - 1] < ALL * max(1.0, float(np.max(np.abs(lam)))))
 
 
 def _several_branches(
@@ -159,13 +158,21 @@ def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any
 
 def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, params: dict[str, float]) -> SpecialPoint:
     """Locate a crossing; the point is nameless until the branch is complete."""
-    found, bracket = refine(curve, event, crossing, d)
+    several_pairs = crossing.multiplicity > 1 and crossing.label in ("H", "NS", "PD")
+    bracket = Bracket(crossing.left, crossing.right)
+    found = None
+    if not several_pairs:
+        found, bracket = refine(curve, event, crossing, d)
     converged = found is not None and crossing.multiplicity == 1
     if crossing.label == "BP":
         several = _several_branches(curve, event, bracket, d, found)
         if several is not None:
             found, m = several
+            # where folds cross, F_x has more zero eigenvalues than [F_x, F_q] loses ranks
+            m = max(m, crossing.multiplicity if _all_critical(curve, crossing, found.z) else m)
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
+        elif found is not None and crossing.multiplicity > 1:  # two branches that turn back where they cross
+            converged = _all_critical(curve, crossing, found.z)
     omega: float | None = None
     if found is not None:
         z, residual, test_value, v, w = found.z, found.residual, found.test_value, found.v, found.w
@@ -177,9 +184,15 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             v, w = v.conj(), w.conj()
     else:
         z, extra, node = _guess(curve, event, bracket, d)
-        converged = crossing.multiplicity > 1 and _all_critical(curve, crossing, z)
-        residual = float(np.max(np.abs(curve.system(z)[0])))
         test_value = event.test(node if node is not None else bracket.left, d)[0]
+        if crossing.label in ("H", "NS", "PD"):  # of one, a branch point at the same place makes Newton singular
+            ends = crossing.left, crossing.right
+            together = solve_together(curve, crossing.label, *ends, d, crossing.multiplicity)
+            if together is not None:
+                lam = together.eigenvalue
+                z, test_value, converged = together.node.z, together.mean, True
+                extra = float(np.angle(lam)) if curve.is_map else lam.imag
+        residual = float(np.max(np.abs(curve.system(z)[0])))
         target = {"H": 1j * (extra or 0.0), "NS": np.exp(1j * (extra or 0.0)) - 1.0, "PD": -2.0, "NSad": extra or 0.0}
         v, w = _critical_pair(curve, z, complex(target.get(crossing.label, 0.0)))
         omega = extra if crossing.label in ("H", "NS") else None

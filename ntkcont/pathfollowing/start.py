@@ -11,7 +11,9 @@ import numpy as np
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.defining import Scaled
 from ntkcont.pathfollowing.kinks import start_side
+from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     """Return the unit tangent (scaled), with non-negative parameter component.
 
-    Where two branches cross at z it is the null vector along the parameter: the branch that exists on both sides.
+    Where two branches cross at z it is that of the one that goes most along the parameter.
     """
     n = curve.n
     _, singular, vh = np.linalg.svd(scaled_jacobian(curve, z, d))
@@ -180,9 +182,22 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
         null = vh[n - 1 :]
     tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
     tau = tau / np.linalg.norm(tau)
+    if len(null) == 2:
+        tau = _of_two(curve, z, d, tau)
     if tau[-1] < 0.0 or (abs(tau[-1]) < 1e-12 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
         tau = -tau
     return np.ascontiguousarray(tau)
+
+
+def _of_two(curve: Curve, z: Array, d: Array, tau: Array) -> Array:
+    """Return `tau`, a null vector at a branch point, or the tangent there next to it; `tau` where there is none."""
+    try:
+        tangents = quadratic_directions(Reduced(Scaled(curve, d), z / d, 1))
+    except NoBranches:
+        return tau
+    if tangents is None or np.max(np.abs(tangents @ tau)) > 1.0 - 1e-9:
+        return tau
+    return tangents[int(np.argmax(np.abs(tangents[:, -1])))]
 
 
 def prepare(

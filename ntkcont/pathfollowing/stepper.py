@@ -65,6 +65,7 @@ class Stepper:
         counts = np.zeros((size, N_COUNTS), dtype=np.int64)
         status: Status | None = None
         error = ""
+        z_before, s_before = self.z.copy(), float(self.control[stepping.S])
         self.produced[0] = 0  # Ctrl-C may come before the kernel does this
         try:
             reason = stepping.advance(
@@ -81,6 +82,9 @@ class Stepper:
         if status is Status.CLOSED:  # the last point lies just beyond the start: end on the start
             nodes.z[-1], nodes.tangent[-1], nodes.counts[-1] = self.first.z, self.first.tangent, self.first.counts
             nodes.eigenvalues[-1] = self.first.eigenvalues
+            if k > 1:
+                z_before, s_before = nodes.z[-2], float(nodes.s[-2])
+            nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
         low, high = self.span
         if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
             status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there

@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
 from ntkcont.results.frozen import array, construct, frozen, same
-from ntkcont.results.special_points import SpecialPoint, SpecialPoints
+from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints
 from ntkcont.status import Status
 
 Real = NDArray[np.float64]
-
-#: Special points of two branches closer than this, relative to the size of the diagram, are one.
-ONE_POINT = 1e-7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -223,7 +220,7 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
     scale = np.maximum(scale, 1e-9 * max(float(np.max(scale)), 1e-300))
     width = max(float(np.max(branch.p)) for branch in branches) - min(float(np.min(branch.p)) for branch in branches)
     counts: dict[str, int] = {}
-    seen: list[tuple[str, int, int, np.ndarray, str]] = []
+    seen: list[tuple[str, int, int, np.ndarray, str, float]] = []
     result = []
     for number, (branch, period) in enumerate(zip(branches, periods, strict=True)):
         points = []
@@ -234,8 +231,9 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
             name = next(
                 (
                     name
-                    for other, where, of, there, name in seen
-                    if where != number and np.max(np.abs(there - z)) <= ONE_POINT
+                    for other, where, of, there, name, s in seen
+                    if (where != number or (not own and abs(s - point.s) >= LOOP))  # it may cross itself
+                    and np.max(np.abs(there - z)) <= ONE_POINT
                     # a period doubling is a branch point of the second iterate
                     and ((other == stem != "EP" and of == period) or ((other, stem, 2 * of) == ("PD", "BP", period)))
                 ),
@@ -244,7 +242,7 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
             if name is None:
                 counts[stem] = counts.get(stem, 0) + 1
                 name = f"{stem}{counts[stem]}"
-            seen.append((stem, number, period, z, name))
+            seen.append((stem, number, period, z, name, point.s))
             points.append(dataclasses.replace(point, name=name))
         result.append(dataclasses.replace(branch, special_points=SpecialPoints(points)))
     return result

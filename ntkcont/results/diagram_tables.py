@@ -36,11 +36,7 @@ def _tree(diagram: Diagram) -> tuple[list[str], list[list[str]]]:
         branch, origin = diagram[i], diagram.origins[i]
         row = ["  " * indent + str(i), "a start" if origin.parent is None else f"{origin.point} of {origin.parent}"]
         row += [str(origin.period)] if several else []
-        names = [
-            name
-            for label, name in zip(branch.special_points.labels, branch.special_points.names, strict=True)
-            if label != "EP"
-        ]
+        names = list(dict.fromkeys(point.name for point in branch.special_points if point.label != "EP"))
         listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         low, high = branch.ends
         row += [str(len(branch)), f"{branch.p.min():.6g} .. {branch.p.max():.6g}", listed]

@@ -173,7 +173,9 @@ class SpecialPoint:
 class SpecialPoints(Sequence[SpecialPoint]):
     """The special points of a branch, in order of arclength.
 
-    ``points[0]`` and slices, ``points["H1"]`` by name, ``points("H")`` all of one label; aliases are read.
+    ``points[0]`` and slices, ``points["H1"]`` by name, ``points("H")`` all of one label; aliases are read.  A point
+    that the branch passes twice, because it crosses itself or is closed there, is listed twice under one name; that
+    name looks up the first passage.
 
     Parameters
     ----------
@@ -201,7 +203,7 @@ class SpecialPoints(Sequence[SpecialPoint]):
             return self._points[index]
         found = [point for point in self._points if point.name == index]
         found = found or [point for point in self._points if point.name == canonical_name(index)]
-        if len(found) == 1:
+        if len(found) == 1 or (found and all(point.label not in ("EP", "UZ") for point in found)):  # passed twice
             return found[0]
         if len(found) > 1:
             choose = f"choose by number or by label, points({found[0].label!r})"
@@ -269,13 +271,45 @@ class SpecialPoints(Sequence[SpecialPoint]):
         return special_points_html(self)
 
 
+#: Points of one label closer than this, relative to the size of the branch, are one, ...
+ONE_POINT = 1e-7
+#: ... if the branch makes a way of at least this arclength in between; otherwise they are neighbours on it.
+LOOP = 1e-3
+
+
 def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
-    """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ...."""
+    """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ....
+
+    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.
+    """
+    ordered = sorted(points, key=lambda each: each.s)
     counts: dict[str, int] = {}
-    result = []
-    for point in sorted(points, key=lambda each: each.s):
+    result: list[SpecialPoint] = []
+    places = _places(ordered)
+    for i, point in enumerate(ordered):
+        first = next((k for k in range(i) if passed_again(ordered[k], point, places[k], places[i])), None)
+        if first is not None:
+            result.append(dataclasses.replace(point, name=result[first].name))
+            continue
         own = point.label == "UZ" and bool(point.name) and not re.fullmatch(r"UZ\d*", point.name)
         stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
         counts[stem] = counts.get(stem, 0) + 1
         result.append(dataclasses.replace(point, name=f"{stem}{counts[stem]}"))
     return SpecialPoints(result)
+
+
+def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: Real) -> bool:
+    """Whether two records of a branch, at these scaled places, are passages through one point."""
+    if first.label != second.label or first.label in ("EP", "UZ") or abs(second.s - first.s) < LOOP:
+        return False
+    return bool(np.max(np.abs(there - here)) <= ONE_POINT)
+
+
+def _places(points: Sequence[SpecialPoint]) -> Real:
+    """Return (x, p) of each point in units of the magnitudes along the branch, as far as the points tell them."""
+    if not points:
+        return np.zeros((0, 0))
+    z = np.array([np.append(point.x, point.p) for point in points])
+    speed = np.nan_to_num(np.array([np.abs(point.tangent) for point in points]))
+    scale = np.max(np.maximum(np.abs(z), speed), axis=0)
+    return z / np.maximum(scale, max(1e-9 * float(np.max(scale)), 1e-300))
