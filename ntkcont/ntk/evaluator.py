@@ -72,7 +72,7 @@ class StateNTK:
         The states after each so many steps are recorded; the initial one, which does not move, is not.
     weights : {"none", "mean", "time"}, default "none"
         Weight of each trial and recorded time: 1; 1/(B T) with T recorded times and without trials that blew up; the
-        time between two recorded states.
+        time between two recorded states (a rectangle rule: record often enough to resolve what moves fastest).
     inputs : array_like, shape (B, steps, d), optional
         Inputs of a RateRNN, held during each step: added to its constant ones and multiplied by W_in.
     loss_mask : array_like, shape (T,) or (B, T), optional

@@ -86,12 +86,17 @@ def choose(method: str, found: Trajectories) -> Way:
     return Way(method=method, why=why)
 
 
+def _few_rows(found: Trajectories) -> bool:
+    """Whether J costs less by rows, each a sweep back in time, than by its reduced columns (such as the last state)."""
+    return 2 * found.rows <= found.most_columns
+
+
 def _bytes(found: Trajectories, N: int) -> dict[str, int]:
     """Return how much memory each way takes."""
     M, P, rows = found.most_columns, found.size, found.rows
     together = lanczos.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
     return {
-        "state": 8 * (3 * rows * M + 2 * min(N, M) ** 2),
+        "state": 8 * (3 * rows * (P if _few_rows(found) else M) + 2 * min(N, M) ** 2),
         "parameter": 8 * (3 * rows * P + 2 * P**2),
         "operator": 8 * (together + lanczos.BASIS * min(N, P)),
     }
@@ -126,7 +131,7 @@ def _dense(e: Array, vector: Array, found: Trajectories, way: Way, k: int) -> Sp
 def _state(found: Trajectories, way: Way, k: int) -> Spectrum:
     """Solve for the eigenvalues of J J^T from columns with that Gram matrix."""
     entering = found.entering
-    e, u = _of_factor(found.reduced()[:, entering].T)
+    e, u = _of_factor(found.dense()[entering] if _few_rows(found) else found.reduced()[:, entering].T)
     vector = np.zeros(found.rows)
     vector[entering] = u
     return _dense(e, vector, found, way, k)
