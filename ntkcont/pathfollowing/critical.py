@@ -28,6 +28,10 @@ State = tuple[Any, ...]
 
 #: From this overlap on (1: the same, 0: another) two subspaces are those of the same pair of eigenvalues.
 SAME = 0.7
+#: Above this <w, v> of unit vectors no other eigenvalue is about to merge with the critical one.
+SIMPLE = 0.01
+#: Up to this number of states all eigenvectors cost no more than what else is done at a point.
+SMALL = 60
 #: Eigenvalues closer than this, relative to the largest, have no eigenvectors of their own.
 COINCIDENT = 1e-9
 
@@ -96,16 +100,44 @@ class Singular(System):
     def __init__(self, curve: Curve, d: Array, shift: float, v: Array, w: Array) -> None:
         super().__init__(curve, d)
         self.shift, self.v, self.w, self.row = shift, v, w, np.zeros(curve.n + 2)
+        self.anchor = v, w
 
     def condition(self, y: Array, jac: Array) -> tuple[Array, Array, Array] | None:  # noqa: D102
         a = jac[:, : self.n].copy()
         a.ravel()[:: self.n + 1] -= self.shift
+        v, w = self.anchor
+        if self.n <= SMALL and abs(w @ v) > SIMPLE:
+            value = self._eigenvalue(a)
+            if value is not None:
+                row = self.w @ self.scaled.along(y, np.append(self.v, np.zeros(2))) / self.product
+                self.row = row / np.linalg.norm(row)
+                return np.array([value]) / np.linalg.norm(row), self.row[None], y[:0]
         bordered = singular_row(self.scaled, y, a, self.v, self.w)
         if bordered is None:
             return None
         row, g, (self.v, self.w), _ = bordered
         self.row = row / np.linalg.norm(row)
         return np.array([g]) / np.linalg.norm(row), self.row[None], y[:0]
+
+    def _eigenvalue(self, a: Array) -> float | None:
+        """Move v and w to a new matrix and return their eigenvalue there, which is not that of another one nearby.
+
+        The determinant and its like vanish for both.  None where it has become complex or is no simple one.
+        """
+        v, w = self.anchor
+        lam, right = np.linalg.eig(a)
+        try:
+            left = np.linalg.inv(right)
+        except np.linalg.LinAlgError:
+            return None
+        match = np.abs(left @ v) * np.abs(w @ right)
+        i = int(np.argmax(match))
+        if np.imag(lam[i]) != 0.0 or match[i] < SAME * abs(w @ v):
+            return None
+        self.v, self.w = _unit(np.real(right[:, i])), _unit(np.real(left[i]))
+        self.v = -self.v if self.v @ v < 0.0 else self.v
+        self.w = -self.w if self.w @ w < 0.0 else self.w
+        return float(np.real(lam[i]))
 
     @property
     def product(self) -> float:
@@ -118,10 +150,12 @@ class Singular(System):
 
     def restore(self, state: State) -> None:  # noqa: D102
         self.v, self.w = state
+        self.anchor = state
 
     def rescale(self, d: Array) -> None:  # noqa: D102
         ratio = (self.d / d)[: self.n]
         self.v, self.w = _unit(self.v * ratio), _unit(self.w / ratio)
+        self.anchor = self.v, self.w
         self.scaled = Scaled(self.scaled.curve, d)
 
 
@@ -180,7 +214,8 @@ class Pair(System):
         inside, outside = left @ v, w.T @ right  # of V0 in the eigenvectors, of the eigenvectors in W0
         match = np.linalg.norm(inside, axis=1) * np.linalg.norm(outside, axis=0)
         first = int(np.argmax(match))
-        others = np.flatnonzero(lam == np.conj(lam[first]) if lam[first].imag != 0.0 else lam.imag == 0.0)
+        complex_pair = np.imag(lam[first]) != 0.0
+        others = np.flatnonzero(lam == np.conj(lam[first]) if complex_pair else np.imag(lam) == 0.0)
         others = others[others != first]
         if not len(others):
             return None
