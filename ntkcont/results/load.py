@@ -39,10 +39,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     --------
     >>> import pathlib, tempfile
     >>> import ntkcont as nc
-    >>> model = nc.Model.from_equations({"x": "p + q*x - x**3"}, {"p": 0.0, "q": -0.5})
-    >>> branch = nc.continuation(model, [0.0], free="q", p_span=(-1, 1))
-    >>> curve = nc.continuation(model, branch.special_points["BP1"], free=("q", "p"), p_span=((-1, 1), (-1, 1)))
-    >>> diagram = nc.diagram(model, [0.0], free="q", p_span=(-1, 1))
+    >>> model = nc.Model.from_equations({"x": "p + q*x + x**2"}, {"p": -1.0, "q": 0.0})
+    >>> branch = nc.continuation(model, [-1.0], free="p", p_span=(-2, 1))
+    >>> curve = nc.continuation(model, branch.special_points["LP1"], free=("p", "q"), p_span=((-2, 2), (-1, 1)))
+    >>> diagram = nc.diagram(model, [-1.0], free="p", p_span=(-2, 1))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for result in (branch, diagram, curve):
     ...         print(nc.load(result.save(pathlib.Path(folder, "result.npz"))) == result)

@@ -30,7 +30,9 @@ def fixed_point_signatures(base: BoundNTK, found: Trajectories, spectrum: Spectr
     if found.x is None or not np.all(np.isfinite(spectrum.vector)) or not np.all(np.isfinite(found.x)):
         return row
     values = np.array(list(found.params.values()))
-    A, _, fp = linearised(base.source, found.x[None], values[None], base.direction, base.state_scale, base.param_scale)
+    A, _, fp = linearised(
+        base.source, found.x[None], values[None], base.direction, base.state_scale, base.param_scale, base.device
+    )
     v, w = _critical_vectors(A, fp, np.linalg.eigvals(A), base.model.kind == "map")  # in scaled states
     U = spectrum.vector.reshape(-1, found.components)
     out = v if found.readout is None else found.readout @ (base.state_scale * v)
