@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from dense_trajectories import Dense
@@ -257,3 +259,31 @@ def test_probes_estimate_what_is_beside_the_channel(network_channel, monkeypatch
     assert not estimated.exact
     for name in ("total", "f_par", "f_st", "f_bordered"):
         np.testing.assert_allclose(getattr(estimated, name), getattr(one.shares, name), rtol=0.06, err_msg=name)
+
+
+def escaping(**options):
+    return nc.ntk.StateNTK(
+        kernel="trajectory", theta=["mu"], theta_scale="none", state_scale="none", T=2.0, dt=0.01, **options
+    )
+
+
+def test_trials_that_blow_up_and_points_that_are_not_fixed_are_named():
+    model = nc.Model.from_equations({"x": "mu*x + x**3"}, {"mu": -0.1})
+    with pytest.warns(RuntimeWarning, match=r"trial 1 blew up at t = 0\.\d+ and is left out"):
+        one = nc.ntk.channels(escaping(initial_states=[[0.1], [2.0]]), model, [0.0])
+    alone = nc.ntk.channels(escaping(initial_states=[[0.1]]), model, [0.0])
+    np.testing.assert_allclose(one.total, alone.total, rtol=1e-12)
+    with pytest.raises(nc.InputError, match=r"all 1 trials blew up, trial 0 first at t = .*no kernel"):
+        nc.ntk.channels(escaping(initial_states=[[2.0]]), model, [0.0])
+    with pytest.raises(nc.InputError, match=r"x: it is no fixed point .*residual 0\.003"):
+        nc.ntk.channels(escaping(initial_states=[[0.1]]), model, [0.3])
+
+
+def test_large_kernels_have_the_trace_that_evaluate_reports(monkeypatch):
+    rng = np.random.default_rng(3)
+    net = nc.RateRNN(0.9 * rng.standard_normal((8, 8)) / np.sqrt(8), alpha=0.3)
+    kernel = nc.ntk.StateNTK(kernel="trajectory", theta="W", initial_states=rng.standard_normal((2, 8)), T=12)
+    exact = nc.ntk.channels(kernel, net, np.zeros(8))
+    monkeypatch.setattr(sys.modules["ntkcont.ntk.channels.verb"], "FORMED", 0)
+    large = nc.ntk.channels(kernel, net, np.zeros(8))
+    np.testing.assert_allclose([large.total, large.f_par], [exact.total, exact.f_par], rtol=1e-9)

@@ -134,3 +134,14 @@ def test_inputs_move_together(general):
     np.testing.assert_allclose(between.rhs(h, {"mix": 0.5}), net.rhs(h, {"stim": 0.0, "gain": 0.75}), atol=1e-15)
     branch = follow(between, h, "mix", (0.0, 1.0))
     assert branch.status is nc.Status.BOUND
+
+
+def test_where_the_update_gate_saturates_no_fixed_points_are_invented():
+    # z = sigmoid(2 h), n = 0: the step (1 - z) (0 - h) vanishes to rounding for large h, and exactly at h = 0 alone
+    gru = nc.GRU(None, [[0.0], [2.0], [0.0]])
+    points = nc.find_fixed_points(gru, starts=np.linspace(-5.0, 25.0, 31)[:, None])
+    np.testing.assert_allclose(points.x, [[0.0]], atol=1e-12)
+    path = nc.TrainingPath([1.0, 2.0], lambda k: nc.GRU(None, np.array([[0.0], [2.0 * k], [0.0]])))
+    record = nc.follow_training(path)
+    assert [len(diagram.branches) for diagram in record.diagrams] == [1]
+    assert record.events == ()

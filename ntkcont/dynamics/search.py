@@ -36,7 +36,10 @@ class Search:
         self.model, self.scale, self.tol, self.unique = model, scale, tol, unique
         compiled = model.compiled_parameters(values)
         self.p = np.concatenate([compiled, np.zeros_like(compiled)])
-        self.low, self.high = box if box is not None else (np.full(model.n, -np.inf), np.full(model.n, np.inf))
+        bound = np.inf if model.state_bound is None else model.state_bound
+        low, high = (-np.inf, np.inf) if box is None else box
+        self.low = np.maximum(np.broadcast_to(low, model.n), -bound)
+        self.high = np.minimum(np.broadcast_to(high, model.n), bound)
         self.points: list[Array] = []
         self.index: list[int] = []
         self.hits: list[int] = []

@@ -128,6 +128,7 @@ class GRU(Model):
             constants=constants,
             theta=theta,
             homogeneous=True,
+            state_bound=1.0,  # h = n in (-1, 1); where z is 1 to rounding every h looks fixed
             description=f"GRU with {n} units: {0 if W_ih is None else W_ih.shape[1]} input channels{given}",
             digest=_digest(constants, theta, self.W_out),
         )

@@ -43,6 +43,8 @@ class Model(Evaluated):
         Trainable parameters that are not in ``params`` (weights), default none.
     homogeneous : bool
         Whether all states are the same quantity (units of a network), so that they share one scale.
+    state_bound : float or None
+        All fixed points are known to have ``|x_i| <= state_bound``; what a search finds elsewhere is rounding.
     description : str
         What the provenance of a branch says about the model.
     digest : str
@@ -68,6 +70,7 @@ class Model(Evaluated):
     constants: Array = dataclasses.field(default_factory=lambda: np.zeros(0))
     theta: Any = dataclasses.field(default_factory=dict)
     homogeneous: bool = False
+    state_bound: float | None = None
     description: str = ""
     digest: str = ""
     offset: Array | None = None

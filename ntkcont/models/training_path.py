@@ -123,6 +123,7 @@ class TrainingPath(Model):
             constants=parts.constants,
             theta=thetas[0],
             homogeneous=first.homogeneous,
+            state_bound=first.state_bound,
             description=(
                 f"training path through {len(times)} checkpoints from step {times[0]:g} to {times[-1]:g}, "
                 f"{interpolation} between them\n{first.description}"

@@ -89,7 +89,7 @@ def shares(
         columns = found.reduced()
     exact = columns is not None or (total is not None and found.weights.size <= _TIMES)
     if total is None:
-        total = _trace(found) if columns is None else float(np.sum(columns**2))
+        total = _trace(found, directions.basis, along) if columns is None else float(np.sum(columns**2))
     nan = float("nan")
     f_par = float(np.sum(along**2)) / total if total > 0 else nan
     if found.readout is not None or not total > 0:
@@ -149,10 +149,11 @@ def _through(found: Linearised, C: Array, q: Array, basis: Array | None) -> Arra
     return gram
 
 
-def _trace(found: Linearised) -> float:
-    """Estimate the trace of the kernel by random signs."""
+def _trace(found: Linearised, basis: Array, along: Array) -> float:
+    """Return the trace of the kernel: the channel's part exactly, the rest estimated by random signs."""
     rows = found.weights.size * len(found.out)
-    return float(np.mean([np.sum(found.vjp(q) ** 2) for q in _signs(rows)]))
+    pulled = [found.vjp(q) for q in _signs(rows)]
+    return float(np.sum(along**2) + np.mean([np.sum((g - basis @ (basis.T @ g)) ** 2) for g in pulled]))
 
 
 def _signs(size: int) -> Array:

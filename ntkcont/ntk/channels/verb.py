@@ -17,6 +17,8 @@ from ntkcont.ntk.channels.channel import Channel, channel, top_direction
 from ntkcont.ntk.channels.directions import critical_at
 from ntkcont.ntk.channels.linearised import Linearised
 from ntkcont.ntk.channels.reduced import Reduced, moved_to, reduced_at
+from ntkcont.ntk.trajectory.checks import check_any_kept, check_fixed_point
+from ntkcont.ntk.trajectory.spectra import choose, spectrum
 from ntkcont.ntk.trees import ThetaTree
 from ntkcont.results.special_points import SpecialPoint
 
@@ -177,9 +179,13 @@ def channels(
     bound: Any = kernel.bind(model, free, given, np.abs(state), _size(given, free))
     found = bound.trajectories(state, dict(zip(model.params, values, strict=True)))
     reduced = None if near is None else _from_special(model, near, state, values)
+    check_any_kept(found, "kernel")
+    check_fixed_point(model, state, found.params)
     columns = found.reduced() if found.rows * found.most_columns <= FORMED else None
+    # as `evaluate` reports it: too large to form, its trace comes from all eigenvalues or with the top ones apart
+    total = None if columns is not None else float(spectrum(found, choose("auto", found), kernel.k).signatures["trace"])
     one = channel(
-        found, model, bound.theta, found.packing.scale, state, values, columns=columns, reduced=reduced
+        found, model, bound.theta, found.packing.scale, state, values, total=total, columns=columns, reduced=reduced
     )  # fmt: skip
     if one is None:
         msg = "x: its critical eigenvalue is multiple, so that no single channel belongs to it; move off that point"

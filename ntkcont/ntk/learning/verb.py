@@ -16,6 +16,7 @@ from ntkcont.ntk.learning.ahead import BifurcationsAhead, bifurcations_ahead, ch
 from ntkcont.ntk.learning.modes import ResidualModes, residual_modes
 from ntkcont.ntk.learning.report import LearningReport, SlowMode, read_rate
 from ntkcont.ntk.trajectory.bound import BoundTrajectoryNTK
+from ntkcont.ntk.trajectory.checks import check_any_kept, check_fixed_point
 from ntkcont.ntk.trajectory.linearised import Trajectories
 from ntkcont.ntk.trajectory.spectra import choose, spectrum
 from ntkcont.ntk.trees import ThetaTree
@@ -187,16 +188,9 @@ def _trials(
     bound = kernel.bind(model, None, dict(zip(model.params, values.tolist(), strict=True)), reference)
     assert isinstance(bound, BoundTrajectoryNTK)
     found = bound.at(point, values)
-    if not found.kept.any():
-        first = int(np.argmin(found.blow_up))
-        when = f"{'step' if model.kind == 'map' else 't ='} {found.blow_up[first]:g}"
-        msg = (
-            f"initial_states: all {len(found.kept)} trials blew up, trial {first} first at {when}, so that there is no "
-            "loss; shorten T or start elsewhere"
-        )
-        raise InputError(msg)
-    for k in np.flatnonzero(~found.kept):
-        bound._warn(int(k), float(found.blow_up[k]))
+    check_any_kept(found, "loss")
+    if point is not None:
+        check_fixed_point(model, point, found.params)
     return bound, found
 
 

@@ -95,7 +95,7 @@ class BoundTrajectoryNTK:
             stand_in = np.where(kept, np.arange(len(kept)), np.flatnonzero(kept)[0])
             initial = initial[stand_in]
             inputs = None if inputs is None else inputs[stand_in]
-        return Trajectories(
+        found = Trajectories(
             model=self.model,
             params=params,
             packing=self.packing,
@@ -108,12 +108,15 @@ class BoundTrajectoryNTK:
             state_scale=self.base.state_scale,
             x=x,
         )
+        if kept.any():
+            self._warn_of(found)
+        return found
 
     def _row(self, x: Array | None, values: Array, eigenvalues: NDArray[np.complex128] | None = None) -> dict[str, Any]:
         """Return the signatures of the kernel itself at one point, where the Jacobian has these eigenvalues."""
         found = self.at(x, values)
-        for k in np.flatnonzero(~found.kept):
-            self._warn(int(k), float(found.blow_up[k]))
+        if not found.kept.any():  # every signature is nan
+            self._warn_of(found)
         self.way = choose(self.settings.method, found)
         result = spectrum(found, self.way, int(self.settings.k))
         row = dict(result.signatures)
@@ -124,6 +127,10 @@ class BoundTrajectoryNTK:
         )  # fmt: skip
         row["blow_up"] = found.blow_up
         return row
+
+    def _warn_of(self, found: Trajectories) -> None:
+        for k in np.flatnonzero(~found.kept):
+            self._warn(int(k), float(found.blow_up[k]))
 
     def _warn(self, trial: int, time: float) -> None:
         unit = "step" if self.model.kind == "map" else "t ="
