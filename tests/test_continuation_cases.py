@@ -186,3 +186,21 @@ def test_equal_pairs_that_become_real_beyond_the_boundary_are_no_special_points(
     branch = nc.continuation(model, np.zeros(4), free="p", p_span=(0.0, 1.2))
     check_branch(branch, model)
     assert branch.special_points.labels == ("EP", "EP")
+
+
+def test_eigenvalues_are_those_of_the_point_where_the_branch_goes_to_infinity():
+    # x' = 1 - a x^2 + y - x, y' = 0.3 x - y: the equilibria go to infinity as a -> 0
+    model = nc.Model.from_equations({"x": "1 - a*x**2 + y - x", "y": "0.3*x - y"}, {"a": 0.5})
+    branch = nc.continuation(model, {"x": 0.9, "y": 0.3}, free="a", p_span=(1e-12, 1.4))
+    x, a = branch["x"], branch["a"]
+    trace, det = -2 * a * x - 2, (2 * a * x + 1) - 0.3
+    root = np.sqrt(trace**2 / 4 - det + 0j)
+    exact = np.sort(np.stack([trace / 2 - root, trace / 2 + root], axis=1).real, axis=1)
+    np.testing.assert_allclose(np.sort(branch.eigenvalues.real, axis=1), exact, rtol=1e-9)
+    below = nc.continuation(model, {"x": -2.0, "y": -0.6}, free="a", p_span=(1e-12, 1.4), direction="-")
+    x, a = below["x"], below["a"]
+    assert np.abs(x).max() > 1e7
+    trace, det = -2 * a * x - 2, (2 * a * x + 1) - 0.3
+    root = np.sqrt(trace**2 / 4 - det + 0j)
+    exact = np.sort(np.stack([trace / 2 - root, trace / 2 + root], axis=1).real, axis=1)
+    np.testing.assert_allclose(np.sort(below.eigenvalues.real, axis=1), exact, rtol=1e-7)

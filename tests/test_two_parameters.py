@@ -348,3 +348,15 @@ def test_a_pole_of_a_test_function_beside_another_point_ends_nothing():
     flip = nc.continuation(henon, [0.5, 0.1], free="a", p_span=(-2, 3)).special_points["PD1"]
     curve = nc.continuation(henon, flip, free=("a", "b"), p_span=((-2, 4), (-1.5, 1.5)))
     np.testing.assert_allclose(curve["a"], 0.75 * (1.0 + curve["b"]) ** 2, atol=1e-9)
+
+
+def test_points_that_differ_in_the_second_parameter_alone_have_their_own_names():
+    # Hopf at mu = 0 for every b, with l1 proportional to (b - 0.1)(b - 0.3): two generalised Hopf points at x = 0
+    cubic = "(b - 0.1)*(b - 0.3)*(x**2 + y**2) - (x**2 + y**2)**2"
+    equations = {"x": f"mu*x - y + x*({cubic})", "y": f"x + mu*y + y*({cubic})"}
+    model = nc.Model.from_equations(equations, {"mu": -0.5, "b": -0.5})
+    branch = nc.continuation(model, [0.0, 0.0], free="mu", p_span=(-1, 1))
+    curve = nc.continuation(model, branch.special_points["H1"], free=("mu", "b"), p_span=((-1, 1), (-1, 1)))
+    found = curve.special_points("GH")
+    assert [point.name for point in found] == ["GH1", "GH2"]
+    np.testing.assert_allclose(sorted(point["b"] for point in found), [0.1, 0.3], atol=1e-9)

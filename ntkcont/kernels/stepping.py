@@ -8,7 +8,7 @@ from numba import float64, int64, types
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.lapack import lu_factor, lu_solve
-from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, parameters, system
+from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
 
 # why `advance` returned
@@ -164,17 +164,16 @@ def advance(
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
             ds = max(0.47 * ds, control[DS_MIN])
 
-        # accepted
+        # accepted; eigenvalues are those of the point itself: of the last Newton iterate they would carry its error,
+        # which is `tol` of the diagram and may be large beside a small parameter
         k = produced[0]
+        system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
         info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints)
         if info != 0:
             return BAD_VALUES
-        parameters(p0, direction, new[n], p)
-        x = new[:n]
-        rhs(f, x, p, c)
         residual = 0.0
         for i in range(n):
-            residual = max(residual, abs(f[i] - x[i]) if is_map else abs(f[i]))
+            residual = max(residual, abs(f[i]))
         out_residual[k] = residual
 
         closed = False

@@ -306,10 +306,15 @@ def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: R
 
 
 def _places(points: Sequence[SpecialPoint]) -> Real:
-    """Return (x, p) of each point in units of the magnitudes along the branch, as far as the points tell them."""
+    """Return (x, p, all parameters) of each point in units of the magnitudes that the points tell.
+
+    Curves in two parameters may pass the same state at different values of the second one.
+    """
     if not points:
         return np.zeros((0, 0))
-    z = np.array([np.append(point.x, point.p) for point in points])
-    speed = np.nan_to_num(np.array([np.abs(point.tangent) for point in points]))
+    z = np.array([[*point.x, point.p, *point.params.values()] for point in points])
+    n = len(points[0].x) + 1
+    speed = np.zeros_like(z)
+    speed[:, :n] = np.nan_to_num(np.array([np.abs(point.tangent[:n]) for point in points]))
     scale = np.max(np.maximum(np.abs(z), speed), axis=0)
     return z / np.maximum(scale, max(1e-9 * float(np.max(scale)), 1e-300))
