@@ -14,7 +14,7 @@ from ntkcont.errors import InputError, unknown_name
 from ntkcont.jax_tools import device
 from ntkcont.models.model import Model
 from ntkcont.ntk import network, sources
-from ntkcont.ntk.chunks import evaluate_points, linearised
+from ntkcont.ntk.chunks import blas_threads, evaluate_points, linearised
 from ntkcont.ntk.conditions import ConditionSolver, overridden
 from ntkcont.ntk.exponents import SINGULAR, growth, record
 from ntkcont.ntk.special import special_signatures
@@ -178,17 +178,18 @@ class BoundNTK:
         A, F, _ = linearised(
             self.source, x[None], values[None], self.direction, self.state_scale, self.param_scale, self.device
         )
-        found = special_signatures(
-            row,
-            label=label,
-            A=A[0],
-            F=F[0],
-            omega=omega,
-            is_map=self.model.kind == "map",
-            readout=None if self.readout is None else self.readout * self.state_scale,
-            kernel=self.settings.kernel,
-            stacked=self.solver is not None,
-        )
+        with blas_threads(self.model.n):
+            found = special_signatures(
+                row,
+                label=label,
+                A=A[0],
+                F=F[0],
+                omega=omega,
+                is_map=self.model.kind == "map",
+                readout=None if self.readout is None else self.readout * self.state_scale,
+                kernel=self.settings.kernel,
+                stacked=self.solver is not None,
+            )
         if self.settings.exponents and label in SINGULAR and tangent is not None and self.free is not None:
             found |= record(growth(self, label, x, p, tangent, omega))
         return found

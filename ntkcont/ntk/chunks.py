@@ -82,7 +82,7 @@ def evaluate_points(
     C = None if readout is None else readout * state_scale
     scale = np.append(state_scale, param_scale)
     parts: list[dict[str, np.ndarray]] = []
-    with x64(), configured_jax().default_device(device), _threads(n), np.errstate(all="ignore"):
+    with x64(), configured_jax().default_device(device), blas_threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
         constants = put((direction, source.arguments, state_scale, float(param_scale)))
         for start in range(0, count, size):
@@ -200,7 +200,7 @@ def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     return found
 
 
-def _threads(n: int) -> Any:
+def blas_threads(n: int) -> Any:
     """One BLAS thread for small matrices, where more only wait for each other."""
     return contextlib.nullcontext() if n >= _THREADED_STATES else _blas().limit(limits=1, user_api="blas")
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError
+from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.nearby import Neighbours
 from ntkcont.ntk.predictions import Local, Prediction, predict
 
@@ -181,11 +182,12 @@ def growth(
     if bound.settings.conditions is not None:
         msg = "kernel: conditions were given, whose equilibria are not those of the branch; leave them out"
         raise InputError(msg)
-    neighbours = Neighbours(bound, x, p, tangent)
-    local = Local(bound, neighbours, label, omega)
-    sides = [_side(local, after) for after in (False, True)]
-    found = tuple(side for side in sides if side is not None)
-    return Growth(label=label, vertical=neighbours.vertical, sides=found, predicted=predict(local))
+    with blas_threads(bound.model.n):
+        neighbours = Neighbours(bound, x, p, tangent)
+        local = Local(bound, neighbours, label, omega)
+        sides = [_side(local, after) for after in (False, True)]
+        found = tuple(side for side in sides if side is not None)
+        return Growth(label=label, vertical=neighbours.vertical, sides=found, predicted=predict(local))
 
 
 def record(found: Growth) -> dict[str, Any]:

@@ -8,14 +8,13 @@ is found by a bracketed root finder, every evaluation of which is a point of the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
 
 import numpy as np
-import scipy.optimize
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import midpoint
+from ntkcont.roots import bracketed_root
 
 #: All of them must lie this close to the boundary there, relative to the largest eigenvalue.
 ALL = 1e-9
@@ -80,7 +79,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     try:
         if value(0.0) * value(1.0) > 0.0:
             return None
-        fraction = cast("float", scipy.optimize.brentq(value, 0.0, 1.0, xtol=1e-14, rtol=cast("Any", 1e-14)))
+        fraction = bracketed_root(value, 0.0, 1.0)
         mean = value(fraction)
     except ArithmeticError:
         return None
