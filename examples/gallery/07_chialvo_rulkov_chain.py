@@ -83,16 +83,17 @@ def main(out: Path) -> None:
     # Coupling to the Chialvo neurons calms the Rulkov maps; the one at the end has a single neighbour and is the last.
     last = points[3]
     assert int(np.argmax(shares(last))) == N - 1
-    # Three pairs of multipliers run together as the coupling vanishes, so those curves are followed for eps > 0.01.
-    starts = ((points[0], 0.01), (last, 0.0), (points[4], 0.01))
+    # All pairs of the Rulkov maps run together as the coupling vanishes; each curve follows its own one down to 0.
+    span = ((1.97, 2.09), (0.0, 0.1))
     curves = [
-        nc.continuation(model, point, free=("alpha", "eps"), p_span=((1.97, 2.09), (low, 0.1))) for point, low in starts
+        nc.continuation(model, point, free=("alpha", "eps"), p_span=span) for point in (points[0], last, points[4])
     ]
     for curve in curves:
         print(curve)
     alone = curves[1]["alpha"][np.argmin(curves[1]["eps"])]
     print(f"uncoupled end of the curve of {last.name}: alpha = {alone:.9f}; 2 (1 - m) = {2 * (1 - PARAMS['m']):.9f}")
     assert abs(alone - 2 * (1 - PARAMS["m"])) < 1e-6
+    assert abs(curves[0]["alpha"][np.argmin(curves[0]["eps"])] - alone) < 1e-6
 
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
     nc.plot.bifurcation_diagram(branch, y="x3", ax=axes[0])

@@ -26,6 +26,8 @@ SHORTEST = 1e-6
 #: Below these fractions of the largest value along the curve so far, or of the size of its terms, a test function is
 #: rounding.
 NOISE, CANCELLED = 1e-9, 1e-6
+#: Eigenvalues that stay this close to the boundary, relative to the largest, are on it all along but for rounding.
+ALONG = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Finder:
             return found
         values: tuple[Value, Value, Value] = (self._plus, self._minus, self._pair)
         for name, value, changed in zip(names, values, self._crossed(left, right), strict=True):
-            if changed and name:
+            size = ALONG * max(1.0, float(np.abs(left.eigenvalues).max()))
+            if changed and name and not (abs(value(left)) <= size and abs(value(right)) <= size):
                 found.append(Change(name, value))
         return found
 

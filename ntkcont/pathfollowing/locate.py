@@ -185,10 +185,11 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     else:
         z, extra, node = _guess(curve, event, bracket, d)
         test_value = event.test(node if node is not None else bracket.left, d)[0]
-        if crossing.label in ("H", "NS", "PD"):  # of one, a branch point at the same place makes Newton singular
-            ends = crossing.left, crossing.right
-            together = solve_together(curve, crossing.label, *ends, d, crossing.multiplicity)
+        if crossing.label in ("H", "NS", "PD"):  # a single one too, where Newton is singular or leaves for another
+            whole = Bracket(crossing.left, crossing.right)
+            together = solve_together(curve, crossing.label, whole.left, whole.right, d, crossing.multiplicity)
             if together is not None:
+                bracket = whole
                 lam = together.eigenvalue
                 z, test_value, converged = together.node.z, together.mean, True
                 extra = float(np.angle(lam)) if curve.is_map else lam.imag

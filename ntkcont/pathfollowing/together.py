@@ -2,7 +2,8 @@
 
 Each of them alone has no defining system there: the matrix that should lose one rank loses several.  Their mean
 distance from the boundary is smooth all the same, whatever happens among them, and changes sign: its zero on the branch
-is found by a bracketed root finder, every evaluation of which is a point of the branch.
+is found by a bracketed root finder, every evaluation of which is a point of the branch.  It also finds a single one
+where Newton leaves for a neighbour.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ntkcont.roots import bracketed_root
 
 #: All of them must lie this close to the boundary there, relative to the largest eigenvalue.
 ALL = 1e-9
+#: What rounding makes of the imaginary parts of multipliers that coincide.
+COINCIDENT = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +33,17 @@ class Together:
     eigenvalue: complex
 
 
-def _critical(label: str, node: Node, count: int) -> tuple[Array, np.ndarray]:
-    """Return signed distances from the boundary of the `count` eigenvalues (pairs) next to it, and these."""
+def _ranked(label: str, node: Node) -> tuple[Array, np.ndarray]:
+    """Return signed distances from the boundary, positive beyond it, the largest first, and their eigenvalues."""
     lam = node.eigenvalues
     if label == "PD":  # rounding may make complex ones of several that coincide
-        distance, near = lam.real + 1.0, np.abs(lam + 1.0)
+        lam = lam[np.abs(lam.imag) <= COINCIDENT * max(1.0, float(np.max(np.abs(lam))))]
+        beyond = -1.0 - lam.real
     else:
         lam = lam[lam.imag > 0.0]
-        distance = np.abs(lam) - 1.0 if label == "NS" else lam.real
-        near = np.abs(distance)
-    order = np.argsort(near, kind="stable")[:count]
-    return distance[order], lam[order]
+        beyond = np.abs(lam) - 1.0 if label == "NS" else lam.real
+    order = np.argsort(-beyond, kind="stable")
+    return beyond[order], lam[order]
 
 
 def _at(curve: Curve, left: Node, right: Node, d: Array, fraction: float) -> Node | None:
@@ -59,9 +62,14 @@ def _at(curve: Curve, left: Node, right: Node, d: Array, fraction: float) -> Nod
 def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, count: int) -> Together | None:
     """Return where `count` real multipliers pass -1 (PD) or `count` pairs the boundary (H, NS) between two nodes.
 
-    None if their mean does not change sign, a point of the branch cannot be computed, or they do not all cross there.
+    Those that cross are told by their rank: as many lie beyond them on the one side as they themselves on the other.
+    None if another number crosses, a point of the branch cannot be computed, or they do not all cross at one place.
     """
     known: dict[float, Node] = {0.0: left, 1.0: right}
+    before, after = (int(np.sum(_ranked(label, node)[0] > 0.0)) for node in (left, right))
+    if abs(after - before) != count:
+        return None
+    chosen = slice(min(before, after), max(before, after))
 
     def value(fraction: float) -> float:
         if fraction not in known:
@@ -70,22 +78,20 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
                 msg = "no point of the branch there"
                 raise ArithmeticError(msg)
             known[fraction] = node
-        distance = _critical(label, known[fraction], count)[0]
-        if len(distance) < count:
-            msg = "they are not all complex there"
+        beyond = _ranked(label, known[fraction])[0][chosen]
+        if len(beyond) < count:
+            msg = "they are not all there"
             raise ArithmeticError(msg)
-        return float(np.mean(distance))
+        return float(np.mean(beyond))
 
     try:
-        if value(0.0) * value(1.0) > 0.0:
-            return None
         fraction = bracketed_root(value, 0.0, 1.0)
         mean = value(fraction)
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):  # ValueError: no change of sign
         return None
     node = known[fraction]
-    distance, lam = _critical(label, node, count)
-    spread = float(np.max(np.abs(distance)))
+    beyond, lam = (each[chosen] for each in _ranked(label, node))
+    spread = float(np.max(np.abs(beyond)))
     if spread > ALL * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
         return None
     return Together(node, mean, spread, complex(lam[0]))

@@ -23,7 +23,7 @@ from ntkcont.plot.figure import (
     marker_style,
     new_figure,
 )
-from ntkcont.plot.labels import NameTags
+from ntkcont.plot.labels import NameTags, as_one
 from ntkcont.plot.quantities import as_branches, plain
 from ntkcont.results.branch import Branch
 from ntkcont.results.special_points import SpecialPoint
@@ -150,8 +150,7 @@ def _merged_names(
                 break
         else:
             merged.append(([point.name], z, point.label))
-    shown = [(names if len(names) <= 3 else [names[0], "...", names[-1]], z, label) for names, z, label in merged]
-    return [(", ".join(names), z, marker_style(label)) for names, z, label in shown]
+    return [(as_one(names), z, marker_style(label)) for names, z, label in merged]
 
 
 def _frame(ax: Axes, branch: Branch, values: NDArray[np.complex128]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,15 @@ _REACH = _CANDIDATES * np.where(_CANDIDATES.all(axis=1), 0.72, 1.0)[:, None]
 _RANKS = np.tile(np.arange(len(_DIRECTIONS)), len(_GAPS))
 _LEADER_FROM = 9.0  # from this gap on a thin line joins the two
 _PAD = 1.0
+_TOGETHER = 4.0  # names of markers closer than this, in points, are written as one
 _MOST_ROWS = 6
 
 
 class NameTags(Artist):
     """Keeps the names of special points clear of each other, of markers, of the curves and of the frame.
 
-    One for each axes; it draws nothing itself. Where there is no free place left a name is hidden (its marker stays).
+    One for each axes; it draws nothing itself.  Markers that cover each other have one text, such as "NS1-NS3".  Where
+    there is no free place left a name is hidden (its marker stays).
     """
 
     def __init__(self, ax: Axes) -> None:
@@ -37,6 +41,7 @@ class NameTags(Artist):
         self.set_in_layout(False)
         self.host = ax
         self.tags: list[Annotation] = []
+        self.names: list[str] = []
         self.markers: list[tuple[float, float, float]] = []  # data x, data y, size in points
         self.curves: list[tuple[Real, Real]] = []
         self.dots: list[tuple[Real, Real]] = []
@@ -65,6 +70,7 @@ class NameTags(Artist):
         )
         tag.set_in_layout(False)
         self.tags.append(tag)
+        self.names.append(text)
         return tag
 
     def draw(self, renderer: Any) -> None:
@@ -88,16 +94,22 @@ class NameTags(Artist):
                 taken.append((u - r, v - r, u + r, v + r))
                 centers.append((u, v))
         sizes = {(x, y): size for x, y, size in self.markers}
+        at = np.array([to_pixels(tag.xy) for tag in self.tags])
         for tag in self.tags:
-            tag.set_visible(True)
-            u, v = to_pixels(tag.xy)
-            if not (np.isfinite([u, v]).all() and frame.padded(2.0).contains(u, v)):
-                tag.set_visible(False)
-                continue
-            box = Text.get_window_extent(tag, renderer)
-            half = np.array([0.5 * box.width, 0.5 * box.height]) + _PAD * scale
+            tag.set_visible(False)
+        inside = [i for i in range(len(at)) if np.isfinite(at[i]).all() and frame.padded(2.0).contains(*at[i])]
+        for group in _groups(at, inside, _TOGETHER * scale):
+            tag, (u, v) = self.tags[group[0]], at[group[0]]
+            names = [self.names[i] for i in group]
             radius = 0.5 * sizes.get((tag.xy[0], tag.xy[1]), 5.0)
-            self._place_one(tag, np.array([u, v]), half, radius, (scale, frame, crowd, np.array(centers), taken))
+            for text in dict.fromkeys([as_one(names), as_one(names, most=1), names[0]]):  # shorter without room
+                tag.set_text(text)
+                tag.set_visible(True)
+                box = Text.get_window_extent(tag, renderer)
+                half = np.array([0.5 * box.width, 0.5 * box.height]) + _PAD * scale
+                self._place_one(tag, np.array([u, v]), half, radius, (scale, frame, crowd, np.array(centers), taken))
+                if tag.get_visible():
+                    break
 
     def _place_one(self, tag: Annotation, at: Real, half: Real, radius: float, world: Any) -> None:
         scale, frame, crowd, centers, taken = world
@@ -135,6 +147,49 @@ class NameTags(Artist):
                 pixels = np.column_stack([np.interp(t, path, pixels[:, 0]), np.interp(t, path, pixels[:, 1])])
             pieces.append(pixels)
         return np.concatenate(pieces) if pieces else np.zeros((0, 2))
+
+
+def _groups(at: Real, inside: Sequence[int], near: float) -> list[list[int]]:
+    """Put together what lies within `near` of the first of a group."""
+    groups: list[list[int]] = []
+    for i in inside:
+        group = next((group for group in groups if np.linalg.norm(at[group[0]] - at[i]) <= near), None)
+        if group is None:
+            groups.append([i])
+        else:
+            group.append(i)
+    return groups
+
+
+def as_one(names: Sequence[str], most: int = 3) -> str:
+    """Return names in one text: runs of numbers as "NS1-NS3", others one after the other, many as "... and 5 more".
+
+    `most` is how many pieces the text may have, "and 5 more" included unless it is 1.
+
+    >>> as_one(["NS2", "NS1", "NS3"]), as_one(["PD1", "PD3", "H1"])
+    ('NS1-NS3', 'PD1, PD3, H1')
+    """
+    parts = [re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL) for name in dict.fromkeys(names)]
+    numbers: dict[str, list[int | None]] = {}
+    for part in parts:
+        assert part is not None
+        numbers.setdefault(part[1], []).append(int(part[2]) if part[2] else None)
+    pieces: list[tuple[str, int]] = []  # text, how many names it stands for
+    for stem, found in numbers.items():
+        pieces += [(stem, 1)] * found.count(None)
+        run: list[int] = []
+        for number in [*sorted(n for n in found if n is not None), None]:
+            if run and number != run[-1] + 1:
+                whole = len(run) > 2
+                ends = [(f"{stem}{run[0]}-{stem}{run[-1]}", len(run))] if whole else [(f"{stem}{n}", 1) for n in run]
+                pieces += ends
+                run = []
+            if number is not None:
+                run.append(number)
+    if len(pieces) <= most:
+        return ", ".join(text for text, _ in pieces)
+    kept = max(1, most - 1)
+    return ", ".join(text for text, _ in pieces[:kept]) + f" and {sum(count for _, count in pieces[kept:])} more"
 
 
 def _meet(low: Real, high: Real, other_low: Real, other_high: Real) -> NDArray[np.bool_]:
