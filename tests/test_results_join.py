@@ -109,7 +109,7 @@ def test_branches_that_do_not_meet_are_refused():
 
 
 def test_renumbering_orders_by_arclength_and_keeps_names_of_the_user():
-    points = [special("H", "H7", 0, 0, s, ("x",)) for s in (3.0, 1.0)]
+    points = [special("H", "H7", s, 0, s, ("x",)) for s in (3.0, 1.0)]
     points.append(special("UZ", "half", 0, 0, 2.0, ("x",)))
     points.append(special("UZ", "half#1", 0, 0, 4.0, ("x",)))  # of another piece
     assert renumbered(points).names == ("H1", "half#1", "H2", "half#2")
