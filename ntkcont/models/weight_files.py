@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -82,7 +83,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        import torch
+        torch: Any = importlib.import_module("torch")  # Any: type checkers need no torch
     except ImportError:
         msg = (
             f"{path}: torch is not installed; pip install 'ntkcont[torch]', or write the weights with numpy.savez "
