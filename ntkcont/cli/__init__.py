@@ -32,6 +32,7 @@ The first run on a machine compiles the numerical kernels; they are kept for lat
 examples:
   ntkcont run fold.toml
   ntkcont run fold.toml --out results
+  ntkcont run fold.toml --checkpoint fold.checkpoint
 
 a complete problem file:
   [model.equations]
@@ -121,6 +122,9 @@ def build_parser() -> argparse.ArgumentParser:
     added["run"].add_argument(
         "--out", default=".", metavar="DIR", help="folder for the outputs; default: the current one"
     )
+    added["run"].add_argument(
+        "--checkpoint", metavar="FILE", help="write the run down as it goes; run again to go on after it was killed"
+    )
     compare = added["compare"]
     compare.add_argument("file", metavar="FILE.toml", help="the problem file")
     compare.add_argument(
@@ -182,7 +186,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "run":
         from ntkcont.cli.run import run
 
-        return run(options.file, options.out)
+        return run(options.file, options.out, options.checkpoint)
     if options.command == "compare":
         from ntkcont.cli.compare import compare
 

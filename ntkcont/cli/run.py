@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
 
 
-def run(file: str, out: str) -> int:
+def run(file: str, out: str, checkpoint: str | None = None) -> int:
     """Solve the problem in `file`, write its outputs below `out`, print the branch.
+
+    With `checkpoint`, a file, a run that was killed goes on from there.
 
     Returns
     -------
@@ -24,7 +26,7 @@ def run(file: str, out: str) -> int:
     problem = read_problem(file)
     target = folder(out)
     with notices():
-        branch = problem.solve(progress=progress_wanted())
+        branch = problem.solve(progress=progress_wanted(), checkpoint=checkpoint)
         print(branch)
         for path in write_outputs(problem, branch, target):
             print(f"wrote {path}")

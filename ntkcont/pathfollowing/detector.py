@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import warnings
 
 import numpy as np
 
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
 from ntkcont.pathfollowing.dips import distinct, probed, stacked, suspects
@@ -127,7 +129,8 @@ class Detector:
         points: list[SpecialPoint] = []
         for event in events:
             named = dataclasses.replace(crossing, label=event.label)
-            points.append(special_point(task.curve, event, named, d, task.params))
+            compute = functools.partial(special_point, task.curve, event, named, d, task.params)
+            points.append(recalled_point(task.checkpoint, compute))
             if points[-1].converged:
                 return points[-1:]
         if not crossing.optional:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, overload
 
@@ -14,6 +15,7 @@ import threadpoolctl
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import Side, assemble, evaluate
+from ntkcont.pathfollowing.checkpoint import Checkpoint, problem, recalled_signatures
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.events import UserZero, resolve_events
 from ntkcont.pathfollowing.interrupts import held_back
@@ -171,6 +173,7 @@ def continuation(
     ntk: KernelEvaluator | None = None,
     monitors: Sequence[Monitor] = (),
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Branch: ...
 @overload
 def continuation(
@@ -200,6 +203,7 @@ def continuation(
     ntk: KernelEvaluator | None = None,
     monitors: Sequence[Callable[[Any], Any]] = (),
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Branch | CriticalCurve:
     """Follow a branch of fixed points in one parameter, or one of its special points in two; locate what happens there.
 
@@ -210,7 +214,7 @@ def continuation(
     With two names in `free` and a special point as `x0` (LP, H, BP, NSad of flows; LP, PD, NS, BP of maps) the curve of
     such points in both parameters is followed, and the points of codimension two on it are located: cusps CP,
     Bogdanov-Takens BT, zero-Hopf ZH, generalised Hopf GH and Hopf-Hopf HH; for maps CP, resonances R1 to R4, GPD, CH,
-    LPPD, LPNS, PDNS and NSNS.  `events` and `ntk` belong to branches in one parameter.
+    LPPD, LPNS, PDNS and NSNS.  `events`, `ntk` and `checkpoint` belong to branches in one parameter.
 
     Parameters
     ----------
@@ -240,6 +244,10 @@ def continuation(
         Each is called with every accepted :class:`Point` (:class:`CurvePoint` on a curve in two parameters).
     progress : bool
         Show a progress bar on the standard error stream, default False.
+    checkpoint : path-like, optional
+        A file to write the run down in as it goes (branches in one parameter).  If the process is killed, the same
+        call goes on from the last chunk of steps in it, and returns the branch of an uninterrupted run, to the last
+        bit on one machine; after the run it returns that branch at once.  The file is not deleted.
 
     Returns
     -------
@@ -250,7 +258,9 @@ def continuation(
     Raises
     ------
     InputError
-        If an argument is not what it may be.
+        If an argument is not what it may be, or the checkpoint is of another run or in use.
+    FileFormatError
+        If the checkpoint is damaged, or some other file.
     ConvergenceError
         If Newton does not converge from `x0`.
 
@@ -280,7 +290,7 @@ def continuation(
     _check_direction(direction)
     if not isinstance(free, str):
         _check_model(model, settings)
-        for name, value in (("events", events), ("ntk", ntk)):
+        for name, value in (("events", events), ("ntk", ntk), ("checkpoint", checkpoint)):
             if value is not None:
                 msg = f"{name}: it belongs to branches in one free parameter; leave it out with two"
                 raise InputError(msg)
@@ -296,7 +306,7 @@ def continuation(
     bound = bind(ntk, task, start)
     signs = {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]
     sides: dict[float, Side] = {}
-    with _progress(progress, free) as show:
+    with _progress(progress, free) as show, _checkpointed(task, start, signs, bound, checkpoint) as task:
         for sign in signs:
             side = follow(task, start, sign, bound, monitors, show)
             sides[sign] = side
@@ -326,7 +336,7 @@ def follow(
             if chunk is None:
                 break
             nodes = chunk.nodes
-            signatures = evaluate(bound, nodes, n)
+            signatures = recalled_signatures(task.checkpoint, functools.partial(evaluate, bound, nodes, n))
             with held_back() as interrupted:
                 side.chunks.append(nodes)
                 side.special += chunk.special
@@ -348,6 +358,22 @@ def follow(
     except KeyboardInterrupt:
         side.status = Status.INTERRUPTED
     return side
+
+
+@contextlib.contextmanager
+def _checkpointed(
+    task: Task,
+    start: Start,
+    signs: tuple[float, ...],
+    bound: BoundEvaluator | None,
+    path: str | os.PathLike[str] | None,
+) -> Iterator[Task]:
+    """Yield the task with its checkpoint, whose file is closed afterwards."""
+    if path is None:
+        yield task
+        return
+    with contextlib.closing(Checkpoint(path, problem(task, start, signs, bound))) as checkpoint:
+        yield dataclasses.replace(task, checkpoint=checkpoint)
 
 
 def bind(ntk: KernelEvaluator | None, task: Task, start: Start) -> BoundEvaluator | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ntkcont.pathfollowing.borders import Borders
+from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detector import Detector, at_bound
 from ntkcont.pathfollowing.locate import as_point
@@ -33,7 +34,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     tau = sign * start.tau if start.toward is None else start.toward[sign]
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
-    stepper = Stepper(curve, first, start.d, task.span, task.settings)
+    parts = curve, first, start.d, task.span, task.settings
+    stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     detector = Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():

@@ -92,6 +92,15 @@ class Stepper:
             status = Status.UNBOUNDED
         return nodes, status, error
 
+    def state(self) -> dict[str, Array]:
+        """Return copies of what the next steps start from."""
+        return {name: getattr(self, name).copy() for name in ("z", "tau", "d", "control", "produced")}
+
+    def set_state(self, state: dict[str, Array]) -> None:
+        """Go on from what `state` returned."""
+        for name, values in state.items():
+            getattr(self, name)[:] = values
+
     def restore(self, d: Array, z: Array) -> None:
         """Take back the scales d from before steps of which only the points z are kept."""
         n = self.curve.n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.models.model import Array
@@ -16,6 +16,9 @@ from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.results.labels import ALIASES
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
+
+if TYPE_CHECKING:
+    from ntkcont.pathfollowing.checkpoint import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Task:
     users: tuple[UserZero, ...]
     stop: Callable[[Point], bool] | None = None
     stop_at: tuple[str, int] | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclasses.dataclass

@@ -83,12 +83,12 @@ class Problem:
     comparing: Comparing = dataclasses.field(default_factory=Comparing)
     file: str = ""
 
-    def solve(self, *, progress: bool = False) -> Branch:
-        """Run the continuation and return its branch."""
+    def solve(self, *, progress: bool = False, checkpoint: str | None = None) -> Branch:
+        """Run the continuation and return its branch; `progress` and `checkpoint` as for ``continuation``."""
         from ntkcont.pathfollowing.driver import continuation
 
         try:
-            return continuation(self.model, **self.arguments, ntk=self.kernel, progress=progress)
+            return continuation(self.model, **self.arguments, ntk=self.kernel, progress=progress, checkpoint=checkpoint)
         except (InputError, ConvergenceError) as error:
             msg = f"{self.file}: {error}" if self.file else str(error)
             raise type(error)(msg) from None

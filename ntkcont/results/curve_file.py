@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ FORMAT = "ntkcont curve"
 VERSION = 1
 
 _ARRAYS = ("p", "x", "s", "tangent", "eigenvalues", "labels", "n_unstable", "omega", "coefficient")
-_POINT_FIELDS = tuple(field.name for field in dataclasses.fields(SpecialPoint) if field.name != "model")
 _PACKED = ("free", "states", "params", "provenance")
 
 
@@ -37,13 +35,7 @@ def save(curve: CriticalCurve, path: str | os.PathLike[str]) -> Path:
     saved |= {name: packer.pack(getattr(curve, name), name) for name in _PACKED}
     header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "curve": saved}
     header["arrays"] = {name: packer.array(getattr(curve, name), name) for name in _ARRAYS}
-    header["special_points"] = [
-        {
-            field: packer.pack(getattr(point, field), f"special_points[{point.name!r}].{field}")
-            for field in _POINT_FIELDS
-        }
-        for point in curve.special_points
-    ]
+    header["special_points"] = [io.pack_point(point, packer, {}) for point in curve.special_points]
     io.write_archive(path, header, packer, "the curve")
     return path
 

@@ -199,7 +199,8 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
         "provenance": packer.pack(branch.provenance, "provenance"),
     }
     header["arrays"] = {name: packer.array(getattr(branch, name), name) for name in _ARRAYS}
-    header["special_points"] = [_pack_point(point, branch, packer) for point in branch.special_points]
+    shared = {name: getattr(branch, name) for name in _SHARED}
+    header["special_points"] = [pack_point(point, packer, shared) for point in branch.special_points]
     header["ntk"] = None
     if branch.ntk is not None:
         header["ntk"] = {
@@ -209,18 +210,15 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
     return header
 
 
-_POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint) if f.name != "model")
+POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint) if f.name != "model")
 _SHARED = ("states", "free", "kind")  # nearly always those of the branch: written only where they differ
 
 
-def _pack_point(point: SpecialPoint, branch: Branch, packer: Packer) -> dict[str, Any]:
-    packed = {}
-    for field in _POINT_FIELDS:
-        value = getattr(point, field)
-        if field in _SHARED and value == getattr(branch, field):
-            continue
-        packed[field] = packer.pack(value, f"special_points[{point.name!r}].{field}")
-    return packed
+def pack_point(point: SpecialPoint, packer: Packer, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON of every field of a point but its model, and but those that are as in `shared`."""
+    fields = {field: getattr(point, field) for field in POINT_FIELDS}
+    kept = {field: value for field, value in fields.items() if field not in shared or value != shared[field]}
+    return {field: packer.pack(value, f"special_points[{point.name!r}].{field}") for field, value in kept.items()}
 
 
 Arrays = dict[str, NDArray[Any]]
