@@ -171,11 +171,22 @@ def test_another_run_is_refused(tmp_path):
     settings = nc.ContinuationSettings(ds_max=0.01)
     with pytest.raises(nc.InputError, match="another settings;"):
         nc.continuation(NET, start, free="gain", p_span=(0.3, 1.2), ntk=KERNEL, settings=settings, checkpoint=path)
-    with pytest.raises(nc.InputError, match="another model;"):
+    with pytest.raises(nc.InputError, match="another model, ntk;"):
         nc.continuation(
             nc.RateRNN(2 * W), start, free="gain", p_span=(0.3, 1.2), ntk=KERNEL, settings=FINE, checkpoint=path
         )
+    # what is in functions and matrices: a readout, a constant in a closure, another stop
+    other = nc.ntk.StateNTK(theta=["b"], readout=np.eye(20)[:2])
+    with pytest.raises(nc.InputError, match="another ntk;"):
+        nc.continuation(NET, start, free="gain", p_span=(0.3, 1.2), ntk=other, settings=FINE, checkpoint=path)
     assert path.read_bytes() == data
+
+
+def test_another_stop_function_is_noticed(tmp_path):
+    path = tmp_path / "c"
+    networks(checkpoint=path, stop=lambda point: point.p < 0.3)
+    with pytest.raises(nc.errors.FileFormatError, match=r"holds steps from .* where this run asks for steps from 1.0"):
+        networks(checkpoint=path, stop=lambda point: point.p < 0.9)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):

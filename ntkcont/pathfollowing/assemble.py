@@ -52,6 +52,12 @@ def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np
     )
 
 
+def at_start(start: Start) -> Nodes:
+    """Return the start as the one point of a run."""
+    node = start.node
+    return Nodes(start.z[None], (start.tau * start.d)[None], np.zeros(1), node.eigenvalues[None], node.counts[None])
+
+
 def _mirrored(point: SpecialPoint) -> SpecialPoint:
     """Return a special point of the backward direction in the branch's own orientation."""
     low, high = point.bracket
@@ -85,10 +91,7 @@ def assemble(
 ) -> Branch:
     """Join the directions at the start, where s is `s0`, into one branch with increasing s."""
     curve, n = task.curve, task.curve.n
-    first = Nodes(
-        start.z[None], (start.tau * start.d)[None], np.zeros(1),
-        np.array([start.node.eigenvalues]), start.node.counts[None],
-    )  # fmt: skip
+    first = at_start(start)
     parts: list[Nodes] = []
     signatures: list[dict[str, np.ndarray]] = []
     special: list[SpecialPoint] = []
@@ -98,9 +101,9 @@ def assemble(
         special += [_mirrored(p) for p in sides[-1.0].special]
         signatures += [{k: v[::-1] for k, v in chunk.items()} for chunk in reversed(sides[-1.0].signatures)]
     parts.append(first)
-    at_start = evaluate(bound, first, n)
-    if at_start is not None:
-        signatures.append(at_start)
+    found = evaluate(bound, first, n)
+    if found is not None:
+        signatures.append(found)
     if 1.0 in sides:
         parts += sides[1.0].chunks
         special += sides[1.0].special

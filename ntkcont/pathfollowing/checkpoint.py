@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ntkcont.errors import FileFormatError, InputError
+from ntkcont.kernels.stepping import S
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.assemble import at_start, evaluate
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.detect import Crossing
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import versions
@@ -113,9 +116,12 @@ def _plain(value: Any) -> Any:
 
 
 def problem(task: Task, start: Start, signs: tuple[float, ...], bound: BoundEvaluator | None) -> dict[str, Any]:
-    """Return what the branch depends on, by names that a message may use."""
+    """Return what the branch depends on, by names that a message may use.
+
+    Functions cannot be written down; what they give at the start tells most of them apart.
+    """
     return {
-        "model": task.curve.model.digest,
+        "model": [task.curve.model.digest, start.node.eigenvalues],
         "free": task.curve.free,
         "params": dict(task.params),
         "p_span": list(task.span),
@@ -124,7 +130,7 @@ def problem(task: Task, start: Start, signs: tuple[float, ...], bound: BoundEval
         "settings": dataclasses.asdict(task.settings),
         "events": [*task.events, *(user.name for user in task.users)],
         "stop": list(task.stop_at) if task.stop_at else task.stop is not None,
-        "ntk": bound.metadata if bound is not None else None,
+        "ntk": [bound.metadata, evaluate(bound, at_start(start), task.curve.n)] if bound is not None else None,
         "version of the packages": dict(versions()),
         "machine": platform.machine(),
     }
@@ -158,12 +164,15 @@ class RecordedStepper(Stepper):
             self.set_state(value["state"])
             return Nodes(**value["nodes"]), value["status"] and Status[value["status"]], value["error"]
 
+        where = f"steps from {float(self.z[-1])!r} along {float(self.tau[-1])!r} at s = {float(self.control[S])!r}"
         return self.checkpoint.recall(
-            "steps", lambda: compute(size), pack, unpack, keep=lambda result: result[1] is not Status.INTERRUPTED
+            where, lambda: compute(size), pack, unpack, keep=lambda result: result[1] is not Status.INTERRUPTED
         )
 
 
-def recalled_point(checkpoint: Checkpoint | None, compute: Callable[[], SpecialPoint]) -> SpecialPoint:
+def recalled_point(
+    checkpoint: Checkpoint | None, crossing: Crossing, compute: Callable[[], SpecialPoint]
+) -> SpecialPoint:
     """Return a special point, located now or in the run before."""
     if checkpoint is None:
         return compute()
@@ -171,11 +180,12 @@ def recalled_point(checkpoint: Checkpoint | None, compute: Callable[[], SpecialP
     def pack(point: SpecialPoint) -> dict[str, Any]:
         return {name: getattr(point, name) for name in POINT_FIELDS}
 
-    return checkpoint.recall("a point", compute, pack, lambda fields: SpecialPoint(**fields))
+    where = f"{crossing.label} between {float(crossing.left.s)!r} and {float(crossing.right.s)!r}"
+    return checkpoint.recall(where, compute, pack, lambda fields: SpecialPoint(**fields))
 
 
 def recalled_signatures(
     checkpoint: Checkpoint | None, compute: Callable[[], dict[str, np.ndarray] | None]
 ) -> dict[str, np.ndarray] | None:
     """Return the kernel's signatures at some points, evaluated now or in the run before."""
-    return compute() if checkpoint is None else checkpoint.recall("the kernel", compute, lambda v: v, lambda v: v)
+    return compute() if checkpoint is None else checkpoint.recall("kernel", compute, lambda v: v, lambda v: v)

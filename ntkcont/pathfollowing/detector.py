@@ -130,7 +130,7 @@ class Detector:
         for event in events:
             named = dataclasses.replace(crossing, label=event.label)
             compute = functools.partial(special_point, task.curve, event, named, d, task.params)
-            points.append(recalled_point(task.checkpoint, compute))
+            points.append(recalled_point(task.checkpoint, named, compute))
             if points[-1].converged:
                 return points[-1:]
         if not crossing.optional:
