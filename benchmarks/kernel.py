@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import scipy.linalg
 
 import ntkcont as nc
+from benchmarks.rows import Row, in_turn
 from ntkcont.jax_tools import x64
 
-RUNS = 5
-
-
-def interleaved(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
-    """Return the median seconds of two functions called in turn, after one call each that warms up."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(RUNS + 1):
-        for run, kept in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            run()
-            if turn:
-                kept.append(time.perf_counter() - start)
-    return float(np.median(times[0])), float(np.median(times[1]))
+PART = "The equilibrium kernel with all its signatures, a point"
 
 
 def network(n: int) -> tuple[nc.RateRNN, np.ndarray]:
@@ -58,7 +44,7 @@ def against_svd(n: int = 256, count: int = 16) -> tuple[float, float]:
         for _ in range(len(branch)):
             scipy.linalg.svdvals(a)
 
-    ours, theirs = interleaved(kernel, singular_values)
+    ours, theirs = in_turn(kernel, singular_values)
     return ours / len(branch), theirs / len(branch)
 
 
@@ -140,29 +126,22 @@ def against_dense(n: int = 64, count: int = 32) -> tuple[float, float, float, fl
         float(np.max(np.abs(found[name] / [row[name] for row in expected] - 1.0)[real | (name[:5] != "align")]))
         for name in expected[0]
     )
-    ours, all_signatures = interleaved(kernel, dense)
-    _, few = interleaved(kernel, eigenvalues_alone)
+    ours, all_signatures = in_turn(kernel, dense)
+    _, few = in_turn(kernel, eigenvalues_alone)
     return ours / len(branch), all_signatures / len(branch), few / len(branch), worst
 
 
-def table() -> list[str]:
-    """Return the lines of the table."""
-    ours, svd = against_svd()
+def rows(quick: bool = False) -> list[Row]:
+    """Measure."""
     small, dense, few, worst = against_dense()
-    return [
-        f"n = 256: kernel with all signatures {ours * 1e3:7.2f} ms a point, scipy svdvals {svd * 1e3:7.2f} ms: "
-        f"{ours / svd:.2f} times",
-        f"n =  64: kernel with all signatures {small * 1e3:7.2f} ms a point, dense jacrev  {dense * 1e3:7.2f} ms: "
-        f"{dense / small:.1f} times faster (largest relative difference {worst:.0e})",
-        f"         the dense one's eigenvalues alone, no other signature: {few * 1e3:.2f} ms, {few / small:.1f} times",
-    ]
-
-
-def main() -> None:
-    """Print the table."""
-    print("Equilibrium kernel with all its signatures (median of 5, interleaved, one BLAS thread)")
-    print("\n".join(table()))
-
-
-if __name__ == "__main__":
-    main()
+    found = [
+        Row(
+            part=PART, name="n = 64", value=small, beside="faster than dense jacrev", ratio=dense / small, at_least=10,
+            note=f"largest relative difference {worst:.0e}",
+        ),
+        Row(part=PART, name="n = 64", value=small, beside="faster than its eigenvalues alone", ratio=few / small),
+    ]  # fmt: skip
+    if not quick:
+        ours, svd = against_svd()
+        found.append(Row(part=PART, name="n = 256", value=ours, beside="svdvals", ratio=ours / svd, at_most=2.5))
+    return found

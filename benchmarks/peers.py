@@ -1,18 +1,26 @@
-"""Time per step beside PyDSTool and xpplab, in one run: ``python -m benchmarks.peers``.
+"""Time per step beside PyDSTool, xpplab and jaxcont, in one run: ``python -m benchmarks --only peers``.
 
-Each program follows the same branch in about as many points, from its own call to its own finished result; models are
-built and compiled before.  PyDSTool takes about a second a step on the network, so it goes a short way there.
+Each program follows the same branch, from its own call to its own finished result; models are built and compiled
+before.  PyDSTool takes about a second a step on the network, so it goes a short way there.  jaxcont compiles anew in
+every call: its step is what a longer branch costs more, its call is given beside it.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
+import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 
 import ntkcont as nc
+from benchmarks import stepping
+from benchmarks.rows import Row, seconds
+
+PART = "Other programs, a step"
 
 #: how much faster ntkcont shall be, at least
 WANTED = {("Morris-Lecar", "pydstool"): 250.0, ("network", "pydstool"): 250.0, ("Morris-Lecar", "xpplab"): 4.0}
@@ -41,38 +49,61 @@ def network(units: int = 50) -> nc.peers.Comparison:
     )  # fmt: skip
 
 
-def line(problem: str, report: nc.peers.Comparison) -> str:
-    """Return the line of one comparison."""
+def compared(problem: str, report: nc.peers.Comparison) -> Row:
+    """Return the row of one comparison."""
     peer = report.peer_name
-    wanted = WANTED[problem, peer]
     ours, theirs = report.seconds_per_step["ntkcont"], report.seconds_per_step[peer]
-    agree = f"{len(report.matched)} matched, {len(report.only_ntkcont)} + {len(report.only_peer)} alone"
-    mark = "" if report.speedup >= wanted else "  TOO SLOW"
-    return (
-        f"{problem:14s} {ours * 1e6:9.1f} us ({report.steps['ntkcont']:5d})   {peer:9s} {theirs * 1e6:11.1f} us "
-        f"({report.steps[peer]:5d})  {report.speedup:8.0f} times (wanted {wanted:g}); {agree}{mark}"
-    )
+    agree = f"{len(report.matched)} points matched, {len(report.only_ntkcont)} + {len(report.only_peer)} alone"
+    return Row(
+        part=PART, name=f"{problem} beside {peer}", value=ours, beside=f"faster than {peer}", ratio=theirs / ours,
+        at_least=WANTED[problem, peer],
+        note=f"its step {theirs * 1e6:.0f} us; {report.steps['ntkcont']} and {report.steps[peer]} points; {agree}",
+    )  # fmt: skip
 
 
-def main() -> int:
-    """Print the table; the status is 1 if ntkcont is not as much faster as it shall be."""
-    print("Time per step (points) side by side, from the call to the finished result, one BLAS thread")
-    failed = False
+def _jaxcont(problem: str, step: float, most: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.jaxcont_child", problem, str(step), str(most)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(text.splitlines()[-1])
+
+
+def beside_jaxcont() -> list[Row]:
+    """Compare with jaxcont on both problems."""
+    found = []
+    for problem, run, step, most in (
+        ("Morris-Lecar", stepping.morris_lecar(), 0.2, 1700),
+        ("network", stepping.network(50, 1000), 0.01, 300),
+    ):
+        few, many = _jaxcont(problem, 3 * step, most), _jaxcont(problem, step, most)
+        theirs = (many["seconds"] - few["seconds"]) / (many["points"] - few["points"])
+        branch = run()
+        ours = seconds(run, 3) / len(branch)
+        hopf = [q.p for q in branch.special_points if q.label == "H"]
+        apart = max((abs(a - b[1]) for a, b in zip(hopf, many["events"], strict=False)), default=0.0)
+        found.append(
+            Row(
+                part=PART, name=f"{problem} beside jaxcont", value=ours, beside="faster than jaxcont",
+                ratio=theirs / ours,
+                note=f"its step {theirs * 1e6:.0f} us, its call for {many['points']} points {many['seconds']:.1f} s; "
+                f"{len(many['events'])} and {len(hopf)} Hopf points, {apart:.0e} apart",
+            )
+        )  # fmt: skip
+    return found
+
+
+def rows() -> list[Row]:
+    """Measure beside every program that is installed."""
+    found = []
     for problem, run in (
         ("Morris-Lecar", lambda: morris_lecar("xpplab")),
         ("Morris-Lecar", lambda: morris_lecar("pydstool")),
         ("network", network),
     ):
         try:
-            report = run()
+            found.append(compared(problem, run()))
         except nc.PeerError as error:
-            print(f"{problem:14s} left out: {error}")
-            continue
-        print(line(problem, report), flush=True)
-        failed |= report.speedup < WANTED[problem, report.peer_name]
-        print(f"{'':14s} {report.peer_name}: {report.timed[report.peer_name]}")
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            print(f"{problem} left out: {error}", file=sys.stderr)
+    if importlib.util.find_spec("jaxcont") is None:
+        print("jaxcont left out: pip install jaxcont", file=sys.stderr)
+        return found
+    return [*found, *beside_jaxcont()]

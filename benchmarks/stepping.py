@@ -2,81 +2,143 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import scipy.linalg
 
 import ntkcont as nc
+from benchmarks.machine import lapack_step
+from benchmarks.rows import Row, in_turn, seconds
+from ntkcont.kernels import stepping
 
-RUNS = 5
-
-
-def median_time(run: Callable[[], object], runs: int = RUNS) -> float:
-    """Return the median seconds of `runs` calls after one that warms up."""
-    run()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+PART = "One continuation step, everything included"
 
 
-def morris_lecar() -> tuple[str, nc.Branch, float]:
-    """Follow both Hopf points of the Morris-Lecar neuron with steps of 0.1 % of the diagram."""
+def morris_lecar() -> Callable[[], nc.Branch]:
+    """Return a run past both Hopf points of the Morris-Lecar neuron with steps of 0.1 % of the diagram."""
     model = nc.classics.morris_lecar()
     settings = nc.ContinuationSettings(ds=1e-3, ds_max=1e-3)
-
-    def run() -> nc.Branch:
-        return nc.continuation(model, [-60.0, 0.01], free="I", p_span=(-5, 300), direction="+", settings=settings)
-
-    return "Morris-Lecar, n = 2", run(), median_time(run)
+    return lambda: nc.continuation(
+        model, [-60.0, 0.01], free="I", p_span=(-5, 300), direction="+", settings=settings
+    )  # fmt: skip
 
 
-def network(n: int, steps: int) -> tuple[str, nc.Branch, float]:
-    """Follow a fixed point of a random tanh network with a bias."""
+def network(n: int, steps: int, ntk: nc.ntk.StateNTK | None = None) -> Callable[[], nc.Branch]:
+    """Return a run along a fixed point of a random tanh network with a bias."""
     rng = np.random.default_rng(0)
     net = nc.RateRNN(0.9 * rng.standard_normal((n, n)) / np.sqrt(n), b=0.3 * rng.standard_normal(n))
     settings = nc.ContinuationSettings(ds=1.0 / steps, ds_max=1.0 / steps)
-
-    def run() -> nc.Branch:
-        return nc.continuation(
-            net, np.zeros(n), free="gain", p_span=(0.05, 1.05), params={"gain": 0.05}, direction="+", settings=settings
-        )
-
-    return f"tanh network, n = {n}", run(), median_time(run, RUNS if n <= 64 else 1)
+    return lambda: nc.continuation(
+        net, np.zeros(n), free="gain", p_span=(0.05, 1.05), params={"gain": 0.05}, direction="+", settings=settings,
+        ntk=ntk,
+    )  # fmt: skip
 
 
-def floor(n: int) -> float:
-    """Seconds of one dgeev (no vectors) and three LU factorisations with solves of size n + 1."""
-    rng = np.random.default_rng(1)
-    a = np.asfortranarray(rng.standard_normal((n, n)))
-    b = np.asfortranarray(rng.standard_normal((n + 1, n + 1)))
-    v = rng.standard_normal(n + 1)
-    geev, getrf, getrs = scipy.linalg.get_lapack_funcs(("geev", "getrf", "getrs"), (a,))
-    repeat = max(1, 20000 // n**2)
-
-    def spectrum() -> None:
-        for _ in range(repeat):
-            geev(a, compute_vl=0, compute_vr=0)
-
-    def solve() -> None:
-        for _ in range(repeat):
-            lu, piv, _ = getrf(b)
-            getrs(lu, piv, v)
-
-    return (median_time(spectrum) + 3 * median_time(solve)) / repeat
+def beside_lapack(name: str, n: int, run: Callable[[], nc.Branch], times: int, **wanted: float) -> Row:
+    """Measure a run and the LAPACK calls in turn."""
+    branch = run()
+    spectrum, solve, repeat = lapack_step(n)
+    ours, eig, lu = in_turn(run, spectrum, solve, times=times)
+    step, least = ours / len(branch), (eig + 3 * lu) / repeat
+    labels = " ".join(q.name for q in branch.special_points if q.label != "EP") or "no special point"
+    return Row(
+        part=PART, name=name, value=step, beside="(dgeev + 3 LU)", ratio=step / least,
+        note=f"{len(branch)} points, {labels}", **wanted,
+    )  # fmt: skip
 
 
-def table() -> list[str]:
-    """Return the lines of the table."""
-    lines = [f"{'problem':24s} {'points':>7s} {'per step':>12s} {'dgeev + 3 LU':>13s} {'ratio':>6s}  special points"]
-    for (name, branch, seconds), n in ((morris_lecar(), 2), (network(50, 2500), 50), (network(200, 250), 200)):
-        step, least = seconds / len(branch), floor(n)
-        labels = " ".join(q.name for q in branch.special_points if q.label != "EP") or "none"
-        lines.append(
-            f"{name:24s} {len(branch):7d} {step * 1e6:9.1f} us {least * 1e6:10.1f} us {step / least:6.2f}  {labels}"
-        )
-    return lines
+def rows(quick: bool = False) -> list[Row]:
+    """Measure the three sizes that are wanted fast."""
+    found = [
+        beside_lapack("Morris-Lecar, n = 2", 2, morris_lecar(), 5, at_most=1.3),
+        beside_lapack("tanh network, n = 50", 50, network(50, 600 if quick else 2500), 3 if quick else 5, at_most=1.3),
+    ]
+    if not quick:
+        found.append(beside_lapack("tanh network, n = 200", 200, network(200, 250), 1, at_most=1.3))
+    return found
+
+
+# ---------------------------------------------------------------------------------------- growth with n
+
+GROWTH = "Steps a second against n"
+
+
+def growth(sizes: tuple[int, ...] = (2, 5, 10, 20, 50, 100, 200, 400)) -> list[Row]:
+    """Measure steps against the number of units, and fit the exponent of the larger ones."""
+    found, step = [], []
+    for n in sizes:
+        run = network(n, int(np.clip(200000 // n**2, 20, 2000)))
+        points = len(run())
+        step.append(seconds(run, 3 if n <= 50 else 1, warm=False) / points)
+        found.append(Row(part=GROWTH, name=f"tanh network, n = {n}", value=1.0 / step[-1], unit="steps/s"))
+    for low, high in ((5, 20), (50, max(sizes))):
+        chosen = [i for i, n in enumerate(sizes) if low <= n <= high]
+        if len(chosen) > 1:
+            x, y = np.log(np.array(sizes)[chosen]), np.log(np.array(step)[chosen])
+            name = f"exponent of a step's time, n = {sizes[chosen[0]]} to {sizes[chosen[-1]]}"
+            found.append(
+                Row(part=GROWTH, name=name, value=float(np.polyfit(x, y, 1)[0]), unit="", note="dense LAPACK: 3")
+            )
+    return found
+
+
+# ---------------------------------------------------------------------------------------- where the time goes
+
+SHARES = "Where the time of a step goes"
+
+
+@contextlib.contextmanager
+def _clocked() -> Iterator[list[float]]:
+    """Note the seconds spent in the compiled stepping."""
+    inner, spent = stepping.advance, [0.0]
+
+    def advance(*arguments: object) -> object:
+        start = time.perf_counter()
+        try:
+            return inner(*arguments)
+        finally:
+            spent[0] += time.perf_counter() - start
+
+    stepping.advance = advance
+    try:
+        yield spent
+    finally:
+        stepping.advance = inner
+
+
+def shares(sizes: tuple[int, ...] = (2, 50, 200)) -> list[Row]:
+    """Measure eigenvalues, LU, the rest of the compiled code, and Python; and what the kernel adds."""
+    found = []
+    for n in sizes:
+        run = morris_lecar() if n == 2 else network(n, 2000 if n <= 50 else 200)
+        points = len(run())
+        spectrum, solve, repeat = lapack_step(n)
+        eig, lu = (each / repeat * points for each in in_turn(spectrum, solve))
+        with _clocked() as spent:
+            start = time.perf_counter()
+            run()
+            whole = time.perf_counter() - start
+        parts = {"Python": whole - spent[0]}
+        if n > 16:  # below, the eigenvalues are not LAPACK's
+            parts |= {"dgeev": eig, "3 LU and solves": 3 * lu, "rest of the compiled code": spent[0] - eig - 3 * lu}
+        else:
+            parts["compiled code"] = spent[0]
+        found += [
+            Row(part=SHARES, name=f"n = {n}: {name}", value=100 * part / whole, unit="%")
+            for name, part in parts.items()
+        ]
+    return found
+
+
+def kernel_adds(quick: bool = False) -> list[Row]:
+    """Measure what the equilibrium kernel adds to a continuation."""
+    found = []
+    for n, steps, most in ((64, 400, 60.0), (256, 60, 30.0)):
+        if quick and n > 64:
+            continue
+        alone, with_kernel = in_turn(network(n, steps), network(n, steps, nc.ntk.StateNTK()), times=3)
+        added = 100 * (with_kernel / alone - 1)
+        found.append(Row(part=SHARES, name=f"the kernel adds at n = {n}", value=added, unit="%", at_most=most))
+    return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import jax
@@ -14,19 +14,11 @@ import numpy as np
 import scipy.linalg
 
 import ntkcont as nc
+from benchmarks.rows import Row, seconds
 from ntkcont.jax_tools import x64
 from ntkcont.ntk.trajectory import lanczos
 
-
-def seconds(run: Callable[[], object], runs: int = 5) -> float:
-    """Return the median seconds of a function after one call that warms up."""
-    run()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+PART = "The kernel of trajectories, theta = W"
 
 
 def problem(n: int, trials: int, steps: int) -> tuple[nc.RateRNN, nc.ntk.StateNTK]:
@@ -82,32 +74,58 @@ def large() -> None:
     net, kernel = problem(256, 8, 50)
     everything = seconds(lambda: kernel.evaluate(net), runs=3)
     top = seconds(lambda: top_eight(net, kernel), runs=3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"n = 256, 8 trials, 50 steps: all signatures {everything:.2f} s, top 8 {top:.2f} s, peak {peak:.2f} GB")
+    print(everything, top, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
 
 
-def main() -> None:
-    """Print the table."""
-    print("Kernel of trajectories, theta = W, one BLAS thread")
+def by_method(n: int, steps: int, trials: int) -> list[Row]:
+    """Measure all signatures in the three ways, where they fit."""
+    net, kernel = problem(n, trials, steps)
+    found = []
+    for method in ("state", "parameter", "operator"):
+        chosen = dataclasses.replace(kernel, method=method)
+        if method == "parameter" and n > 32:  # n^2 columns: for few parameters
+            continue
+        taken = seconds(lambda chosen=chosen: chosen.evaluate(net), runs=3)
+        name = f"{method:9s} n = {n}, T = {steps}, trials = {trials}"
+        found.append(Row(part=PART, name=name, value=taken, note="all signatures"))
+    return found
+
+
+def rows(quick: bool = False) -> list[Row]:
+    """Measure."""
     net, kernel = problem(64, 1, 50)
     dense = dense_top_eight(net, np.asarray(kernel.initial_states), 50)
     reference, ours = dense(), top_eight(net, kernel)
     error = np.max(np.abs(ours - reference)) / reference[0]
-    slow, fast = seconds(dense, runs=1), seconds(lambda: top_eight(net, kernel), runs=9)
-    everything = seconds(lambda: kernel.evaluate(net), runs=9)
-    print(
-        f"n = 64, 1 trial, 50 steps: dense by jacrev {slow:.2f} s, top 8 {fast * 1e3:.1f} ms: {slow / fast:.0f} times"
-    )
-    print(f"faster, off by {error:.1e}; all signatures {everything * 1e3:.1f} ms")
+    slow, fast = seconds(dense, runs=1, warm=False), seconds(lambda: top_eight(net, kernel), runs=9)
+    found = [
+        Row(
+            part=PART, name="top 8, n = 64, T = 50, trials = 1", value=fast, beside="faster than dense jacrev",
+            ratio=slow / fast, at_least=100, note=f"off by {error:.0e}",
+        )
+    ]  # fmt: skip
+    if quick:
+        return found
     command = [sys.executable, "-m", "benchmarks.trajectory", "large"]
-    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
-    sizes = [128, 256, 512]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    everything, top, peak = (float(word) for word in text.split())
+    name = "n = 256, T = 50, trials = 8"
+    found += [
+        Row(part=PART, name=f"all signatures, {name}", value=everything, at_most=2.0),
+        Row(part=PART, name=f"top 8, {name}", value=top),
+        Row(part=PART, name=f"peak memory, {name}", value=peak, unit="GB", at_most=1.0),
+    ]
+    for n, T, trials in ((16, 50, 1), (64, 50, 1), (64, 200, 1), (64, 50, 4)):
+        found += by_method(n, T, trials)
+    sizes, steps = [128, 256, 512], [100, 200, 400]
     by_n = [per_product(n, 50) for n in sizes]
-    steps = [100, 200, 400]
     by_T = [per_product(128, T) for T in steps]
-    print(f"one product with three vectors grows as n^{exponent(sizes, by_n):.2f} (theory: 2) at 50 steps")
-    print(f"and as T^{exponent(steps, by_T):.2f} (theory: 1) at n = 128")
+    return [
+        *found,
+        Row(part=PART, name="exponent of a product in n", value=exponent(sizes, by_n), unit="", note="theory: 2"),
+        Row(part=PART, name="exponent of a product in T", value=exponent(steps, by_T), unit="", note="theory: 1"),
+    ]
 
 
 if __name__ == "__main__":
-    large() if sys.argv[1:] == ["large"] else main()
+    large()
