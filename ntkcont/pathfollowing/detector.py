@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Curve, Node, followed
 from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
 from ntkcont.pathfollowing.dips import distinct, probed, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
@@ -19,12 +19,18 @@ from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
 
+#: A component of the unit tangent along the parameter below the first is rounding, its sign noise; below the second, at
+#: both ends of an interval that cannot be a fold's neighbourhood, it is that of a branch on its way to infinity.
+NOISE, STANDSTILL = 1e-12, 1e-8
+
+
 class Detector:
     """Finds the special points of a chunk; only intervals cost anything in which a count changed, or a dip shows."""
 
     def __init__(self, task: Task, first: Node | None, d: Array) -> None:
         self.task = task
         self.d = d.copy()  # the scales when the chunk began
+        self.d_start = d.copy()
         self.size = 0.0  # largest eigenvalue seen
         self.trail: list[Node] = []  # accepted points before `last`, two at most
         self.looked = False  # the interval between the last of these and `last` has been probed
@@ -54,7 +60,7 @@ class Detector:
         queue = sorted({0, *changed.tolist(), *looks})
         while queue:
             i = queue.pop(0)
-            right, d = nodes[i], self._scales(nodes, i, d_end)
+            right, d = nodes[i], self._scales(nodes, i)
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
@@ -127,8 +133,11 @@ class Detector:
         points: list[SpecialPoint] = []
         for event in events:
             named = dataclasses.replace(crossing, label=event.label)
-            points.append(special_point(task.curve, event, named, d, task.params))
-            if points[-1].converged:
+            point = special_point(task.curve, event, named, d, task.params)
+            if event.label == "LP" and _standing_still(crossing, point, d):
+                continue
+            points.append(point)
+            if point.converged:
                 return points[-1:]
         if not crossing.optional:
             return points[:1]
@@ -142,13 +151,10 @@ class Detector:
             )
         return []
 
-    def _scales(self, nodes: Nodes, i: int, d_end: Array) -> Array:
+    def _scales(self, nodes: Nodes, i: int) -> Array:
         """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
-        n = self.task.curve.n
-        size = np.abs(nodes.z[: i + 1, :n]).max(axis=0) * np.sqrt(n)
-        if self.task.curve.model.homogeneous:
-            size[:] = size.max()
-        return np.minimum(d_end, np.maximum(self.d, np.append(size, 0.0)))
+        curve = self.task.curve
+        return followed(self.d, self.d_start, nodes.z[: i + 1, : curve.n], curve.model.homogeneous)
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
@@ -170,6 +176,13 @@ class Detector:
             for (a, b), (ga, gb) in pairs
             if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
+
+
+def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
+    """Whether the parameter does not move around a fold, to rounding: the branch goes to infinity and has none there."""
+    units = [node.tangent / d for node in (crossing.left, crossing.right)]
+    low, high = sorted(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
+    return high < NOISE or (low < STANDSTILL and not point.converged)
 
 
 def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:

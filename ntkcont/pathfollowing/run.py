@@ -47,14 +47,17 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     status: Status | None = None
     while status is None:
         size = min(chunk_size(curve.n), task.settings.max_steps - total)
+        d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = detector.chunk(nodes, stepper.d, final=landed or status is not None)
         jump = _jump(special) if retries < RETRIES else None
         if jump is not None:
-            nodes, special, last, ds = _before(jump, nodes, special, before)
+            kept, among, last, ds = _before(jump, nodes, special, before)
             if ds > task.settings.ds_min:
+                nodes, special = kept, among
                 retries += 1
+                stepper.restore(d, nodes.z)
                 stepper.rewind(last, ds)
                 detector.restart(last)
                 status = None
