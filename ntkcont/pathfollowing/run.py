@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.curve import Node
-from ntkcont.pathfollowing.detector import Detector, at_bound
+from ntkcont.pathfollowing.detect import degenerate
+from ntkcont.pathfollowing.detector import Detector, at_bound, probe
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.start import Start
@@ -33,6 +35,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     tau = sign * start.tau if start.toward is None else start.toward[sign]
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
+    first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
     stepper = Stepper(curve, first, start.d, task.span, task.settings)
     detector = Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
@@ -69,8 +72,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         total += len(nodes.s)
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
-        if status is Status.BOUND:
+        if status is Status.BOUND or (status is Status.CLOSED and start.beside is None):
             special += at_bound(detector, stepper.d)
+        if status is Status.CLOSED:
+            nodes.counts[-1] = node.counts
         if detector.error:
             status, error = Status.CALLBACK_ERROR, detector.error
         chunk = Chunk(nodes, special, stepper.d.copy(), status, error)
@@ -81,6 +86,16 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         status = chunk.status
         before = detector.last or before
         yield chunk
+
+
+def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
+    """Return the counts of the start, or (where they mean nothing: a special point) those of the branch just before."""
+    curve = task.curve
+    if degenerate(first, d, curve.is_map, float(np.max(np.abs(first.eigenvalues)))):
+        before = probe(curve, first, d, -min(1e-3, task.settings.ds_max))
+        if before is not None:
+            return before.counts
+    return first.counts
 
 
 def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
@@ -95,7 +110,7 @@ def _before(
     keep = int(np.searchsorted(nodes.s, jump.bracket[0], side="right"))
     last = nodes[keep - 1] if keep else before
     ds = 0.1 * (float(nodes.s[min(keep, len(nodes.s) - 1)]) - last.s)
-    return nodes.head(keep), [q for q in special if q.s <= last.s], last, ds
+    return nodes.head(keep), [q for q in special if q is not jump and q.s <= last.s], last, ds
 
 
 def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:

@@ -11,9 +11,17 @@ import numpy as np
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.defining import Scaled
+from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
+
+
+#: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
+SINGULAR = 1e-10
+#: ... or, below this, may do so nearby.
+NEARLY_SINGULAR = 1e-8
+#: Newton stops this near to a branch point (scaled) that it converges to.
+NEAR = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +122,17 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     raise ConvergenceError(msg)
 
 
+def _straight(curve: Curve, z: Array, a: Array, fq: Array, step: float) -> bool:
+    """Whether the branch goes along its tangent when the parameter changes by `step`."""
+    with np.errstate(all="ignore"):
+        try:
+            change = -np.linalg.solve(a, fq) * step
+            f = curve.system(z + np.append(change, step))[0]
+        except (np.linalg.LinAlgError, ArithmeticError, ValueError):
+            return False
+        return bool(np.all(np.abs(f) <= 0.1 * (np.abs(fq) * step + np.abs(a) @ np.abs(change))))
+
+
 def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     """Return d = (sqrt(n) * state scales, span): magnitudes of the states at the start, or of their change along q.
 
@@ -132,8 +151,10 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
             noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
         except np.linalg.LinAlgError:
             pass
-    # at a fold or cusp the slope is infinite but for rounding and says nothing
-    slope[~(slope <= 1e8 * max(1.0, float(size.max())))] = 0.0
+    steep = ~(slope <= 1e8 * max(1.0, float(size.max())))
+    # at a fold or cusp the slope is infinite but for rounding and says nothing; in other units it may be large
+    if np.any(steep) and not _straight(curve, z, a, fq, 5e-4 * width):
+        slope[steep] = 0.0
     noise[~np.isfinite(noise)] = 0.0
     size = np.maximum(size, slope)
     size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
@@ -158,14 +179,42 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
         jacobian = scaled_jacobian(curve, z + shift, d)
         if not np.all(np.isfinite(jacobian)):
             return
-        singular = np.linalg.svd(jacobian, compute_uv=False)
-        if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
-            return
+        rows = np.linalg.norm(jacobian, axis=1, keepdims=True)  # equations may have very different units
+        for matrix in (jacobian, jacobian / np.where(rows > 0.0, rows, 1.0)):
+            singular = np.linalg.svd(matrix, compute_uv=False)
+            if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
+                return
     msg = (
         "model: the Jacobian is singular at the start and everywhere around it, so the equations have a conserved "
         "quantity; replace one state by it (its value becomes a parameter)"
     )
     raise InputError(msg)
+
+
+def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the scaled Jacobian with every row in units of its size, here or a diagram's width away.
+
+    That leaves the null space as it is, and equations in very different units do not make it look singular.
+    """
+    scaled = Scaled(curve, d)
+    jacobian = scaled.residual_and_jacobian(z / d)[1]
+    direction = np.random.default_rng(0).standard_normal(len(z))
+    change = scaled.along(z / d, np.asarray(direction / np.linalg.norm(direction)))
+    change[~np.isfinite(change)] = 0.0
+    rows = np.maximum(np.linalg.norm(jacobian, axis=1), np.linalg.norm(change, axis=1))
+    return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
+
+
+def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
+    matrix = _by_rows(curve, z, d)
+    if not np.all(np.isfinite(matrix)) or not 0.0 < np.linalg.svd(matrix, compute_uv=False)[-1] < NEARLY_SINGULAR:
+        return z
+    found = solve_branch_point(curve, z, d)
+    if found is None:
+        return z
+    off = np.abs(found.z - z) / d
+    return np.append(found.z[:-1], z[-1]) if np.max(off) < NEAR and off[-1] < 1e-10 else z
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
@@ -174,12 +223,8 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     Where two branches cross at z it is that of the one that goes most along the parameter.
     """
     n = curve.n
-    _, singular, vh = np.linalg.svd(scaled_jacobian(curve, z, d))
-    null = vh[n:]
-    if n == 1 and singular[0] < 1e-10:
-        null = vh
-    elif n > 1 and singular[-1] < 1e-10 * singular[0]:
-        null = vh[n - 1 :]
+    _, singular, vh = np.linalg.svd(_by_rows(curve, z, d))
+    null = vh[n - 1 :] if singular[-1] < SINGULAR else vh[n:]
     tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
     tau = tau / np.linalg.norm(tau)
     if len(null) == 2:
@@ -210,6 +255,7 @@ def prepare(
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     z = _corrected(curve, z, d, tol)
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
+    z = _on_branch_point(curve, z, d)
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
