@@ -122,15 +122,23 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     raise ConvergenceError(msg)
 
 
-def _straight(curve: Curve, z: Array, a: Array, fq: Array, step: float) -> bool:
-    """Whether the branch goes along its tangent when the parameter changes by `step`."""
+def _straight(curve: Curve, z: Array, a: Array, fq: Array, rate: Array, step: float) -> float:
+    """Return as how small a part of `step` in the parameter the branch is straight: 1, 0.1, ...; 0 if nowhere.
+
+    At a fold or cusp, where the slope is infinite but for rounding, it is nowhere.
+    """
     with np.errstate(all="ignore"):
-        try:
-            change = -np.linalg.solve(a, fq) * step
-            f = curve.system(z + np.append(change, step))[0]
-        except (np.linalg.LinAlgError, ArithmeticError, ValueError):
-            return False
-        return bool(np.all(np.abs(f) <= 0.1 * (np.abs(fq) * step + np.abs(a) @ np.abs(change))))
+        change = np.append(rate, 1.0) * step
+        terms = np.abs(fq) * step + np.abs(a) @ np.abs(change[:-1])
+        for part in 0.1 ** np.arange(7):
+            for way in (part, -part):
+                try:
+                    f = curve.system(z + way * change)[0]
+                except Exception:  # the user's function, where it may not be defined
+                    continue
+                if np.all(np.abs(f) <= 0.3 * part * terms):
+                    return float(part)
+    return 0.0
 
 
 def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
@@ -142,19 +150,19 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     width = span[1] - span[0]
     size = np.abs(z[:n])
     _, a, fq = curve.system(z)
-    slope, noise = np.zeros(n), np.zeros(n)
+    rate, noise = np.zeros(n), np.zeros(n)
     with np.errstate(all="ignore"):
         try:
             inverse = np.linalg.inv(a)
-            slope = 0.05 * width * np.abs(inverse @ fq)
+            rate = -inverse @ fq
             # what rounding in F and its derivative makes of a state that is zero, whatever the units
             noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
         except np.linalg.LinAlgError:
             pass
-    steep = ~(slope <= 1e8 * max(1.0, float(size.max())))
-    # at a fold or cusp the slope is infinite but for rounding and says nothing; in other units it may be large
-    if np.any(steep) and not _straight(curve, z, a, fq, 5e-4 * width):
-        slope[steep] = 0.0
+    rate[~np.isfinite(rate)] = 0.0
+    slope = 0.05 * width * np.abs(rate)
+    if np.any(slope > size):
+        slope *= _straight(curve, z, a, fq, rate, 0.05 * width)
     noise[~np.isfinite(noise)] = 0.0
     size = np.maximum(size, slope)
     size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
