@@ -147,6 +147,15 @@ def test_a_start_on_the_node_of_an_eight(start):
     assert all(max(abs(q.p), abs(q.x[0])) < 1e-12 for q in branch.special_points("BP"))
 
 
+@pytest.mark.parametrize("start", [[0.0, 0.0], [1e-3, 0.0], [1e-2, 0.5]])
+def test_a_start_on_the_node_with_a_second_state(start):
+    m = nc.Model.from_equations({"x": "x**2-x**4-mu**2", "y": "x-y"}, {"mu": 0.0})
+    branch = nc.continuation(m, start, free="mu", p_span=(-1, 1), direction="+")
+    check_branch(branch, m, p_span=(-1, 1))
+    assert {q.name for q in branch.special_points("LP")} == {"LP1", "LP2", "LP3", "LP4"}
+    assert {q.name for q in branch.special_points("BP")} == {"BP1"}
+
+
 @pytest.mark.parametrize("start", [0.0, 1e-3])
 def test_a_start_where_two_lines_cross_follows_one_of_them(start):
     m = one("(x-mu)*(x+2*mu)", mu=0.0)
@@ -186,6 +195,20 @@ def test_units_do_not_matter(equation, x_unit, p_unit, unit):
     factor = unit if equation.startswith("u*") else 1.0
     assert all(q.residual <= 1e-14 * factor for q in branch.special_points)
     assert 300 < len(branch) < 600  # as many as with units of 1: 2 % of the diagram each
+
+
+@pytest.mark.parametrize("unit", [1e-16, 1.0, 1e16])
+def test_no_start_is_accepted_that_solves_nothing(unit):
+    """A small residual says nothing when the unit of the state is large."""
+    m = one("(x/u)**2 - (x/u)**4 - mu**2", mu=0.0, u=unit)
+    branch = nc.continuation(m, [0.3 * unit], free="mu", p_span=(-1, 1), params={"mu": 0.25})
+    x = branch["x"] / unit
+    np.testing.assert_allclose(x**2 - x**4, branch.p**2, atol=1e-14)
+    assert len(branch.special_points("LP")) == 4
+    start = nc.continuation(m, [1e-3 * unit], free="mu", p_span=(-1, 1))  # Newton goes to the crossing at zero
+    assert np.all(np.abs(start["x"] / unit)[start.p == 0.0] < 1e-12)
+    if unit != 1.0:  # at zero nothing tells the unit
+        assert "start where the states are not zero" in start.status
 
 
 @pytest.mark.parametrize("unit", [1e-16, 1e16])

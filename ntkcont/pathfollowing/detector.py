@@ -18,9 +18,8 @@ from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
-
-#: A component of the unit tangent along the parameter below the first is rounding, its sign noise; below the second, at
-#: both ends of an interval that cannot be a fold's neighbourhood, it is that of a branch on its way to infinity.
+#: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
+#: fold that Newton does not find beside it is none, but a branch on its way to infinity.
 NOISE, STANDSTILL = 1e-12, 1e-8
 
 
@@ -179,7 +178,7 @@ class Detector:
 
 
 def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
-    """Whether the parameter does not move around a fold, to rounding: the branch goes to infinity and has none there."""
+    """Whether the parameter does not move where a fold seems to be: the branch goes to infinity and has none there."""
     units = [node.tangent / d for node in (crossing.left, crossing.right)]
     low, high = sorted(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
     return high < NOISE or (low < STANDSTILL and not point.converged)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.models.model import Array
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detect import degenerate

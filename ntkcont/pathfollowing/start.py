@@ -15,7 +15,6 @@ from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
 
-
 #: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
 SINGULAR = 1e-10
 #: ... or, below this, may do so nearby.
@@ -75,6 +74,26 @@ def check_in_span(free: str, q: float, span: tuple[float, float]) -> None:
         raise InputError(msg)
 
 
+def _with_rows(curve: Curve, z: Array, d: Array) -> tuple[Array, Array]:
+    """Return the scaled Jacobian and the sizes of its rows, here or a diagram's width away, whichever is larger."""
+    scaled = Scaled(curve, d)
+    jacobian = scaled.residual_and_jacobian(z / d)[1]
+    direction = np.random.default_rng(0).standard_normal(len(z))
+    with np.errstate(all="ignore"):
+        change = scaled.along(z / d, np.asarray(direction / np.linalg.norm(direction)))
+    change[~np.isfinite(change)] = 0.0
+    return jacobian, np.maximum(np.linalg.norm(jacobian, axis=1), np.linalg.norm(change, axis=1))
+
+
+def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the scaled Jacobian with rows of size 1.
+
+    That leaves the null space as it is, and equations in very different units do not make it look singular.
+    """
+    jacobian, rows = _with_rows(curve, z, d)
+    return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
+
+
 def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     """Return the fixed point near z at the same parameter value."""
     n = curve.n
@@ -91,7 +110,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
         )
         raise InputError(msg)
     rows = d[:n]
-    if np.max(np.abs(f) / rows) <= 1e-14 * max(1.0, float(np.max(np.abs(a * rows[None, :] / rows[:, None])))):
+    if np.all(np.abs(f) / rows <= 1e-14 * _with_rows(curve, z, d)[1]):
         return z  # exact already, possibly singular: a special point
     natural = np.zeros(n + 1)
     natural[n] = 1.0
@@ -112,7 +131,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     if polished is not None:
         return polished
     f_best = curve.system(best)[0]
-    if np.max(np.abs(f_best) / rows) < 1e-12:  # singular, but a solution
+    if np.all(np.abs(f_best) / rows <= 1e-12 * _with_rows(curve, best, d)[1]):  # singular, but a solution
         return best
     size = float(np.max(np.abs(f_best)))
     msg = (
@@ -199,30 +218,18 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
     raise InputError(msg)
 
 
-def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
-    """Return the scaled Jacobian with every row in units of its size, here or a diagram's width away.
-
-    That leaves the null space as it is, and equations in very different units do not make it look singular.
-    """
-    scaled = Scaled(curve, d)
-    jacobian = scaled.residual_and_jacobian(z / d)[1]
-    direction = np.random.default_rng(0).standard_normal(len(z))
-    change = scaled.along(z / d, np.asarray(direction / np.linalg.norm(direction)))
-    change[~np.isfinite(change)] = 0.0
-    rows = np.maximum(np.linalg.norm(jacobian, axis=1), np.linalg.norm(change, axis=1))
-    return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
-
-
 def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
     """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
     matrix = _by_rows(curve, z, d)
-    if not np.all(np.isfinite(matrix)) or not 0.0 < np.linalg.svd(matrix, compute_uv=False)[-1] < NEARLY_SINGULAR:
+    if not np.all(np.isfinite(matrix)) or np.linalg.svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
         return z
     found = solve_branch_point(curve, z, d)
     if found is None:
         return z
     off = np.abs(found.z - z) / d
-    return np.append(found.z[:-1], z[-1]) if np.max(off) < NEAR and off[-1] < 1e-10 else z
+    if np.max(off) > NEAR or off[-1] > 1e-10:
+        return z
+    return np.append(np.where(np.abs(found.z[:-1]) > 1e-13 * d[:-1], found.z[:-1], 0.0), z[-1])
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:

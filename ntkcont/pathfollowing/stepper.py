@@ -66,7 +66,8 @@ class Stepper:
         try:
             reason = stepping.advance(
                 *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
-                self.first.z, self.first.tangent, self.d_start, out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
+                self.first.z, self.first.tangent, self.d_start,
+                out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
             )  # fmt: skip
             status = STATUS.get(reason)
         except KeyboardInterrupt:
