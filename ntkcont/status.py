@@ -14,7 +14,10 @@ class Status(enum.StrEnum):
     EVENT = "stopped at the requested special point"
     CALLBACK = "stopped by the stop function"
     MAX_STEPS = "stopped after max_steps; raise ContinuationSettings.max_steps to go on"
-    MIN_STEP = "the corrector failed at ds_min; check the derivatives with model.check(x), or lower ds_min"
+    MIN_STEP = (
+        "the corrector failed at ds_min; check the derivatives with model.check(x), lower ds_min, or, with units very "
+        "far from 1, start where the states are not zero: their sizes there set the scales"
+    )
     UNBOUNDED = "the states grew a million times beyond their scale: the branch goes to infinity there"
     UNFOLDED = "the branch point does not persist beyond there: the parameters break what kept the branches together"
     NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"

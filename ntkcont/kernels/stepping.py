@@ -12,7 +12,15 @@ from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, sys
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
 
 # why `advance` returned
-RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES = 0, 1, 2, 3, 4
+RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
+
+#: Scales of the states, once grown, become smaller again with the states, but not below this many times the first ones:
+#: where a branch comes back from far away the tolerance and the steps must be those of where it is.
+RANGE = 1e3
+#: A branch goes to infinity when a state has grown this much beyond its first scale ...
+GROWTH = 1e6
+#: ... while the parameter hardly moves any more (its component of the unit tangent).
+STANDSTILL = 1e-8
 
 # layout of `control`: the numbers that steer a run and survive between calls
 DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT = range(9)
@@ -44,50 +52,42 @@ def unit_tangent(lapack, big, piv, tau, ints):
 
 
 @inner
-def rescale(x, d, tau):
-    """Let the scales of the states grow with the states, keeping the direction of `tau`."""
-    n = x.shape[0]
-    root = np.sqrt(float(n))
-    norm = tau[n] * tau[n]
-    for i in range(n):
-        if abs(x[i]) * root > d[i]:
-            tau[i] *= d[i] / (abs(x[i]) * root)
-            d[i] = abs(x[i]) * root
-        norm += tau[i] * tau[i]
-    norm = np.sqrt(norm)
-    for j in range(n + 1):
-        tau[j] /= norm
+def rescale(x, d, d_start, common, tau):
+    """Let the scales of the states follow the states, keeping the direction of `tau`; return the largest growth.
 
-
-@inner
-def rescale_common(x, d, tau):
-    """Do the same with one scale for all states (units of a network)."""
+    With `common` there is one scale for all states (units of a network).
+    """
     n = x.shape[0]
     root = np.sqrt(float(n))
     largest = 0.0
-    for i in range(n):
-        largest = max(largest, abs(x[i]))
+    if common:
+        for i in range(n):
+            largest = max(largest, abs(x[i]))
+    growth = 1.0
     norm = tau[n] * tau[n]
     for i in range(n):
-        if largest * root > d[i]:
-            tau[i] *= d[i] / (largest * root)
-            d[i] = largest * root
+        scale = max((largest if common else abs(x[i])) * root, min(d[i], RANGE * d_start[i]))
+        if scale != d[i]:
+            tau[i] *= d[i] / scale
+            d[i] = scale
+            growth = max(growth, scale / d_start[i])
         norm += tau[i] * tau[i]
     norm = np.sqrt(norm)
     for j in range(n + 1):
         tau[j] /= norm
+    return growth
 
 
 @entry(
     int64(
         RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, types.boolean, int64[::1],
-        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
+        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
         MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, int64[:, ::1], VECTOR, int64[::1],
     )
 )  # fmt: skip
 def advance(
     rhs, jac, dfdp, c, p0, direction, is_map, common, lapack,
-    z, tau, d, control, z_start, tau_start,
+    z, tau, d, control, z_start, tau_start, d_start,
     out_z, out_t, out_s, out_wr, out_wi, out_counts, out_residual, produced,
 ):  # fmt: skip
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
@@ -115,6 +115,7 @@ def advance(
     natural[n] = 1.0
     produced[0] = 0
     cos_limit = np.cos(control[ANGLE_LIMIT])
+    orientation = 0.0  # of the point before, in this call
 
     while produced[0] < out_s.shape[0]:
         ds = control[DS]
@@ -146,6 +147,13 @@ def advance(
                 )  # fmt: skip
                 good = outcome == CONVERGED and first <= 0.5 * ds
                 new[n] = bound
+                along = 0.0
+                length = 0.0
+                for j in range(n + 1):
+                    along += tau[j] * (new[j] - z[j]) / d[j]
+                    length += ((new[j] - z[j]) / d[j]) ** 2
+                # Newton at the bound may come back to where the branch entered, or go to another of its points there
+                good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
             cos = 0.0
@@ -175,6 +183,14 @@ def advance(
         for i in range(n):
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
+        if sign != orientation:  # the orientation that changed must be that of the point itself as well
+            bordered(a, fq, d, tau, big)
+            exact = lu_factor(lapack, big, piv, ints)
+            if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):
+                sign = exact
+                for j in range(n + 1):
+                    tau_new[j] = b[j]
+        orientation = sign
 
         closed = False
         if produced[1] >= 3:  # does the segment from z to new pass the start, in the same direction?
@@ -201,16 +217,15 @@ def advance(
         out_counts[k, ORIENTATION] = 1 if sign > 0.0 else -1
         control[S] += length
         out_s[k] = control[S]
-        if common:
-            rescale_common(z[:n], d, tau)
-        else:
-            rescale(z[:n], d, tau)
+        growth = rescale(z[:n], d, d_start, common, tau)
         produced[0] += 1
         produced[1] += 1
         if closed:
             return CLOSED
         if at_bound:
             return AT_BOUND
+        if growth > GROWTH and abs(tau[n]) < STANDSTILL:
+            return UNBOUNDED
 
         grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
         if angle * grow > control[ANGLE_TARGET]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.checkpoint import recalled_point
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Curve, Node, followed
 from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
 from ntkcont.pathfollowing.dips import distinct, probed, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
@@ -20,6 +20,10 @@ from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
+#: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
+#: fold that Newton does not find beside it is none, but a branch on its way to infinity.
+NOISE, STANDSTILL = 1e-12, 1e-8
+
 
 class Detector:
     """Finds the special points of a chunk; only intervals cost anything in which a count changed, or a dip shows."""
@@ -27,6 +31,7 @@ class Detector:
     def __init__(self, task: Task, first: Node | None, d: Array) -> None:
         self.task = task
         self.d = d.copy()  # the scales when the chunk began
+        self.d_start = d.copy()
         self.size = 0.0  # largest eigenvalue seen
         self.trail: list[Node] = []  # accepted points before `last`, two at most
         self.looked = False  # the interval between the last of these and `last` has been probed
@@ -56,7 +61,7 @@ class Detector:
         queue = sorted({0, *changed.tolist(), *looks})
         while queue:
             i = queue.pop(0)
-            right, d = nodes[i], self._scales(nodes, i, d_end)
+            right, d = nodes[i], self._scales(nodes, i)
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
@@ -130,8 +135,11 @@ class Detector:
         for event in events:
             named = dataclasses.replace(crossing, label=event.label)
             compute = functools.partial(special_point, task.curve, event, named, d, task.params)
-            points.append(recalled_point(task.checkpoint, named, compute))
-            if points[-1].converged:
+            point = recalled_point(task.checkpoint, named, compute)
+            if event.label == "LP" and _standing_still(crossing, point, d):
+                continue
+            points.append(point)
+            if point.converged:
                 return points[-1:]
         if not crossing.optional:
             return points[:1]
@@ -145,13 +153,10 @@ class Detector:
             )
         return []
 
-    def _scales(self, nodes: Nodes, i: int, d_end: Array) -> Array:
+    def _scales(self, nodes: Nodes, i: int) -> Array:
         """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
-        n = self.task.curve.n
-        size = np.abs(nodes.z[: i + 1, :n]).max(axis=0) * np.sqrt(n)
-        if self.task.curve.model.homogeneous:
-            size[:] = size.max()
-        return np.minimum(d_end, np.maximum(self.d, np.append(size, 0.0)))
+        curve = self.task.curve
+        return followed(self.d, self.d_start, nodes.z[: i + 1, : curve.n], curve.model.homogeneous)
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
@@ -173,6 +178,13 @@ class Detector:
             for (a, b), (ga, gb) in pairs
             if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
+
+
+def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
+    """Whether the parameter does not move where a fold seems to be: the branch goes to infinity and has none there."""
+    units = [node.tangent / d for node in (crossing.left, crossing.right)]
+    low, high = sorted(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
+    return high < NOISE or (low < STANDSTILL and not point.converged)
 
 
 def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:

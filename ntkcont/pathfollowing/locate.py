@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.defining import Located
+from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
 from ntkcont.pathfollowing.events import Event, UserZero
-from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
+from ntkcont.pathfollowing.multiple import kernel_dimension, magnitude, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.together import ALL, solve_together
 from ntkcont.results.special_points import SpecialPoint
@@ -85,14 +85,14 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         for u in (0.5, 0.2, 0.8, 0.05, 0.95):
             z, extra, _ = _guess(curve, event, bracket, d, u)
             found = event.solve(curve, z, extra, d) if extra is not None else None
-            if found is not None and bracket.holds(found.z, d, wider) and _plausible(found, crossing):
+            if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
                 return found, bracket
         return None, bracket
     for _ in range(40):
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
-            if found is not None and bracket.holds(found.z, d, wider) and _plausible(found, crossing):
+            if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
                 return found, bracket
         if node is None:
             node = midpoint(curve, bracket.left, bracket.right, d)
@@ -109,10 +109,13 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     return None, bracket
 
 
-def _plausible(found: Located, crossing: Crossing) -> bool:
+def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
     """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold."""
-    size = max(1.0, float(np.max(np.abs(crossing.right.eigenvalues))))
-    if found.residual > 1e-11 * size:  # not on the branch: an imperfect branch point, passed by a jump
+    scaled = Scaled(curve, d)
+    jacobian = scaled.residual_and_jacobian(found.z / d)[1]
+    # not on the branch: an imperfect branch point, passed by a jump
+    size = magnitude(scaled, found.z / d, np.array([np.linalg.norm(jacobian)]))  # a rate, as eigenvalues are
+    if found.residual > 1e-11 * size:
         return False
     if found.extra is None:
         return True
@@ -175,7 +178,7 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             converged = _all_critical(curve, crossing, found.z)
     omega: float | None = None
     if found is not None:
-        z, residual, test_value, v, w = found.z, found.residual, found.test_value, found.v, found.w
+        z, test_value, v, w = found.z, found.test_value, found.v, found.w
         if crossing.label == "H" and found.extra is not None:
             omega = abs(found.extra)
         elif crossing.label == "NS" and found.extra is not None:
@@ -184,6 +187,8 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             v, w = v.conj(), w.conj()
     else:
         z, extra, node = _guess(curve, event, bracket, d)
+        if node is None:  # what is kept lies on the branch
+            z = bracket.left.z
         test_value = event.test(node if node is not None else bracket.left, d)[0]
         if crossing.label in ("H", "NS", "PD"):  # a single one too, where Newton is singular or leaves for another
             whole = Bracket(crossing.left, crossing.right)
@@ -193,10 +198,10 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
                 lam = together.eigenvalue
                 z, test_value, converged = together.node.z, together.mean, True
                 extra = float(np.angle(lam)) if curve.is_map else lam.imag
-        residual = float(np.max(np.abs(curve.system(z)[0])))
         target = {"H": 1j * (extra or 0.0), "NS": np.exp(1j * (extra or 0.0)) - 1.0, "PD": -2.0, "NSad": extra or 0.0}
         v, w = _critical_pair(curve, z, complex(target.get(crossing.label, 0.0)))
         omega = extra if crossing.label in ("H", "NS") else None
+    residual = float(np.max(np.abs(curve.system(z)[0])))
     chord = (bracket.right.z - bracket.left.z) / d
     tau = chord / np.linalg.norm(chord)
     node, sign = curve.node(np.ascontiguousarray(z), d, tau, 0.0)

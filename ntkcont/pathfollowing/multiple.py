@@ -22,10 +22,10 @@ def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> 
     if not np.all(np.isfinite(jacobian)):
         return 0
     singular = np.linalg.svd(jacobian, compute_uv=False)
-    return int(np.sum(singular <= small * _size(scaled, z / d, singular)))
+    return int(np.sum(singular <= small * magnitude(scaled, z / d, singular)))
 
 
-def _size(scaled: Scaled, y: Array, singular: NDArray[Any]) -> float:
+def magnitude(scaled: Scaled, y: Array, singular: NDArray[Any]) -> float:
     """Return what singular values are small against: the largest here or, all being zero, in the whole diagram."""
     direction = np.random.default_rng(0).standard_normal(len(y))
     change = scaled.along(y, np.asarray(direction / np.linalg.norm(direction), dtype=np.float64))
@@ -43,7 +43,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     y = z / d
     _, jac = scaled.residual_and_jacobian(y)
     u, singular, vh = np.linalg.svd(jac)
-    size = _size(scaled, y, singular)
+    size = magnitude(scaled, y, singular)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ntkcont.models.model import Array
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Node
-from ntkcont.pathfollowing.detector import Detector, at_bound
+from ntkcont.pathfollowing.detect import degenerate
+from ntkcont.pathfollowing.detector import Detector, at_bound, probe
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.start import Start
@@ -34,6 +37,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     tau = sign * start.tau if start.toward is None else start.toward[sign]
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
+    first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
     parts = curve, first, start.d, task.span, task.settings
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     detector = Detector(task, first, start.d)
@@ -49,14 +53,17 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     status: Status | None = None
     while status is None:
         size = min(chunk_size(curve.n), task.settings.max_steps - total)
+        d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = detector.chunk(nodes, stepper.d, final=landed or status is not None)
         jump = _jump(special) if retries < RETRIES else None
         if jump is not None:
-            nodes, special, last, ds = _before(jump, nodes, special, before)
+            kept, among, last, ds = _before(jump, nodes, special, before)
             if ds > task.settings.ds_min:
+                nodes, special = kept, among
                 retries += 1
+                stepper.restore(d, nodes.z)
                 stepper.rewind(last, ds)
                 detector.restart(last)
                 status = None
@@ -68,8 +75,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         total += len(nodes.s)
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
-        if status is Status.BOUND:
+        if status is Status.BOUND or (status is Status.CLOSED and start.beside is None):
             special += at_bound(detector, stepper.d)
+        if status is Status.CLOSED:
+            nodes.counts[-1] = node.counts
         if detector.error:
             status, error = Status.CALLBACK_ERROR, detector.error
         chunk = Chunk(nodes, special, stepper.d.copy(), status, error)
@@ -80,6 +89,16 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         status = chunk.status
         before = detector.last or before
         yield chunk
+
+
+def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
+    """Return the counts of the start, or (where they mean nothing: a special point) those of the branch just before."""
+    curve = task.curve
+    if degenerate(first, d, curve.is_map, float(np.max(np.abs(first.eigenvalues)))):
+        before = probe(curve, first, d, -min(1e-3, task.settings.ds_max))
+        if before is not None:
+            return before.counts
+    return first.counts
 
 
 def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
@@ -94,7 +113,7 @@ def _before(
     keep = int(np.searchsorted(nodes.s, jump.bracket[0], side="right"))
     last = nodes[keep - 1] if keep else before
     ds = 0.1 * (float(nodes.s[min(keep, len(nodes.s) - 1)]) - last.s)
-    return nodes.head(keep), [q for q in special if q.s <= last.s], last, ds
+    return nodes.head(keep), [q for q in special if q is not jump and q.s <= last.s], last, ds
 
 
 def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:

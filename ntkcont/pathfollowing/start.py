@@ -11,9 +11,16 @@ import numpy as np
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.defining import Scaled
+from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
+
+#: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
+SINGULAR = 1e-10
+#: ... or, below this, may do so nearby.
+NEARLY_SINGULAR = 1e-8
+#: Newton stops this near to a branch point (scaled) that it converges to.
+NEAR = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,26 @@ def check_in_span(free: str, q: float, span: tuple[float, float]) -> None:
         raise InputError(msg)
 
 
+def _with_rows(curve: Curve, z: Array, d: Array) -> tuple[Array, Array]:
+    """Return the scaled Jacobian and the sizes of its rows, here or a diagram's width away, whichever is larger."""
+    scaled = Scaled(curve, d)
+    jacobian = scaled.residual_and_jacobian(z / d)[1]
+    direction = np.random.default_rng(0).standard_normal(len(z))
+    with np.errstate(all="ignore"):
+        change = scaled.along(z / d, np.asarray(direction / np.linalg.norm(direction)))
+    change[~np.isfinite(change)] = 0.0
+    return jacobian, np.maximum(np.linalg.norm(jacobian, axis=1), np.linalg.norm(change, axis=1))
+
+
+def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the scaled Jacobian with rows of size 1.
+
+    That leaves the null space as it is, and equations in very different units do not make it look singular.
+    """
+    jacobian, rows = _with_rows(curve, z, d)
+    return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
+
+
 def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     """Return the fixed point near z at the same parameter value."""
     n = curve.n
@@ -83,7 +110,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
         )
         raise InputError(msg)
     rows = d[:n]
-    if np.max(np.abs(f) / rows) <= 1e-14 * max(1.0, float(np.max(np.abs(a * rows[None, :] / rows[:, None])))):
+    if np.all(np.abs(f) / rows <= 1e-14 * _with_rows(curve, z, d)[1]):
         return z  # exact already, possibly singular: a special point
     natural = np.zeros(n + 1)
     natural[n] = 1.0
@@ -104,7 +131,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     if polished is not None:
         return polished
     f_best = curve.system(best)[0]
-    if np.max(np.abs(f_best) / rows) < 1e-12:  # singular, but a solution
+    if np.all(np.abs(f_best) / rows <= 1e-12 * _with_rows(curve, best, d)[1]):  # singular, but a solution
         return best
     size = float(np.max(np.abs(f_best)))
     msg = (
@@ -112,6 +139,25 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
         "start from a state that nc.simulate settles to, or from one of nc.find_fixed_points"
     )
     raise ConvergenceError(msg)
+
+
+def _straight(curve: Curve, z: Array, a: Array, fq: Array, rate: Array, step: float) -> float:
+    """Return as how small a part of `step` in the parameter the branch is straight: 1, 0.1, ...; 0 if nowhere.
+
+    At a fold or cusp, where the slope is infinite but for rounding, it is nowhere.
+    """
+    with np.errstate(all="ignore"):
+        change = np.append(rate, 1.0) * step
+        terms = np.abs(fq) * step + np.abs(a) @ np.abs(change[:-1])
+        for part in 0.1 ** np.arange(7):
+            for way in (part, -part):
+                try:
+                    f = curve.system(z + way * change)[0]
+                except Exception:  # the user's function, where it may not be defined
+                    continue
+                if np.all(np.abs(f) <= 0.3 * part * terms):
+                    return float(part)
+    return 0.0
 
 
 def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
@@ -123,17 +169,19 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     width = span[1] - span[0]
     size = np.abs(z[:n])
     _, a, fq = curve.system(z)
-    slope, noise = np.zeros(n), np.zeros(n)
+    rate, noise = np.zeros(n), np.zeros(n)
     with np.errstate(all="ignore"):
         try:
             inverse = np.linalg.inv(a)
-            slope = 0.05 * width * np.abs(inverse @ fq)
+            rate = -inverse @ fq
             # what rounding in F and its derivative makes of a state that is zero, whatever the units
             noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
         except np.linalg.LinAlgError:
             pass
-    # at a fold or cusp the slope is infinite but for rounding and says nothing
-    slope[~(slope <= 1e8 * max(1.0, float(size.max())))] = 0.0
+    rate[~np.isfinite(rate)] = 0.0
+    slope = 0.05 * width * np.abs(rate)
+    if np.any(slope > size):
+        slope *= _straight(curve, z, a, fq, rate, 0.05 * width)
     noise[~np.isfinite(noise)] = 0.0
     size = np.maximum(size, slope)
     size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
@@ -158,14 +206,30 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
         jacobian = scaled_jacobian(curve, z + shift, d)
         if not np.all(np.isfinite(jacobian)):
             return
-        singular = np.linalg.svd(jacobian, compute_uv=False)
-        if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
-            return
+        rows = np.linalg.norm(jacobian, axis=1, keepdims=True)  # equations may have very different units
+        for matrix in (jacobian, jacobian / np.where(rows > 0.0, rows, 1.0)):
+            singular = np.linalg.svd(matrix, compute_uv=False)
+            if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
+                return
     msg = (
         "model: the Jacobian is singular at the start and everywhere around it, so the equations have a conserved "
         "quantity; replace one state by it (its value becomes a parameter)"
     )
     raise InputError(msg)
+
+
+def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
+    matrix = _by_rows(curve, z, d)
+    if not np.all(np.isfinite(matrix)) or np.linalg.svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
+        return z
+    found = solve_branch_point(curve, z, d)
+    if found is None:
+        return z
+    off = np.abs(found.z - z) / d
+    if np.max(off) > NEAR or off[-1] > 1e-10:
+        return z
+    return np.append(np.where(np.abs(found.z[:-1]) > 1e-13 * d[:-1], found.z[:-1], 0.0), z[-1])
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
@@ -174,12 +238,8 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     Where two branches cross at z it is that of the one that goes most along the parameter.
     """
     n = curve.n
-    _, singular, vh = np.linalg.svd(scaled_jacobian(curve, z, d))
-    null = vh[n:]
-    if n == 1 and singular[0] < 1e-10:
-        null = vh
-    elif n > 1 and singular[-1] < 1e-10 * singular[0]:
-        null = vh[n - 1 :]
+    _, singular, vh = np.linalg.svd(_by_rows(curve, z, d))
+    null = vh[n - 1 :] if singular[-1] < SINGULAR else vh[n:]
     tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
     tau = tau / np.linalg.norm(tau)
     if len(null) == 2:
@@ -210,6 +270,7 @@ def prepare(
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     z = _corrected(curve, z, d, tol)
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
+    z = _on_branch_point(curve, z, d)
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)

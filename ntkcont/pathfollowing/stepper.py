@@ -7,7 +7,7 @@ import numpy as np
 from ntkcont.kernels import stepping
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Curve, Node, followed
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
@@ -17,12 +17,8 @@ STATUS = {
     stepping.MIN_STEP: Status.MIN_STEP,
     stepping.CLOSED: Status.CLOSED,
     stepping.BAD_VALUES: Status.NOT_FINITE,
+    stepping.UNBOUNDED: Status.UNBOUNDED,
 }
-
-#: A branch goes to infinity when its states have grown so much since the start ...
-GROWTH = 1e6
-#: ... while the parameter hardly moves any more (its component of the unit tangent).
-STANDSTILL = 1e-8
 
 
 class Stepper:
@@ -70,7 +66,8 @@ class Stepper:
         try:
             reason = stepping.advance(
                 *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
-                self.first.z, self.first.tangent, out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
+                self.first.z, self.first.tangent, self.d_start,
+                out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
             )  # fmt: skip
             status = STATUS.get(reason)
         except KeyboardInterrupt:
@@ -88,8 +85,6 @@ class Stepper:
         low, high = self.span
         if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
             status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
-        if status is None and np.max(self.d / self.d_start) > GROWTH and abs(self.tau[n]) < STANDSTILL:
-            status = Status.UNBOUNDED
         return nodes, status, error
 
     def state(self) -> dict[str, Array]:
@@ -103,12 +98,7 @@ class Stepper:
 
     def restore(self, d: Array, z: Array) -> None:
         """Take back the scales d from before steps of which only the points z are kept."""
-        n = self.curve.n
-        size = np.max(np.abs(z[:, :n]), axis=0, initial=0.0)
-        if self.curve.model.homogeneous:
-            size[:] = np.max(size)
-        self.d[:] = d
-        self.d[:n] = np.maximum(d[:n], size * np.sqrt(n))
+        self.d[:] = followed(d, self.d_start, z[:, : self.curve.n], self.curve.model.homogeneous)
 
     def enter(self, curve: Curve, z: Array, tau: Array, s: float) -> None:
         """Go on from z along tau with other equations."""

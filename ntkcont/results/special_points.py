@@ -317,4 +317,7 @@ def _places(points: Sequence[SpecialPoint]) -> Real:
     speed = np.zeros_like(z)
     speed[:, :n] = np.nan_to_num(np.array([np.abs(point.tangent[:n]) for point in points]))
     scale = np.max(np.maximum(np.abs(z), speed), axis=0)
-    return z / np.maximum(scale, max(1e-9 * float(np.max(scale)), 1e-300))
+    # states that are zero but for rounding are so beside the other states
+    least = np.full(len(scale), 1e-300)
+    least[: n - 1] = max(1e-9 * float(np.max(scale[: n - 1], initial=0.0)), 1e-300)
+    return z / np.maximum(scale, least)
