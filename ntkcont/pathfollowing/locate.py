@@ -159,7 +159,7 @@ def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any
 def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, params: dict[str, float]) -> SpecialPoint:
     """Locate a crossing; the point is nameless until the branch is complete."""
     if crossing.at is not None:
-        return _opposite_point(curve, crossing, crossing.at, d, params)
+        return _record_of_several(curve, crossing, crossing.at, d, params)
     several_pairs = crossing.multiplicity > 1 and crossing.label in ("H", "NS", "PD")
     bracket = Bracket(crossing.left, crossing.right)
     found = None
@@ -175,6 +175,12 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
         elif found is not None and crossing.multiplicity > 1:  # two branches that turn back where they cross
             converged = _all_critical(curve, crossing, found.z)
+        if not converged and crossing.multiplicity > 1:  # with one eigenvector Newton is singular: their mean is not
+            whole = Bracket(crossing.left, crossing.right)
+            together = solve_together(curve, "BP", whole.left, whole.right, d, crossing.multiplicity)
+            if together is not None and kernel_dimension(curve, together.node.z, d, ALL):
+                at = dataclasses.replace(crossing, at=together.node)
+                return _record_of_several(curve, at, together.node, d, params)
     omega: float | None = None
     if found is not None:
         z, residual, test_value, v, w = found.z, found.residual, found.test_value, found.v, found.w
@@ -212,8 +218,10 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     )  # fmt: skip
 
 
-def _opposite_point(curve: Curve, crossing: Crossing, node: Node, d: Array, params: dict[str, float]) -> SpecialPoint:
-    """Return the record of several eigenvalues that cross at `node` in opposite directions."""
+def _record_of_several(
+    curve: Curve, crossing: Crossing, node: Node, d: Array, params: dict[str, float]
+) -> SpecialPoint:
+    """Return the record of several eigenvalues that cross at `node`, in one direction or in both."""
     label, bracket = crossing.label, Bracket(crossing.left, crossing.right)
     chord = (bracket.right.z - bracket.left.z) / d
     tau = chord / np.linalg.norm(chord)

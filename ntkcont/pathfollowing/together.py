@@ -19,6 +19,8 @@ from ntkcont.roots import bracketed_root
 
 #: All of them must lie this close to the boundary there, relative to the largest eigenvalue.
 ALL = 1e-9
+#: The same for real ones that go through zero: double, they move by the square root of rounding.
+MERGED = 1e-6
 #: What rounding makes of the imaginary parts of multipliers that coincide.
 COINCIDENT = 1e-6
 
@@ -92,6 +94,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     node = known[fraction]
     beyond, lam = (each[chosen] for each in ranked(label, node, curve.is_map))
     spread = float(np.max(np.abs(beyond)))
-    if spread > ALL * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
+    # that F_x is singular is for the caller to see
+    if spread > (MERGED if label == "BP" else ALL) * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
         return None
     return Together(node, mean, spread, complex(lam[0]))
