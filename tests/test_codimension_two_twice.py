@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ import ntkcont as nc
 from tests.two_parameter_checks import check_curve
 
 L = "((q - c)**2 - e)"  # what vanishes at q = c +- sqrt(e)
-CASES = {
+CASES: dict[str, tuple[Any, ...]] = {
     # label: kind, equations, start, label of the curve
     "ZH": ("flow", {"x": "p - x**2", "y": f"{L}*y - z", "z": f"y + {L}*z"}, [0.7, 0.0, 0.0], "LP"),
     "HH": ("flow", {"x": "p*x - y", "y": "x + p*y", "u": f"{L}*u - 2*v", "v": f"2*u + {L}*v"}, [0.0] * 4, "H"),

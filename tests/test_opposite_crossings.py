@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ ROTATIONS = {
     "u": "(1 - a*(mu - c))*(0.8*u - 0.6*v)",
     "v": "(1 - a*(mu - c))*(0.6*u + 0.8*v)",
 }
-CASES = {
+CASES: dict[str, tuple[Any, ...]] = {
     "BP": ("flow", FLOW, {"a": 1.0, "b": 1.0}),
     "BP, other rates": ("flow", FLOW, {"a": 1.0, "b": 3.0}),
     "H, two frequencies": ("flow", PAIRS, {"a": 1.0, "b": 2.0}),
@@ -56,8 +58,10 @@ def test_both_directions_at_one_place(models, name, c):
     assert point.p == pytest.approx(c, abs=1e-11)
     assert point.normal_form["type"] == "multiple"
     if point.label == "H":
+        assert point.omega is not None
         assert min(abs(point.omega - each) for each in (1.0, CASES[name][2]["b"])) < 1e-9
     if point.label == "NS":
+        assert point.omega is not None
         assert min(abs(point.omega - np.arccos(each)) for each in (0.6, 0.8)) < 1e-9
 
 
