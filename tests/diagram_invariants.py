@@ -49,7 +49,7 @@ def _check_tree(diagram: nc.Diagram) -> None:
         there = diagram[origin.parent].special_points[origin.point]
         here = diagram[i].special_points[origin.point]
         assert origin.period == parent.period * (2 if there.label == "PD" else 1)
-        assert here.label == "BP"
+        assert here.label == ("BC" if there.label == "BC" else "BP")
         assert here.p == there.p
         assert np.array_equal(here.x, there.x)
 

@@ -374,8 +374,8 @@ def _changes(branch: nc.Branch, point: Any) -> tuple[int, ...]:
         turns = before is not None and after is not None and branch.tangent[before, -1] * branch.tangent[after, -1] < 0
         if turns:  # a branch that touches another one and turns back in p: the eigenvalue touches zero
             return (*changes, 0)
-        # several eigenvalues at once may cross in both directions
-        return tuple(range(-point.multiplicity, point.multiplicity + 1, 2))
+    if point.multiplicity > 1:  # several eigenvalues at once may cross in both directions
+        return tuple(range(min(changes), max(changes) + 1, 2 * max(changes) // point.multiplicity))
     return changes
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from diagram_invariants import checked
 from invariants import check_branch
 from test_border_collisions import Truth, arguments, compare, network
 
@@ -58,6 +60,44 @@ def test_more_branches_than_two_leave():
     assert given == expected
     assert branch.x[-1] == pytest.approx([1 / 3, 1 / 3])
     assert branch.n_unstable[-1] == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [2, 3])
+def test_diagram_follows_all_half_branches(form, n):
+    """With ``z' = -z - 2 sum_{j != i} relu(z_j) + h`` any set of m units may be active: z_i = h/(2 m - 1) in it.
+
+    The others have h - 2 m h/(2 m - 1) = -h/(2 m - 1), of which the rate form keeps 0.
+    """
+    model = net(-2 * (np.ones((n, n)) - np.eye(n)), form=form)
+    start = np.full(n, -0.5 if form == "synaptic" else 0.0)
+    diagram = checked(model, [start], free="h", p_span=(-1.0, 1.0), params={"h": -0.5})
+    expected = set()
+    for active in itertools.product((False, True), repeat=n):
+        if any(active):
+            m = 2 * sum(active) - 1
+            expected.add(tuple(6 / m if on else (-6 / m if form == "synaptic" else 0.0) for on in active))
+    assert {tuple(np.round(6 * branch.x[-1], 9) + 0.0) for branch in diagram} == expected
+    assert len(diagram) == len(expected) == 2**n - 1
+    assert not diagram.unfollowed
+    for branch, origin in zip(diagram.branches[1:], diagram.origins[1:], strict=True):
+        assert (origin.parent, origin.point) == (0, "BC1")
+        assert branch.ends == (Status.START, Status.BOUND)
+        np.testing.assert_allclose(branch.x, branch.p[:, None] * branch.x[-1], atol=1e-9)
+
+
+@pytest.mark.parametrize(("coupling", "left"), [(-2.0, ["BC1"]), (-0.5, [])])
+def test_half_branches_that_are_not_followed_are_said(coupling, left):
+    model = net([[0, coupling], [coupling, 0]])
+    diagram = checked(model, [[-0.5, -0.5]], free="h", p_span=(-1.0, 1.0), params={"h": -0.5}, depth=0)
+    assert [each.point for each in diagram.unfollowed] == left
+
+
+def test_more_units_than_are_looked_at():
+    n = 12
+    model = net(-0.5 / (n - 1) * (np.ones((n, n)) - np.eye(n)))
+    diagram = checked(model, [np.full(n, -0.5)], free="h", p_span=(-1.0, 1.0), params={"h": -0.5})
+    assert ["12 units switch at once" in each.reason for each in diagram.unfollowed] == [True]
 
 
 # ---------------------------------------------------------------- starts

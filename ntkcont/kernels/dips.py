@@ -12,7 +12,8 @@ An interval is *suspicious* if one of them has an extremum inside, on the way to
 comes so near that its distance is at most the fraction `reach` of the nearer end's.  Parabolas are exact for the normal
 forms.  A fourth criterion: of two eigenvalues one crosses in one direction and one in the other.  Eigenvalues are
 matched to the nearest one, in the complex plane, of the point before, and to the one of the point after that is nearest
-to where they will be at the same rate.
+to where they will be at the same rate (at the first point, where they were).  The same is suspected where several
+eigenvalues are on the boundary at a point itself, which were not at the point before.
 
 What this cannot see: a dip whose half-width at half-depth is below one step, which leaves no trace around it; a test
 function that crosses three times within one step; eigenvalues that are mismatched, because their rates change within a
@@ -37,6 +38,16 @@ def distance_to_boundary(value, is_map):
     if value.imag == 0.0:
         return abs(value.real) - 1.0
     return np.sqrt(value.real * value.real + value.imag * value.imag) - 1.0
+
+
+@inner
+def largest(values, is_map):
+    """Return what distances of eigenvalues from the boundary are small against."""
+    size = 1.0 if is_map else 0.0
+    if not is_map:
+        for value in values:
+            size = max(size, abs(value.real), abs(value.imag))
+    return size
 
 
 @inner
@@ -142,6 +153,39 @@ def ahead(previous, value, rate):
     return complex(guess.real, max(guess.imag, 0.0))
 
 
+@inner
+def crossings(f, after, band, seen):
+    """Add one eigenvalue to the numbers of those that cross in each direction, and to the sums of where."""
+    if f < -band and after > band:
+        seen[0] += 1.0
+        seen[2] += f / (f - after)
+    elif f > band and after < -band:
+        seen[1] += 1.0
+        seen[3] += f / (f - after)
+
+
+@inner
+def cross_both_ways(at, depth, i, seen):
+    """Propose to look into interval i if eigenvalues cross in opposite directions there."""
+    if seen[0] > 0.0 and seen[1] > 0.0:
+        propose(at, depth, i, 0.5 * (seen[2] / seen[0] + seen[3] / seen[1]), -np.inf)
+
+
+@inner
+def first_interval(s, eigenvalues, is_map, band, at, depth, seen):
+    """Match the eigenvalues of the first point to where those of the second come from, at the rate of the third."""
+    seen[:] = 0.0
+    back = (s[1] - s[0]) / (s[2] - s[1])
+    for j in range(eigenvalues.shape[1]):
+        value = eigenvalues[1, j]
+        if value.imag < 0.0:
+            continue
+        guess = ahead(eigenvalues[2, nearest(value, eigenvalues[2])], value, back)
+        previous = eigenvalues[0, nearest(guess, eigenvalues[0])]
+        crossings(distance_to_boundary(previous, is_map), distance_to_boundary(value, is_map), band, seen)
+    cross_both_ways(at, depth, 1, seen)
+
+
 @entry(types.void(VECTOR, VECTOR, VECTOR, complex128[:, ::1], boolean, float64, VECTOR, VECTOR))
 def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
     """Write to ``at[i]`` the fraction of the interval (i - 1, i) at which to look for a dip; nan where there is none.
@@ -150,6 +194,11 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
     workspace.
     """
     k, n = eigenvalues.shape
+    seen = np.zeros(4)
+    came_from = np.full(n, -1, np.int64)  # for each eigenvalue of a point, the one of the point before
+    goes_to = np.full(n, -1, np.int64)
+    on_before = n
+    size = largest(eigenvalues[0], is_map) if k > 0 else 0.0
     for i in range(k):
         at[i] = np.nan
         depth[i] = np.inf
@@ -158,16 +207,11 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
             fold_dip(s, p, slope, i, reach, at, depth)
         if i == k - 1:
             break
-        size = 1.0
-        if not is_map:
-            size = 0.0
-            for j in range(n):
-                size = max(size, abs(eigenvalues[i, j].real), abs(eigenvalues[i, j].imag))
-        band = BAND * size
-        up = 0.0
-        down = 0.0
-        ups = 0
-        downs = 0
+        following_size = largest(eigenvalues[i + 1], is_map)
+        band = BAND * max(size, following_size)  # all may vanish at a point
+        size = following_size
+        seen[:] = 0.0
+        on = 0
         for j in range(n):
             value = eigenvalues[i, j]
             if value.imag < 0.0:
@@ -177,25 +221,34 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
             before = f
             guess = value
             if i > 0:
-                previous = eigenvalues[i - 1, nearest(value, eigenvalues[i - 1])]
+                last = came_from[j] if came_from[j] >= 0 else nearest(value, eigenvalues[i - 1])
+                previous = eigenvalues[i - 1, last]
                 before = distance_to_boundary(previous, is_map)
                 guess = ahead(previous, value, h / (s[i] - s[i - 1]))
-            following = eigenvalues[i + 1, nearest(guess, eigenvalues[i + 1])]
+            goes_to[j] = nearest(guess, eigenvalues[i + 1])
+            following = eigenvalues[i + 1, goes_to[j]]
             after = distance_to_boundary(following, is_map)
-            if f < -band and after > band:
-                ups += 1
-                up = f / (f - after)
-            elif f > band and after < -band:
-                downs += 1
-                down = f / (f - after)
+            if abs(f) <= band:
+                on += 1
+            else:
+                crossings(f, after, band, seen)
             if i > 0:
                 spectral_dip(s, i, before, f, after, band, reach, at, depth)
                 fall = (f - before) / (s[i] - s[i - 1])
                 if i + 2 < k and fall * f < 0.0 and f * after > 0.0:
                     rate = (s[i + 2] - s[i + 1]) / h
-                    last = eigenvalues[i + 2, nearest(ahead(value, following, rate), eigenvalues[i + 2])]
-                    rise = (distance_to_boundary(last, is_map) - after) / (s[i + 2] - s[i + 1])
+                    then = eigenvalues[i + 2, nearest(ahead(value, following, rate), eigenvalues[i + 2])]
+                    rise = (distance_to_boundary(then, is_map) - after) / (s[i + 2] - s[i + 1])
                     u, ratio = secant_dip(h, f, after, fall, rise, band, reach)
                     propose(at, depth, i + 1, u, ratio)
-        if ups > 0 and downs > 0:
-            propose(at, depth, i + 1, 0.5 * (up + down), -np.inf)
+        cross_both_ways(at, depth, i + 1, seen)
+        if on >= 2 and on > on_before:
+            propose(at, depth, i + 1, 0.02, -np.inf)
+        on_before = on
+        came_from[:] = -1
+        for j in range(n):
+            if goes_to[j] >= 0:
+                came_from[goes_to[j]] = j
+            goes_to[j] = -1
+        if i == 0 and k > 2:
+            first_interval(s, eigenvalues, is_map, band, at, depth, seen)

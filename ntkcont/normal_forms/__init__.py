@@ -21,9 +21,9 @@ BP    the reduced equation ``b20 y^2/2 + b11 y m + b02 m^2/2 + b30 y^3/6 + ... =
       ``b20 = <p, B(q, q)>``, ``b30 = <p, C(q, q, q) + 3 B(q, h)>``, and b11, b02 the second derivatives along
       (q, 0), (w, 1).  b20 b02 - b11^2 keeps its sign in any coordinates; b30 does where b20 = 0.
       ``type``: "transcritical"; "pitchfork" (b20 = 0) with ``criticality`` "supercritical" (b30 < 0: the branch
-      that bends gains the stability that the other loses), "subcritical" or "degenerate"; "isolated" (no branch
-      through the point); "degenerate" (two coinciding directions).  ``directions``: the unit tangents (dx, dp) of
-      both branches, shape (2, n+1), Euclidean in the units of the model, dp >= 0.
+      that bends gains the stability that the other loses) or "subcritical"; "isolated" (no branch through the
+      point); "degenerate" (two coinciding directions, or b20 = b30 = 0).  ``directions``: the unit tangents (dx, dp)
+      of both branches, shape (2, n+1), Euclidean in the units of the model, dp >= 0.
 PD    ``b = <p, C(q, q, q) + 3 B(q, (I - A)^-1 B(q, q))>/6`` of ``y <- -y + b y^3``: "supercritical" if b > 0 (the
       orbit of period two attracts on the center manifold).  ``crossing`` is d lambda/dp.
 NS    ``d = Re exp(-i theta0) <p, C(q, q, q~) + 2 B(q, (I - A)^-1 B(q, q~))
@@ -43,10 +43,12 @@ BC    ``unit`` (index) and ``name`` of the argument that vanishes and whether it
 
 All but NSad hold ``kappa = |p||q|/|<p, q>|``, the condition number of the critical eigenvalue: it grows towards points
 of codimension two, and all coefficients with it.  Where the critical eigenvalue is multiple there is no such normal
-form: ``type`` is then "multiple", with ``kernel_dimension`` (independent critical vectors), or, with one of them,
-"defective" (Bogdanov-Takens and alike); ``note`` says so in words.  With a piecewise linear activation ``type`` is
+form: ``type`` is then "multiple", with ``kernel_dimension`` (independent critical vectors of that eigenvalue; absent
+where eigenvalues of several kinds or frequencies are critical at once), or, with one of them, "defective"
+(Bogdanov-Takens and alike); ``note`` says so in words.  With a piecewise linear activation ``type`` is
 "piecewise linear".  EP and UZ have none: {}.  A coefficient is taken for zero ("degenerate") where it is below
-1e-8 of the terms it is made of.
+1e-8 of the terms it is made of; a of a fold and b30 of a pitchfork also where the critical eigenvalue changes a million
+times as much along q, at 1 % of the diagram, as they say.  ``type`` is then "degenerate", ``note`` says why.
 
 B and C are exact: closed forms for a ``RateRNN``, nested ``jax.jvp`` along the directions needed otherwise, so no
 tensor is formed.  Models that JAX can only call back (``Model.from_numba``) have central differences of sixth order of

@@ -28,16 +28,16 @@ def branch_point(local: Local, critical: Critical) -> dict[str, Any]:
     if _negligible(local, critical, b20, b11, b30, product_size(p, qq)):
         roots = [(1.0, 0.0), (-b02, 2.0 * b11)]
         if is_zero(b11, [product_size(p, qw)], local.tolerance):
-            result["type"] = "degenerate"
-            return result
+            return degenerate_branch_point(result)
         size = sum(product_size(p, part) for part in cubic)
         result["type"] = "pitchfork"
         result["criticality"] = criticality(b30, size, local.tolerance, -1.0)
+        if result["criticality"] == "degenerate":
+            degenerate_branch_point(result)
     else:
         discriminant = b11 * b11 - b20 * b02
         if is_zero(discriminant, [b11 * b11, b20 * b02], local.tolerance):
-            result["type"] = "degenerate"
-            return result
+            return degenerate_branch_point(result)
         if discriminant < 0.0:
             result["type"] = "isolated"
             return result
@@ -46,6 +46,15 @@ def branch_point(local: Local, critical: Critical) -> dict[str, Any]:
         result["type"] = "transcritical"
     q_direction = np.append(q, 0.0)
     result["directions"] = np.array([_unit(y * q_direction + m * w) for y, m in roots])
+    return result
+
+
+def degenerate_branch_point(result: dict[str, Any]) -> dict[str, Any]:
+    """Say that terms up to the third order leave open what happens."""
+    result["type"] = "degenerate"
+    if "criticality" in result:
+        result["criticality"] = "degenerate"
+    result["note"] = "b20 and b30, or the discriminant, are zero: terms of higher order decide what happens here"
     return result
 
 

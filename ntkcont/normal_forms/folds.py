@@ -18,5 +18,11 @@ def fold(local: Local, critical: Critical) -> dict[str, Any]:
     if is_zero(a, product_size(p, second), local.tolerance) or is_zero(
         drive, product_size(p, local.Fp), local.tolerance
     ):
-        return {"type": "degenerate", "a": a, "drive": drive}
+        return degenerate_fold(a, drive)
     return {"type": "fold", "a": a, "drive": drive, "opens": opens}
+
+
+def degenerate_fold(a: float, drive: float) -> dict[str, Any]:
+    """Return what is said where a or the drive is zero."""
+    note = "the quadratic coefficient a or the drive is zero: terms of higher order decide what happens here"
+    return {"type": "degenerate", "a": a, "drive": drive, "note": note}

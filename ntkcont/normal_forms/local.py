@@ -16,6 +16,7 @@ Matrix = NDArray[Any]
 
 NEAR = 1e-6  # eigenvalues this close to the critical one (relative to the largest) may belong to it
 SINGULAR = 1e-9  # singular values below this fraction of the largest count as zero
+TOGETHER = 1e-7  # the same where several eigenvalues cross together: each is as near to zero as they are to each other
 DEFECTIVE = 1e7  # sum |p_i q_i| / |<p, q>| above which a multiple eigenvalue is taken to have one eigenvector
 
 
@@ -86,7 +87,8 @@ class Critical:
     """A critical eigenvalue: q and p with ``|q| = 1``, ``<p, q> = 1``, its condition number, its multiplicity.
 
     `overlap` is ``sum |p_i q_i| / |<p, q>|``, which unlike kappa does not depend on the units of the states;
-    `dimension` is that of the eigenspace; `together` counts all pairs that cross at the point, of any frequency.
+    `dimension` is that of the eigenspace; `together` counts all pairs that cross at the point, of any frequency, and
+    `merged` says that they have the same one; `beside` counts critical eigenvalues of another kind.
     """
 
     value: complex
@@ -96,26 +98,35 @@ class Critical:
     overlap: float
     dimension: int
     together: int = 1
+    merged: bool = False
+    beside: int = 0
 
     @property
     def simple(self) -> bool:
         """Whether the eigenvalue is simple, so that q, p and the normal form exist."""
-        return self.dimension == 1 and self.together == 1 and self.overlap < DEFECTIVE
+        return self.dimension == 1 and self.together == 1 and not self.beside and self.overlap < DEFECTIVE
 
     def refusal(self) -> dict[str, Any]:
         """Return what is said in place of a normal form where the eigenvalue is multiple."""
+        if self.beside:
+            others = "another eigenvalue is" if self.beside == 1 else f"{self.beside} other eigenvalues are"
+            note = (
+                f"{others} critical at the same point (zero-Hopf and alike): the modes interact, and no normal form of "
+                "one of them applies"
+            )
+            return {"type": "multiple", "note": note}
         if self.dimension > 1:
             note = (
                 f"the critical eigenvalue has {self.dimension} independent eigenvectors: no normal form of one "
                 "critical direction applies"
             )
             return {"type": "multiple", "kernel_dimension": self.dimension, "note": note}
-        if self.together > 1:
+        if self.together > 1 and not self.merged:
             note = (
                 f"{self.together} pairs of different frequencies cross together: their modes interact, and no normal "
                 "form of one of them applies"
             )
-            return {"type": "multiple", "kernel_dimension": 1, "note": note}
+            return {"type": "multiple", "note": note}
         note = "a multiple critical eigenvalue with one eigenvector (Bogdanov-Takens and alike): <p, q> = 0"
         return {"type": "defective", "kernel_dimension": 1, "note": note}
 
@@ -142,12 +153,11 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     spectrum = local.eigenvalues if np.all(np.isfinite(local.eigenvalues)) else np.linalg.eigvals(local.A)
     size = max(float(np.max(np.abs(spectrum))), abs(eigenvalue))
     count = int(np.sum(np.abs(spectrum - eigenvalue) <= NEAR * size)) if size > 0.0 else n
-    together = local.multiplicity
-    # pairs of different frequencies are critical together without a common eigenspace
-    dimension = together if count >= together or not isinstance(eigenvalue, complex) else 1
-    if count > 1:
+    together, dimension = local.multiplicity, 1
+    if count > 1 or together > 1:  # several that cross together are located by their mean, or may have no common space
         singular = np.linalg.svd(a, compute_uv=False)
-        dimension = max(dimension, int(np.sum(singular <= SINGULAR * max(float(singular[0]), size))))
+        small = SINGULAR if together == 1 else TOGETHER
+        dimension = max(1, int(np.sum(singular <= small * max(float(singular[0]), size))))
     q, p = _start(a, local.vectors)
     for _ in range(3):
         lu = bordered(a, p, q)
@@ -165,7 +175,22 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     if product != 0.0:
         p = p / np.conj(product)
     value = complex(np.vdot(p, local.A @ q)) if np.isfinite(kappa) else complex(eigenvalue)
-    return Critical(value, q, p, float(kappa), float(overlap), dimension, max(together, dimension))
+    beside = _others(spectrum, eigenvalue, local.is_map, size)
+    merged = count >= together or not isinstance(eigenvalue, complex)
+    return Critical(value, q, p, float(kappa), float(overlap), dimension, max(together, dimension), merged, beside)
+
+
+def _others(spectrum: NDArray[np.complex128], eigenvalue: complex, is_map: bool, size: float) -> int:
+    """Return how many eigenvalues of another kind than `eigenvalue` are on the stability boundary as well.
+
+    Kinds are zero (multiplier 1), multiplier -1, and complex pairs.
+    """
+
+    def kind(values: Any) -> Any:
+        return np.where(np.abs(np.imag(values)) > NEAR * size, 2.0, np.sign(np.real(values)) if is_map else 0.0)
+
+    off = np.abs(np.abs(spectrum) - 1.0) if is_map else np.abs(spectrum.real)
+    return int(np.sum((off <= SINGULAR * size) & (kind(spectrum) != kind(np.array(eigenvalue)))))
 
 
 def _start(a: Matrix, vectors: Any) -> tuple[Vector, Vector]:

@@ -12,10 +12,11 @@ import numpy as np
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.normal_forms.border_collisions import border_collision
-from ntkcont.normal_forms.branch_points import branch_point
+from ntkcont.normal_forms.branch_points import branch_point, degenerate_branch_point
+from ntkcont.normal_forms.degenerate import fold_is_degenerate, pitchfork_is_degenerate
 from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, calls_back
 from ntkcont.normal_forms.flips import flip
-from ntkcont.normal_forms.folds import fold
+from ntkcont.normal_forms.folds import degenerate_fold, fold
 from ntkcont.normal_forms.hopf import hopf
 from ntkcont.normal_forms.local import Critical, Local, critical
 from ntkcont.normal_forms.neimark_sacker import neimark_sacker
@@ -75,7 +76,8 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
         - NSad: ``k``;  EP, UZ: nothing.
 
         Also ``type`` and ``kappa``, the condition number of the critical eigenvalue; ``accuracy`` where derivatives
-        are differences; ``kernel_dimension`` and ``note`` where the eigenvalue is multiple and nothing else is said.
+        are differences; ``kernel_dimension`` and ``note`` where the eigenvalue is multiple and nothing else is said;
+        ``note`` where ``type`` is "degenerate".
 
     Raises
     ------
@@ -108,7 +110,7 @@ def normal_form(model: Model, point: SpecialPoint) -> dict[str, Any]:
         form["note"] = (
             f"the critical eigenvalue is {about} = {form['kappa']:.1e}): digits are lost, Bogdanov-Takens near?"
         )
-    if "note" in form and ("kappa" in form or form["type"] == "defective"):
+    if "note" in form and form["type"] != "degenerate" and ("kappa" in form or form["type"] == "defective"):
         where = point.name or f"{point.label} at {point.free} = {point.p:.10g}"
         warnings.warn(f"{where}: {form['note']}", RuntimeWarning, stacklevel=2)
     return form
@@ -155,7 +157,8 @@ class _At:
 
     def __init__(self, model: Model, point: SpecialPoint, form: Form) -> None:
         self.model, self.form = model, form
-        self.x = np.array(point.x)
+        self.x, self.tangent = np.array(point.x), np.array(point.tangent)
+        self.params = {name: point.params[name] for name in model.params}
         self.p, self.dp = model.line(point.free, point.params)
         self.p = self.p + point.p * self.dp
         self.local = linearised(model, point)
@@ -166,7 +169,16 @@ class _At:
         if not self.critical.simple:
             return self.critical.refusal()
         local = dataclasses.replace(self.local, derivatives=derivatives, tolerance=tolerance)
-        return {**self.form.coefficients(local, self.critical), "kappa": self.critical.kappa}
+        found = {**self.form.coefficients(local, self.critical), "kappa": self.critical.kappa}
+        arguments = found, self._jacobian, self.x, self.critical, self.tangent
+        if found["type"] == "fold" and fold_is_degenerate(*arguments):
+            return {**degenerate_fold(found["a"], found["drive"]), "kappa": self.critical.kappa}
+        if found["type"] == "pitchfork" and pitchfork_is_degenerate(*arguments):
+            return degenerate_branch_point(found)
+        return found
+
+    def _jacobian(self, x: Any) -> Any:
+        return self.model.jac(x, self.params)
 
     def by_differences(self) -> dict[str, Any]:
         """Return the normal form at the step that agrees best with the next smaller one, and how well it does."""

@@ -7,6 +7,7 @@ the root finder is a point of the curve, corrected by Newton, so what it converg
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.critical import System
 from ntkcont.pathfollowing.critical_point import CriticalNode, describe
 from ntkcont.pathfollowing.critical_steps import newton, tangent
+from ntkcont.pathfollowing.twice import extremum, sign_change
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.roots import bracketed_root
 
@@ -58,16 +60,57 @@ class Finder:
         self.system, self.label, self.free, self.params = system, label, free, params
         self.is_map = system.scaled.curve.is_map
         self.largest: dict[str, float] = {}
+        self.before: CriticalNode | None = None  # the node before the last interval
+        self.divided: dict[str, CriticalNode] = {}  # the left end of the last interval found to hold two of a kind
 
     def between(self, left: CriticalNode, right: CriticalNode) -> list[SpecialPoint]:
-        """Return the points between two neighbours, in the order of the curve."""
+        """Return the points between two neighbours, in the order of the curve.
+
+        Also those that happen twice between the two nodes before, where only this one shows it.
+        """
         for node in (left, right):
             for label, value in node.tests.items():
                 if np.isfinite(value):
                     self.largest[label] = max(self.largest.get(label, 0.0), abs(value))
         live = {label for label in left.tests if self._is_live(label, left) or self._is_live(label, right)}
-        found = [self._locate(change, a, b) for change, a, b in self._separate(left, right, live)]
+        nodes, before = [left, right], self.before
+        if before is not None and before.s < left.s:
+            nodes = [before, left, *self._twice(before, left, right, live), right]
+            nodes.sort(key=lambda node: node.s)
+        self.before = left
+        pairs = [(a, b) for a, b in itertools.pairwise(nodes) if a is not before or b is not left]
+        found = [self._locate(change, a, b) for c, d in pairs for change, a, b in self._separate(c, d, live)]
         return sorted((point for point in found if point is not None), key=lambda point: point.s)
+
+    def _twice(
+        self, first: CriticalNode, left: CriticalNode, right: CriticalNode, live: set[str]
+    ) -> list[CriticalNode]:
+        """Return nodes that divide an interval in which a test function changes its sign twice."""
+        values: list[tuple[str, Value]] = [(label, lambda node, label=label: node.tests[label]) for label in live]
+        names = SPECTRAL.get((left.label, self.is_map))
+        if names is not None and first.label == left.label == right.label:
+            values += [(name, value) for name, value in zip(names, self._spectral, strict=True) if name]
+        found: list[CriticalNode] = []
+        for name, value in values:
+            s = extremum(value, (first, left, right))
+            if s is None:
+                continue
+            ends = (first, left) if s < left.s else (left, right)
+            if self.divided.get(name) is ends[0] or not any(np.array_equal(node.d, self.system.d) for node in ends):
+                continue  # it has been found already, or the vectors are in other scales
+            node = sign_change(
+                value, ends, s, self.at, lambda node, name=name, value=value: self._matters(name, value, node)
+            )
+            if node is not None:
+                found.append(node)
+                self.divided[name] = ends[0]
+        return found
+
+    def _matters(self, name: str, value: Value, node: CriticalNode) -> bool:
+        """Whether a value is more than rounding: of a test function, or the distance of an eigenvalue."""
+        if name in node.tests:
+            return self._is_live(name, node)
+        return abs(value(node)) > ALONG * max(1.0, float(np.abs(node.eigenvalues).max()))
 
     # ---------------------------------------------------------------- what happened
 
@@ -85,8 +128,7 @@ class Finder:
         names = SPECTRAL.get((left.label, self.is_map))
         if names is None or left.label != right.label:
             return found
-        values: tuple[Value, Value, Value] = (self._plus, self._minus, self._pair)
-        for name, value, changed in zip(names, values, self._crossed(left, right), strict=True):
+        for name, value, changed in zip(names, self._spectral, self._crossed(left, right), strict=True):
             size = ALONG * max(1.0, float(np.abs(left.eigenvalues).max()))
             if changed and name and not (abs(value(left)) <= size and abs(value(right)) <= size):
                 found.append(Change(name, value))
@@ -103,6 +145,10 @@ class Finder:
         minus = self.is_map and passed(lambda real: real < -1.0)
         total = abs(right.n_unstable - left.n_unstable) - int(plus) - int(minus)
         return plus, minus, total >= 2
+
+    @property
+    def _spectral(self) -> tuple[Value, Value, Value]:
+        return self._plus, self._minus, self._pair
 
     def _plus(self, node: CriticalNode) -> float:
         return _nearest_zero(_real(node) - (1.0 if self.is_map else 0.0))

@@ -29,6 +29,8 @@ SIDE_BRANCH = 3e-5
 class Crossing:
     """An interval of the branch that holds one special point (or several inseparable ones: `multiplicity`).
 
+    Where it holds several that go in opposite directions, `at` is the point of the branch at which they do.
+
     An `optional` one need not be there: the counts say no more than that something else, labelled `label` or one of
     `others`, may have happened beside the other points of the interval.
     """
@@ -39,6 +41,7 @@ class Crossing:
     multiplicity: int = 1
     others: tuple[str, ...] = ()
     optional: bool = False
+    at: Node | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +156,11 @@ def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 
     return inseparable(left, right, curve.is_map)
 
 
-def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-8) -> bool:
+def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-8, before: Node | None = None) -> bool:
     """Whether `node` itself is (nearly) a special point, so that its signs and counts mean nothing.
 
-    `size` is the magnitude of eigenvalues along the branch, against which those at the node are small.
+    `size` is the magnitude of eigenvalues along the branch, against which those at the node are small.  Pairs that are
+    neutral at the node `before` as well are so all along.
     """
     tau = node.tangent / d
     if abs(tau[-1]) < tol * np.linalg.norm(tau):
@@ -166,6 +170,13 @@ def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-
         return bool(np.min(np.abs(np.abs(lam) - 1.0)) < tol)
     if size == 0.0 or np.min(np.abs(lam.real)) < tol * size:
         return True
-    real = np.sort(lam.real[lam.imag == 0.0])
-    sums = np.abs(real[:, None] + real[None, :])[np.triu_indices(len(real), 1)]
-    return bool(len(sums) and np.min(sums) < tol * size)
+    neutral = _neutral_pairs(node, tol * size)
+    return neutral > 0 and (before is None or neutral > _neutral_pairs(before, tol * size))
+
+
+def _neutral_pairs(node: Node, near: float) -> int:
+    """Return how many pairs of real eigenvalues have a sum below `near`."""
+    real = node.eigenvalues.real[node.eigenvalues.imag == 0.0]
+    if len(real) < 2:
+        return 0
+    return int(np.sum(np.abs(real[:, None] + real[None, :])[np.triu_indices(len(real), 1)] < near))

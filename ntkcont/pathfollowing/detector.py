@@ -13,16 +13,19 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node, followed
 from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
-from ntkcont.pathfollowing.dips import distinct, probed, stacked, suspects
+from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
+from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
 #: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
 #: fold that Newton does not find beside it is none, but a branch on its way to infinity.
 NOISE, STANDSTILL = 1e-12, 1e-8
+#: What several eigenvalues may do in opposite directions.
+BOTH_WAYS = ("BP", "H", "PD", "NS")
 
 
 class Detector:
@@ -65,11 +68,11 @@ class Detector:
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
-            if self.open is None and i > 0 and self.special(left, d):
+            if self.open is None and i > 0 and self.special(left, d, nodes[i - 2] if i > 1 else self.last):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
             if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
                 continue
-            if self.special(right, d) and not (final and i == k - 1):
+            if self.special(right, d, left) and not (final and i == k - 1):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
                 if i + 1 < k and i + 1 not in queue:
                     queue.insert(0, i + 1)
@@ -119,13 +122,30 @@ class Detector:
         both = change(left, right)
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
-            chain = probed(curve, left, right, d, look, around)
+            chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)
             pieces = [piece for a, b in itertools.pairwise(chain) for piece in separate(curve, a, b, d)]
+            several = [point for piece in both_ways for point in self._located(piece, d)]
             points = [point for piece in pieces for point in self._located(piece, d)]
-            apart = distinct(points, d)
+            apart = distinct([*several, *points], d)
             if apart is not None and all(point.converged for point in apart):
                 return apart
+            if several:  # a neutral saddle with k = 0 is none
+                rest = [point for point in points if point.converged or point.label != "NSad"]
+                return several + [point for point in rest if not any(same_place(q, point, d) for q in several)]
         return [point for piece in separate(curve, left, right, d) for point in self._located(piece, d)]
+
+    def _both_ways(
+        self, chain: list[Node], d: Array, around: tuple[Node | None, Node | None]
+    ) -> tuple[list[Node], list[Crossing]]:
+        """Return the chain, divided where eigenvalues cross in opposite directions, and those that do at one place."""
+        curve, found = self.task.curve, []
+        labels = tuple(label for label in BOTH_WAYS if label in self.task.events)
+        for a, b, u in crossing_both_ways(chain, around, curve.is_map):
+            crossings, between = opposite(curve, a, b, d, u, labels)
+            found += crossings
+            if between is not None:
+                chain = sorted([*chain, between], key=lambda node: node.s)
+        return chain, found
 
     def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:
         """Return the special point of a crossing under the first of its labels for which it is there."""
@@ -163,9 +183,9 @@ class Detector:
         self.last, self.open, self.fresh = node, None, False
         self.trail, self.looked = [], False
 
-    def special(self, node: Node, d: Array) -> bool:
-        """Whether the node is itself a special point."""
-        return degenerate(node, d, self.task.curve.is_map, self.size)
+    def special(self, node: Node, d: Array, before: Node | None = None) -> bool:
+        """Whether the node is itself a special point; `before` is its neighbour, if there is one."""
+        return degenerate(node, d, self.task.curve.is_map, self.size, before=before)
 
     def _user_zeros(
         self, event: UserZero, before: Node | None, nodes: Nodes, d: Array, at_start: bool

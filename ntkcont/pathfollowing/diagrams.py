@@ -11,6 +11,7 @@ import numpy as np
 from ntkcont.errors import ConvergenceError, InputError
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.assemble import Side, assemble
+from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.driver import bind, follow
 from ntkcont.pathfollowing.events import resolve_events
@@ -43,9 +44,10 @@ def diagram(
 ) -> Diagram:
     """Follow all branches from one or several starts, switching branches wherever they cross.
 
-    At every branch point, and at every period doubling of a map, the branches that leave it are followed in their turn,
-    up to `depth` switches from a start.  A branch that has been followed is recognised by its points and not followed
-    again, whatever leads to it; for maps, by all points of its orbits.
+    At every branch point, at every period doubling of a map and where several units of a piecewise smooth network
+    switch at once, the branches that leave it are followed in their turn, up to `depth` switches from a start.  A
+    branch that has been followed is recognised by its points and not followed again, whatever leads to it; for maps, by
+    all points of its orbits.
 
     Parameters
     ----------
@@ -254,11 +256,15 @@ class _Work:
         _, birthplace, depth, period = self.births[index]
         found: list[int] = []
         for point in branch.special_points:
-            if point.label not in ("BP", "PD") or (birthplace is not None and point.label == "BP" and point.s == 0.0):
+            if point.label not in ("BP", "PD") and not (point.label == "BC" and point.multiplicity > 1):
+                continue
+            if birthplace is not None and point.label != "PD" and point.s == 0.0:
                 continue
             own = 2 * period if point.label == "PD" else period
             if self._switched(point, own, branch):
                 continue
+            if depth >= self.depth and point.label == "BC" and point.normal_form["branches"] <= 2:
+                continue  # the branch itself goes on there, and nothing else does
             if depth >= self.depth:
                 reason = f"depth={self.depth} was reached; raise it to go on"
                 self.unfollowed.append((index, point, reason))
@@ -282,14 +288,15 @@ class _Work:
         d = np.array(self.branches[index].provenance["scales"]["start"], dtype=float)
         _, _, depth, _ = self.births[index]
         found: list[int] = []
-        for each in outgoing(task.curve, point, d, task.span, task.settings.ds):
+        leaving = half_branches if point.label == "BC" else outgoing
+        for each in leaving(task.curve, point, d, task.span, task.settings.ds):
             if isinstance(each, str):
                 self.unfollowed.append((index, point, each))
                 continue
             if not each.inside:
                 self.unfollowed.append((index, point, "a branch leaves p_span there at once"))
                 continue
-            signs = self._new_sides(task, each, period)
+            signs = self._new_sides(task, each, period, halves=point.label == "BC")
             if not signs:
                 continue
             branch = self._born(task, each, signs, point)
@@ -303,11 +310,13 @@ class _Work:
                 break
         return found
 
-    def _new_sides(self, task: Task, each: Outgoing, period: int) -> tuple[float, ...]:
+    def _new_sides(self, task: Task, each: Outgoing, period: int, *, halves: bool) -> tuple[float, ...]:
         """Return the directions of a branch in which it is not known yet."""
         new = [s for s in each.inside if self.known.find(task.curve, each.sides[s], each.start.d, period) is None]
         if not new:
             return ()
+        if halves:
+            return tuple(new)
         # a side on which no neighbour was found is tried together with the other one
         return tuple(s for s in (-1.0, 1.0) if s in new or s not in each.sides)
 
@@ -316,9 +325,10 @@ class _Work:
         sides = self._sides(task, start, signs)
         if not any(len(nodes.s) for side in sides.values() for nodes in side.chunks):
             return None
-        record = birth_record(task.curve, point, start)
+        collision = point.label == "BC"
+        record = collision_record(point, start) if collision else birth_record(task.curve, point, start)
         for side in sides.values():  # a closed branch meets it again at its end
-            side.special = [q for q in side.special if not _again(q, record, start.d)]
+            side.special = [q for q in side.special if not (_again(q, record, start.d) or (collision and _at_birth(q)))]
         next(iter(sides.values())).special.insert(0, _as_seen(record, next(iter(sides))))
         return assemble(task, start, sides, self.bound)
 
@@ -359,6 +369,10 @@ class _Work:
 def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:
     apart = (np.append(one.x, one.p) - np.append(birth.x, birth.p)) / d
     return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= 1e-6
+
+
+def _at_birth(one: SpecialPoint) -> bool:
+    return one.label == "BC" and one.s == 0.0
 
 
 def _as_seen(point: SpecialPoint, sign: float) -> SpecialPoint:

@@ -66,6 +66,19 @@ def probed(
     return chain
 
 
+def crossing_both_ways(
+    chain: list[Node], around: tuple[Node | None, Node | None], is_map: bool
+) -> list[tuple[Node, Node, float]]:
+    """Return the intervals of a probed chain in which eigenvalues cross in opposite directions, and at which fraction.
+
+    Probing has made each of them short: they do so at one place, or nearly.
+    """
+    before, after = ([node] if node is not None else [] for node in around)
+    at, depth = suspects(stacked([*before, *chain, *after]), is_map)
+    m = len(before)
+    return [(chain[i - 1], chain[i], float(at[m + i])) for i in range(1, len(chain)) if depth[m + i] == -np.inf]
+
+
 def _beside(curve: Curve, left: Node, right: Node, d: Array, u: float) -> Node | None:
     """Return the point at fraction u between two nodes, or one beside it if that is itself a special point."""
     for fraction in (u, u + 0.0371):
@@ -75,18 +88,18 @@ def _beside(curve: Curve, left: Node, right: Node, d: Array, u: float) -> Node |
     return None
 
 
-def _near_zero(node: Node, d: Array, is_map: bool) -> tuple[int, bool]:
+def _near_zero(node: Node, d: Array, is_map: bool, size: float) -> tuple[int, bool]:
     """Return how many eigenvalues are on the boundary, to rounding, and whether the tangent has no parameter."""
     lam = node.eigenvalues
     distance = np.abs(np.abs(lam) - 1.0) if is_map else np.abs(lam.real)
-    size = 1.0 if is_map else float(np.max(np.abs(lam)))
     tau = node.tangent / d
     return int(np.sum(distance <= TOUCH * size)), bool(abs(tau[-1]) <= TOUCH * np.linalg.norm(tau))
 
 
 def _touches(middle: Node, ends: tuple[Node, Node], d: Array, is_map: bool) -> bool:
-    count, vertical = _near_zero(middle, d, is_map)
-    return vertical or count > min(_near_zero(end, d, is_map)[0] for end in ends)
+    size = 1.0 if is_map else max(float(np.max(np.abs(node.eigenvalues))) for node in (middle, *ends))
+    count, vertical = _near_zero(middle, d, is_map, size)
+    return vertical or count > min(_near_zero(end, d, is_map, size)[0] for end in ends)
 
 
 def distinct(points: list[SpecialPoint], d: Array, least: float = 1e-9) -> list[SpecialPoint] | None:
@@ -96,12 +109,15 @@ def distinct(points: list[SpecialPoint], d: Array, least: float = 1e-9) -> list[
     """
     kept: list[SpecialPoint] = []
     for point in points:
-        place = np.append(point.x, point.p)
-        same = [
-            q for q in kept if q.label == point.label and np.linalg.norm((np.append(q.x, q.p) - place) / d) <= least
-        ]
+        same = [q for q in kept if same_place(q, point, d, least)]
         if not same:
             kept.append(point)
-        elif point.multiplicity == 1:
+        elif point.multiplicity == 1 and same[0].multiplicity == 1:
             return None
     return kept
+
+
+def same_place(one: SpecialPoint, other: SpecialPoint, d: Array, least: float = 1e-9) -> bool:
+    """Whether two points have the same label and are not further apart than `least`, in scaled variables."""
+    apart = (np.append(one.x, one.p) - np.append(other.x, other.p)) / d
+    return one.label == other.label and float(np.linalg.norm(apart)) <= least

@@ -161,6 +161,8 @@ def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any
 
 def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, params: dict[str, float]) -> SpecialPoint:
     """Locate a crossing; the point is nameless until the branch is complete."""
+    if crossing.at is not None:
+        return _record_of_several(curve, crossing, crossing.at, d, params)
     several_pairs = crossing.multiplicity > 1 and crossing.label in ("H", "NS", "PD")
     bracket = Bracket(crossing.left, crossing.right)
     found = None
@@ -176,6 +178,12 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
         elif found is not None and crossing.multiplicity > 1:  # two branches that turn back where they cross
             converged = _all_critical(curve, crossing, found.z)
+        if not converged and crossing.multiplicity > 1:  # with one eigenvector Newton is singular: their mean is not
+            whole = Bracket(crossing.left, crossing.right)
+            together = solve_together(curve, "BP", whole.left, whole.right, d, crossing.multiplicity)
+            if together is not None and kernel_dimension(curve, together.node.z, d, ALL):
+                at = dataclasses.replace(crossing, at=together.node)
+                return _record_of_several(curve, at, together.node, d, params)
     omega: float | None = None
     if found is not None:
         z, test_value, v, w = found.z, found.test_value, found.v, found.w
@@ -211,6 +219,39 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
         tangent = (tau if null is None else (null @ tau) @ null) * d
     return _record(curve, crossing.label, "", z, d, tangent, node, bracket, params).replace(
         omega=omega, residual=residual, test_value=test_value, converged=converged,
+        multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
+    )  # fmt: skip
+
+
+def _record_of_several(
+    curve: Curve, crossing: Crossing, node: Node, d: Array, params: dict[str, float]
+) -> SpecialPoint:
+    """Return the record of several eigenvalues that cross at `node`, in one direction or in both."""
+    label, bracket = crossing.label, Bracket(crossing.left, crossing.right)
+    chord = (bracket.right.z - bracket.left.z) / d
+    tau = chord / np.linalg.norm(chord)
+    tangent = node.tangent if np.any(node.tangent) and np.all(np.isfinite(node.tangent)) else tau * d
+    if label == "BP":
+        m = kernel_dimension(curve, node.z, d)
+        found = solve_multiple(curve, node.z, d, m) if m > 1 else None
+        if found is not None and np.linalg.norm((found.z - node.z) / d) < 1e-7:
+            node, _ = curve.node(np.ascontiguousarray(found.z), d, tau, node.s)
+        jacobian = Scaled(curve, d).residual_and_jacobian(node.z / d)[1]
+        null = np.linalg.svd(jacobian)[2][curve.n - max(m, 1) :]
+        tangent = (null @ tau) @ null * d
+    lam = node.eigenvalues
+    if label in ("H", "NS"):
+        upper = lam[lam.imag > 0.0]
+        critical = upper[int(np.argmin(np.abs(np.abs(upper) - 1.0 if curve.is_map else upper.real)))]
+        omega = float(np.angle(critical)) if curve.is_map else float(critical.imag)
+        target, boundary = (np.exp(1j * omega) - 1.0 if curve.is_map else 1j * omega), np.abs(critical) - 1.0
+        test = float(boundary if curve.is_map else critical.real)
+    else:
+        omega, target = None, -2.0 if label == "PD" else 0.0
+        test = float(np.min(np.abs(lam - target - (1.0 if curve.is_map else 0.0))))
+    v, w = _critical_pair(curve, node.z, complex(target))
+    return _record(curve, label, "", node.z, d, tangent, node, bracket, params).replace(
+        omega=omega, residual=float(np.max(np.abs(curve.system(node.z)[0]))), test_value=test, converged=True,
         multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from ntkcont.pathfollowing.defining import LU, Scaled
 from ntkcont.roots import bracketed_root
 
 #: Radii of the sphere, in scaled variables; the first at which the next smaller one shows the same branches serves.
-RADII = (1e-2, 4e-3, 1.6e-3, 6.4e-4, 2.5e-4, 1e-4)
+RADII = (3e-2, 1e-2, 4e-3, 1.6e-3, 6.4e-4, 2.5e-4, 1e-4)
 #: More zeros than this on a sphere are a curve of zeros.
 MOST = 48
 
@@ -94,7 +94,7 @@ def quadratic_directions(reduced: Reduced) -> Array | None:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def _on_circle(reduced: Reduced, r: float) -> list[Array]:
+def _on_circle(reduced: Reduced, r: float, _: list[Array]) -> list[Array]:
     """Return the zeros of g on a circle (kernel of dimension 1), by its changes of sign."""
 
     def value(angle: float) -> float:
@@ -115,8 +115,12 @@ def _on_circle(reduced: Reduced, r: float) -> list[Array]:
     return [np.array([np.cos(angle), np.sin(angle)]) for angle in roots]
 
 
-def _on_sphere(reduced: Reduced, r: float) -> list[Array]:
-    """Return the zeros of g on a sphere (kernel of dimension 2), by deflated Newton from all around it."""
+def _on_sphere(reduced: Reduced, r: float, near: list[Array]) -> list[Array]:
+    """Return the zeros of g on a sphere (kernel of dimension 2), by deflated Newton from all around it.
+
+    `near` are those of another sphere: where only terms of the fifth order tell branches apart few other starts lead to
+    them on a small one.
+    """
 
     def system(u: Array) -> tuple[Array, Array] | None:
         if np.linalg.norm(u) > 3.0:
@@ -132,7 +136,8 @@ def _on_sphere(reduced: Reduced, r: float) -> list[Array]:
     k = np.arange(count) + 0.5
     height, angle = 1.0 - 2.0 * k / count, np.pi * (1.0 + np.sqrt(5.0)) * k
     ring = np.sqrt(1.0 - height**2)
-    starts = np.column_stack([ring * np.cos(angle), ring * np.sin(angle), height])
+    around = np.column_stack([ring * np.cos(angle), ring * np.sin(angle), height])
+    starts = [*near, *(-u for u in near), *around]
     found: list[Array] = []
     for start in starts:
         while len(found) <= MOST:
@@ -200,10 +205,12 @@ def branches_around(reduced: Reduced) -> list[tuple[Array, Array]]:
     """
     search = _on_circle if reduced.m == 1 else _on_sphere
     before: list[tuple[Array, Array]] | None = None
+    zeros: list[Array] = []
     reasons: list[NoBranches] = []
     for r in RADII:
         try:
-            found = _paired(search(reduced, r), reduced, r)
+            zeros = search(reduced, r, zeros)
+            found = _paired(zeros, reduced, r)
         except NoBranches as error:
             reasons.append(error)
             if len(reasons) > 1 and "surfaces" in str(error):

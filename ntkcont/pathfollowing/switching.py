@@ -25,6 +25,8 @@ from ntkcont.results.special_points import SpecialPoint
 TURN = 0.35
 #: How far from the point its neighbours are looked for, scaled.
 BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
+#: Cosine between the directions of a neighbour and of the branch.
+ALIGNED = 0.99
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,16 +190,23 @@ class _Local:
             points[sign] = nearest
             if span[0] <= nearest[-1] <= span[1]:
                 inside.append(sign)
-        beside = {sign: self._beside(sign) for sign in (-1.0, 1.0)}
+        beside = {sign: self._beside(sign, toward[sign]) for sign in (-1.0, 1.0)}
         return Outgoing(Start(self.z, tau, d, node, toward, beside), points, tuple(inside))
 
-    def _beside(self, sign: float) -> Node | None:
-        """Return the nearest point of the branch whose eigenvalues can be told from those of the special point."""
+    def _beside(self, sign: float, toward: Array) -> Node | None:
+        """Return the nearest point of the branch whose eigenvalues can be told from those of the special point.
+
+        It must lie in the direction of the branch: very near the special point all equations hold, to rounding, beside
+        the branch as well.
+        """
         for h in BESIDE:
             node = self.at(sign * h)
             if node is None:
                 continue
             size = float(np.max(np.abs(node.eigenvalues)))
+            chord = (node.z - self.z) / self.d
+            if toward @ chord < ALIGNED * np.linalg.norm(chord):
+                continue
             if not degenerate(node, self.d, self.curve.is_map, size):
                 return node
         return None

@@ -19,6 +19,8 @@ from ntkcont.roots import bracketed_root
 
 #: All of them must lie this close to the boundary there, relative to the largest eigenvalue.
 ALL = 1e-9
+#: The same for real ones that go through zero: double, they move by the square root of rounding.
+MERGED = 1e-6
 #: What rounding makes of the imaginary parts of multipliers that coincide.
 COINCIDENT = 1e-6
 
@@ -33,12 +35,12 @@ class Together:
     eigenvalue: complex
 
 
-def _ranked(label: str, node: Node) -> tuple[Array, np.ndarray]:
+def ranked(label: str, node: Node, is_map: bool) -> tuple[Array, np.ndarray]:
     """Return signed distances from the boundary, positive beyond it, the largest first, and their eigenvalues."""
     lam = node.eigenvalues
-    if label == "PD":  # rounding may make complex ones of several that coincide
+    if label in ("PD", "BP"):  # rounding may make complex ones of several that coincide
         lam = lam[np.abs(lam.imag) <= COINCIDENT * max(1.0, float(np.max(np.abs(lam))))]
-        beyond = -1.0 - lam.real
+        beyond = -1.0 - lam.real if label == "PD" else lam.real - (1.0 if is_map else 0.0)
     else:
         lam = lam[lam.imag > 0.0]
         beyond = np.abs(lam) - 1.0 if label == "NS" else lam.real
@@ -60,13 +62,13 @@ def _at(curve: Curve, left: Node, right: Node, d: Array, fraction: float) -> Nod
 
 
 def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, count: int) -> Together | None:
-    """Return where `count` real multipliers pass -1 (PD) or `count` pairs the boundary (H, NS) between two nodes.
+    """Return where `count` real eigenvalues pass 0 or 1 (BP), -1 (PD) or `count` pairs the boundary (H, NS).
 
     Those that cross are told by their rank: as many lie beyond them on the one side as they themselves on the other.
     None if another number crosses, a point of the branch cannot be computed, or they do not all cross at one place.
     """
     known: dict[float, Node] = {0.0: left, 1.0: right}
-    before, after = (int(np.sum(_ranked(label, node)[0] > 0.0)) for node in (left, right))
+    before, after = (int(np.sum(ranked(label, node, curve.is_map)[0] > 0.0)) for node in (left, right))
     if abs(after - before) != count:
         return None
     chosen = slice(min(before, after), max(before, after))
@@ -78,7 +80,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
                 msg = "no point of the branch there"
                 raise ArithmeticError(msg)
             known[fraction] = node
-        beyond = _ranked(label, known[fraction])[0][chosen]
+        beyond = ranked(label, known[fraction], curve.is_map)[0][chosen]
         if len(beyond) < count:
             msg = "they are not all there"
             raise ArithmeticError(msg)
@@ -90,8 +92,9 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     except (ArithmeticError, ValueError):  # ValueError: no change of sign
         return None
     node = known[fraction]
-    beyond, lam = (each[chosen] for each in _ranked(label, node))
+    beyond, lam = (each[chosen] for each in ranked(label, node, curve.is_map))
     spread = float(np.max(np.abs(beyond)))
-    if spread > ALL * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
+    # that F_x is singular is for the caller to see
+    if spread > (MERGED if label == "BP" else ALL) * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
         return None
     return Together(node, mean, spread, complex(lam[0]))

@@ -1,0 +1,103 @@
+"""Special points at which one normal form with one critical direction says nothing: that is said, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from tests.diagram_invariants import checked
+from tests.invariants import check_branch
+
+
+def followed(equations, start, p=-0.5, span=(-0.7, 0.8), **params):
+    model = nc.Model.from_equations(equations, {"mu": p, **params})
+    branch = nc.continuation(model, start, free="mu", p_span=span)
+    check_branch(branch, model, p_span=span)
+    return branch
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_eigenvalues_with_one_vector(turned):
+    """[[mu, 1], [0, mu]]: mu is a double eigenvalue, and the Jacobian has rank 1 at mu = 0."""
+    equations = {"x": "mu*x + y", "y": "mu*y - x**3"}
+    if turned:  # x = u + v, y = u - 2 v
+        equations = {"u": "(2*f + g)/3", "v": "(f - g)/3"}
+        f, g = "(mu*(u + v) + u - 2*v)", "(mu*(u - 2*v) - (u + v)**3)"
+        equations = {name: text.replace("f", f).replace("g", g) for name, text in equations.items()}
+    branch = followed(equations, [0.0, 0.0])
+    (point,) = branch.special_points("BP")
+    assert point.converged
+    assert point.multiplicity == 2
+    assert point.p == pytest.approx(0.0, abs=1e-12)
+    with pytest.warns(RuntimeWarning, match="one eigenvector"):
+        form = dict(point.normal_form)
+    assert form["type"] == "defective"
+    assert form["kernel_dimension"] == 1
+
+
+def test_a_zero_eigenvalue_and_a_pair_at_once():
+    branch = followed({"x": "mu*x - y - x**3", "y": "x + mu*y - y**3", "z": "mu*z - z**3"}, [0.0] * 3)
+    points = [q for q in branch.special_points if q.label != "EP"]
+    assert sorted(q.label for q in points) == ["BP", "H"]
+    for point in points:
+        assert point.p == pytest.approx(0.0, abs=1e-12)
+        assert point.normal_form["type"] == "multiple"
+        assert "zero-Hopf" in point.normal_form["note"]
+        assert not {"criticality", "kernel_dimension"} & set(point.normal_form)
+
+
+@pytest.mark.parametrize(("power", "word"), [(2, "fold"), (4, "degenerate"), (6, "degenerate")])
+def test_folds_of_higher_order(power, word):
+    """mu = (x - c)^k: only for k = 2 is the fold a quadratic one."""
+    branch = followed({"x": f"mu - (x - c)**{power}"}, [0.3 - 0.5], p=0.5**power, span=(-0.1, 0.8), c=0.3)
+    (point,) = branch.special_points("LP")
+    assert abs(point.p) < 1e-12
+    assert point.normal_form["type"] == word
+    assert ("note" in point.normal_form) == (word == "degenerate")
+    assert ("opens" in point.normal_form) == (word == "fold")
+
+
+@pytest.mark.parametrize("c", [0.0, 0.3])
+@pytest.mark.parametrize(("power", "word"), [(3, "pitchfork"), (5, "degenerate"), (7, "degenerate")])
+def test_pitchforks_of_higher_order(power, word, c):
+    """mu y - y^k with y = x - c."""
+    branch = followed({"x": f"mu*(x - c) - (x - c)**{power}"}, [c], c=c)
+    (point,) = branch.special_points("BP")
+    form = point.normal_form
+    assert form["type"] == word
+    assert form["criticality"] == ("supercritical" if power == 3 else "degenerate")
+    assert form["b11"] == pytest.approx(1.0, rel=1e-9)
+    assert ("note" in form) == (word == "degenerate")
+
+
+def test_a_linear_system_has_no_pitchfork():
+    model = nc.Model.from_equations({"x": "mu*x"}, {"mu": -0.5})
+    (point,) = nc.continuation(model, [0.0], free="mu", p_span=(-1, 1)).special_points("BP")
+    assert point.normal_form["type"] == "degenerate"
+    assert point.normal_form["b30"] == 0.0
+
+
+def test_double_flip_on_a_ring_of_three_maps():
+    """Coupled logistic maps r x (1 - x), coupling c: the modes 1 and 2 of the ring flip at r = 3 - 3 c.
+
+    With the permutations and the shift by one step the symmetry there is that of the hexagon: six branches, three on
+    which two units agree, and three on which two of them alternate while the third one rests.
+    """
+    equations = {f"x{i}": f"r*x{i}*(1 - x{i}) + 0.05*(x{(i - 1) % 3} + x{(i + 1) % 3} - 2*x{i})" for i in range(3)}
+    model = nc.Model.from_equations(equations, {"r": 2.6}, kind="map")
+    span = (2.4, 2.95)
+    diagram = checked(model, [[1 - 1 / 2.6] * 3], free="r", p_span=span, depth=1)
+    (flip,) = diagram[0].special_points("PD")
+    assert flip.p == pytest.approx(2.85, abs=1e-10)
+    assert flip.multiplicity == 2
+    born = [branch for branch, origin in zip(diagram.branches, diagram.origins, strict=True) if origin.point == "PD1"]
+    assert len(born) == 6
+    agree = rest = 0
+    for branch in born:
+        x = branch.x[-1]
+        image = model.rhs(x, {"r": branch.p[-1]})
+        assert np.max(np.abs(image - x)) > 1e-3
+        agree += any(abs(x[i] - x[i - 1]) < 1e-8 for i in range(3))
+        rest += bool(np.min(np.abs(image - x)) < 1e-8)
+    assert (agree, rest) == (3, 3)
