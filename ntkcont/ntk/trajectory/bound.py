@@ -50,8 +50,7 @@ class BoundTrajectoryNTK:
         self.theta = self.base.theta
         self.packing = packing_of(self.theta, model)
         network = network_of(model)
-        d = None if network is None or network.W_in is None else network.W_in.shape[1]
-        self.plan = read_plan(settings, model, d)
+        self.plan = read_plan(settings, model)
         structured = network is not None and (isinstance(self.plan.integrator, str) or model.kind == "map")
         if network is not None and structured:
             self.rollouts: Any = NetworkRollouts(network, model, self.packing, self.plan, self.base.device)
@@ -90,7 +89,7 @@ class BoundTrajectoryNTK:
             msg = f"inputs: they have {len(inputs)} trials, but initial_states gave {len(initial)}; give one for each"
             raise InputError(msg)
         states, survived = self.rollouts.simulate(initial, values, inputs)
-        kept = survived >= self.plan.recorded * self.plan.record_every
+        kept = survived >= self.plan.steps
         if not kept.all() and kept.any():  # a trial that blew up is replaced by one that did not, with weight zero
             stand_in = np.where(kept, np.arange(len(kept)), np.flatnonzero(kept)[0])
             initial = initial[stand_in]

@@ -89,7 +89,7 @@ class Trajectories:
     ) -> None:
         self.model, self.params, self.packing, self.plan, self.x = model, dict(params), packing, plan, x
         self.derivative, self.initial = derivative, initial
-        self.kept = survived >= plan.recorded * plan.record_every
+        self.kept = survived >= plan.steps
         self.blow_up = np.where(self.kept, np.nan, plan.dt * (survived + 1.0))
         self.states = np.where(self.kept[:, None, None], states, np.nan)
         self.times = plan.times
