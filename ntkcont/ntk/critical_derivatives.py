@@ -199,7 +199,7 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _derivatives(function: Callable[[], Any]) -> Callable[..., Any]:
-    """Return ``(numbers, x, p, theta, u, up, w, a)`` -> derivatives of Re and Im of ``w* D f u + a^T f`` in x, p and leaves.
+    """Return a function of all that follows: derivatives of Re and Im of ``w* D f u + a^T f`` in x, p and leaves.
 
     u, w and a are stacked real and imaginary parts, shape (2, n); up is the direction of p that belongs to Re u.
     """

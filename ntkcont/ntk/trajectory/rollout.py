@@ -66,11 +66,7 @@ class Rollouts:
             )
 
     def _at(self, initial: Array, values: Array, inputs: Array | None) -> dict[str, Any]:
-        u = (
-            None
-            if inputs is None
-            else inputs.reshape(len(inputs), self.plan.recorded, -1, inputs.shape[2])
-        )
+        u = None if inputs is None else inputs.reshape(len(inputs), self.plan.recorded, -1, inputs.shape[2])
         return {**self._arguments, "initial": initial, "values": values, "inputs": u}
 
     def simulate(self, initial: Array, values: Array, inputs: Array | None) -> Simulated:
