@@ -108,7 +108,7 @@ def parts(model: Model, curve: WeightCurve) -> Parts:
 
 
 class PathFunction:
-    """``f(x, p, theta, u=None)`` in JAX, with s the last of p; theta is moved by what the weights have changed until s."""
+    """``f(x, p, theta, u=None)`` in JAX, with s the last of p; theta is moved by what has changed until s."""
 
     def __init__(self, model: Model, curve: WeightCurve) -> None:
         self.model, self.curve = model, curve

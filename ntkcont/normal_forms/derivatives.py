@@ -160,7 +160,8 @@ class Differenced(Derivatives):
     """
 
     def __init__(self, model: Model, x: Array, p: Array, dp: Array, value: float, step: float) -> None:
-        self.model, self.x, self.p, self.dp = model, x, p, dp
+        self.model, self.p, self.dp = model, p, dp
+        self.x = np.array(x, dtype=float)  # compiled code takes no read-only arrays, such as those of special points
         self.h = step * max(1.0, float(np.linalg.norm(x)))
         self.hp = step * max(1.0, abs(value))
 

@@ -199,7 +199,9 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _derivatives(function: Callable[[], Any]) -> Callable[..., Any]:
-    """Return a function of all that follows: derivatives of Re and Im of ``w* D f u + a^T f`` in x, p and leaves.
+    """Return ``(numbers, x, p, theta, u, up, w, a)`` -> derivatives of Re and Im of ``w* D f u + a^T f``.
+
+    They are those in x, p and the leaves of theta; `numbers` are those of the twin.
 
     u, w and a are stacked real and imaginary parts, shape (2, n); up is the direction of p that belongs to Re u.
     """
