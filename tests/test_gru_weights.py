@@ -52,7 +52,7 @@ REFUSED = f"which is not supported; {SUPPORTED}"
 BAD = {
     "LSTM": (layer("rnn.", "_l0", gates=4), None, rf"^sd: its part 'rnn.' is a torch.nn.LSTM, {REFUSED}$"),
     "LSTM alone": (layer("", "", gates=4), None, rf"^sd: it holds a torch.nn.LSTM, {REFUSED}$"),
-    "RNN": (layer("", "_l0", gates=1), None, r"^sd: it holds a torch.nn.RNN, .* one RNN layer use RateRNN.from_state_dict"),
+    "RNN": (layer("", "_l0", gates=1), None, r"^sd: it holds a torch.nn.RNN, .* use RateRNN.from_state_dict"),
     "layers": (
         layer("rnn.", "_l0") | layer("rnn.", "_l1"),
         "rnn.",
