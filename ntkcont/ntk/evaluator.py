@@ -84,8 +84,9 @@ class StateNTK:
     method : {"auto", "state", "parameter", "operator"}, default "auto"
         How the spectrum is computed: from a dense matrix of the side of the states or of the parameters, or by block
         Lanczos with products alone.  "auto" chooses by size; ``metadata["method_reason"]`` says why.  By products
-        the sums over all eigenvalues (trace, participation ratio, entropy rank) are estimates over random vectors, with
-        the standard errors ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``, else 0.
+        the sums over all eigenvalues (trace, participation ratio, entropy rank, and what is divided by them) are
+        estimates over random vectors, with the standard errors ``trace_error``, ``participation_ratio_error`` and
+        ``entropy_rank_error``, else 0; ``metadata["estimated"]`` names them, and is empty where all is exact.
 
     Raises
     ------

@@ -20,7 +20,7 @@ from ntkcont.ntk.trajectory.network import NetworkRollouts
 from ntkcont.ntk.trajectory.packing import packing_of
 from ntkcont.ntk.trajectory.plan import read_plan
 from ntkcont.ntk.trajectory.rollout import Rollouts
-from ntkcont.ntk.trajectory.spectra import Way, choose, spectrum
+from ntkcont.ntk.trajectory.spectra import ESTIMATED, Way, choose, spectrum
 
 if TYPE_CHECKING:
     from ntkcont.ntk.evaluator import StateNTK
@@ -57,6 +57,7 @@ class BoundTrajectoryNTK:
         else:
             self.rollouts = Rollouts(model, self.packing, self.plan, self.base.device)
         self.way: Way | None = None
+        self.estimated = False
         self.trials = 0
         self.blown_up: dict[int, float] = {}
 
@@ -119,6 +120,7 @@ class BoundTrajectoryNTK:
         self.way = choose(self.settings.method, found)
         result = spectrum(found, self.way, int(self.settings.k))
         row = dict(result.signatures)
+        self.estimated |= bool(row["trace_error"] > 0.0)
         row |= fixed_point_signatures(self.base, found, result)
         row |= channel_signatures(
             found, self.model, self.theta, self.packing.scale, x, values,
@@ -155,6 +157,7 @@ class BoundTrajectoryNTK:
             "trials": "function of the fixed point" if callable(initial) else len(initial),
             "method": None if self.way is None else self.way.method,
             "method_reason": None if self.way is None else self.way.why,
+            "estimated": list(ESTIMATED) if self.estimated else [],
             "structured": isinstance(self.rollouts, NetworkRollouts),
             "blown_up": {str(k): t for k, t in sorted(self.blown_up.items())},
         }
