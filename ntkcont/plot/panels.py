@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -159,15 +160,17 @@ def _channels(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     """Draw the traces of the kernel, of its bifurcation channel, and of the rest."""
     trace, share = kernel["trace"], kernel["f_par"]
     parts = (("whole kernel", trace), ("bifurcation channel", share * trace), ("residual", (1.0 - share) * trace))
-    entries, anything = [], False
+    entries = []
     for (title, values), color in zip(parts, CURVES, strict=False):
         shown = np.where((values > _ROUNDOFF * trace) & np.isfinite(values), values, np.nan)
-        anything |= bool(np.isfinite(shown).any())
+        if not np.isfinite(shown).any():
+            continue
         # the whole kernel lies under the others, wider and pale: where the channel is all of it, both are seen
         whole = values is trace
-        _curve(ax, branch, shown, color, scale=3.0 if whole else 1.0, alpha=0.4 if whole else 1.0)
-        entries.append((color, title))
-    if anything:
+        shade = to_rgba(color, 0.4 if whole else 1.0)
+        _curve(ax, branch, shown, shade, scale=3.0 if whole else 1.0)
+        entries.append((shade, title))
+    if entries:
         log_scale(ax)
     ax.set_ylabel("NTK trace", fontsize=FONT)
     _legend(ax, entries)

@@ -157,7 +157,7 @@ class BoundTrajectoryNTK:
             "trials": "function of the fixed point" if callable(initial) else len(initial),
             "method": None if self.way is None else self.way.method,
             "method_reason": None if self.way is None else self.way.why,
-            "estimated": list(ESTIMATED) if self.estimated else [],
+            "estimated": ESTIMATED if self.estimated else (),
             "structured": isinstance(self.rollouts, NetworkRollouts),
             "blown_up": {str(k): t for k, t in sorted(self.blown_up.items())},
         }
