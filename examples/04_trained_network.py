@@ -9,78 +9,20 @@ import argparse
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from memory_task import ALPHA, Task, run, train, trials
 
 import ntkcont as nc
 
-UNITS, STEPS, TRIALS, ALPHA = 32, 60, 128, 0.25
-RATE = 3e-3  # learning rate
-
-
-def trials(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return pulses and the memory they should leave, both of shape (TRIALS, STEPS, 2)."""
-    signs = rng.choice([-1.0, 1.0], (TRIALS, STEPS, 2))
-    inputs = np.where(rng.random(signs.shape) < 0.08, signs, 0.0)
-    inputs[:, 0] = signs[:, 0]
-    targets = inputs.copy()
-    for t in range(1, STEPS):
-        targets[:, t] = np.where(inputs[:, t] != 0, inputs[:, t], targets[:, t - 1])
-    return inputs.astype(np.float32), targets.astype(np.float32)
-
-
-def run(weights: dict, inputs: jax.Array) -> jax.Array:
-    """Return the states of one trial, shape (STEPS, UNITS)."""
-
-    def step(z, u):
-        z = (1 - ALPHA) * z + ALPHA * jnp.tanh(weights["W"] @ z + weights["W_in"] @ u + weights["b"])
-        return z, z
-
-    return jax.lax.scan(step, jnp.zeros(UNITS, inputs.dtype), inputs)[1]
-
-
-def loss(weights: dict, inputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the mean squared error of the linear readout."""
-    states = jax.vmap(run, (None, 0))(weights, inputs)
-    return jnp.mean((states @ weights["W_out"].T - targets)[:, 1:] ** 2)
-
-
-@jax.jit
-def adam(weights: dict, m: dict, v: dict, i: float, inputs: jax.Array, targets: jax.Array) -> tuple:
-    """Return weights and moments after one step of the Adam optimiser, and the loss before it."""
-    value, gradient = jax.value_and_grad(loss)(weights, inputs, targets)
-    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradient)
-    v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g**2, v, gradient)
-
-    def move(w, m, v):
-        return w - RATE * (m / (1 - 0.9**i)) / (jnp.sqrt(v / (1 - 0.999**i)) + 1e-8)
-
-    return jax.tree.map(move, weights, m, v), m, v, value
-
-
-def train(rng: np.random.Generator, iterations: int = 1000) -> dict:
-    """Return trained weights."""
-    weights = {
-        "W": 0.8 * rng.standard_normal((UNITS, UNITS)) / np.sqrt(UNITS),
-        "W_in": rng.standard_normal((UNITS, 2)),
-        "b": np.zeros(UNITS),
-        "W_out": rng.standard_normal((2, UNITS)) / np.sqrt(UNITS),
-    }
-    weights = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), weights)
-    m = v = jax.tree.map(jnp.zeros_like, weights)
-    for i in range(1, iterations + 1):
-        weights, m, v, value = adam(weights, m, v, float(i), *trials(rng))
-        if i % 250 == 0:
-            print(f"iteration {i}: loss {value:.4f}")
-    return {name: np.asarray(array, float) for name, array in weights.items()}
+TASK = Task(units=32, bits=2, trials=128, steps=60, often=0.08)
 
 
 def main(out: Path) -> None:
     """Train, find the memories, follow one of them, draw both views."""
     rng = np.random.default_rng(0)
-    weights = train(rng)
-    inputs, _ = trials(rng)
+    weights = train(TASK, rng)
+    inputs, _ = trials(TASK, rng)
     states = np.asarray(jax.vmap(run, (None, 0))(weights, inputs), float)
 
     net = nc.RateRNN(
@@ -98,7 +40,7 @@ def main(out: Path) -> None:
     assert report.ok
 
     # The memories: stable fixed points without input, one for each pair of bits.
-    points = nc.find_fixed_points(net, starts=states[:, ::6].reshape(-1, UNITS))
+    points = nc.find_fixed_points(net, starts=states[:, ::6].reshape(-1, TASK.units))
     bits = points.x @ weights["W_out"].T
     memories = [tuple(np.sign(pair).astype(int).tolist()) for pair in bits[points.stable]]
     print(f"{len(points.x)} fixed points; the stable ones read out as {sorted(memories)}")

@@ -13,71 +13,13 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from memory_task import ALPHA, Task, loss, run, train, trials
 
 import ntkcont as nc
 
-UNITS, STEPS, TRIALS, ALPHA = 24, 40, 64, 0.25
-RATE = 3e-3  # learning rate
+TASK = Task(units=24, bits=1, trials=64, steps=40, often=0.1)
 DAMPING = 1.0  # relative to the mean curvature
 TRAINED = ("W", "W_in", "b")
-
-
-def trials(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return pulses and the memory they should leave, both of shape (TRIALS, STEPS, 1)."""
-    signs = rng.choice([-1.0, 1.0], (TRIALS, STEPS, 1))
-    inputs = np.where(rng.random(signs.shape) < 0.1, signs, 0.0)
-    inputs[:, 0] = signs[:, 0]
-    targets = inputs.copy()
-    for t in range(1, STEPS):
-        targets[:, t] = np.where(inputs[:, t] != 0, inputs[:, t], targets[:, t - 1])
-    return inputs.astype(np.float32), targets.astype(np.float32)
-
-
-def run(weights: dict, inputs: jax.Array) -> jax.Array:
-    """Return the states of one trial, shape (STEPS, UNITS)."""
-
-    def step(z, u):
-        z = (1 - ALPHA) * z + ALPHA * jnp.tanh(weights["W"] @ z + weights["W_in"] @ u + weights["b"])
-        return z, z
-
-    return jax.lax.scan(step, jnp.zeros(UNITS, inputs.dtype), inputs)[1]
-
-
-@jax.jit
-def loss(weights: dict, inputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the mean squared error of the linear readout."""
-    states = jax.vmap(run, (None, 0))(weights, inputs)
-    return jnp.mean((states @ weights["W_out"].T - targets)[:, 1:] ** 2)
-
-
-@jax.jit
-def adam(weights: dict, m: dict, v: dict, i: float, inputs: jax.Array, targets: jax.Array) -> tuple:
-    """Return weights and moments after one step of the Adam optimiser, and the loss before it."""
-    value, gradient = jax.value_and_grad(loss)(weights, inputs, targets)
-    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradient)
-    v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g**2, v, gradient)
-
-    def move(w, m, v):
-        return w - RATE * (m / (1 - 0.9**i)) / (jnp.sqrt(v / (1 - 0.999**i)) + 1e-8)
-
-    return jax.tree.map(move, weights, m, v), m, v, value
-
-
-def train(rng: np.random.Generator, iterations: int = 1000) -> dict:
-    """Return trained weights."""
-    weights = {
-        "W": 0.8 * rng.standard_normal((UNITS, UNITS)) / np.sqrt(UNITS),
-        "W_in": rng.standard_normal((UNITS, 1)),
-        "b": np.zeros(UNITS),
-        "W_out": rng.standard_normal((1, UNITS)) / np.sqrt(UNITS),
-    }
-    weights = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), weights)
-    m = v = jax.tree.map(jnp.zeros_like, weights)
-    for i in range(1, iterations + 1):
-        weights, m, v, value = adam(weights, m, v, float(i), *trials(rng))
-        if i % 250 == 0:
-            print(f"iteration {i}: loss {value:.4f}")
-    return {name: np.asarray(array, float) for name, array in weights.items()}
 
 
 def network(weights: dict) -> nc.RateRNN:
@@ -118,8 +60,8 @@ def quietest(weights: dict, inputs: np.ndarray, gradient: dict) -> dict:
 def main(out: Path) -> None:
     """Train, find the fold, move it, compare."""
     rng = np.random.default_rng(1)
-    weights = train(rng)
-    inputs, targets = trials(rng)
+    weights = train(TASK, rng)
+    inputs, targets = trials(TASK, rng)
     states = np.asarray(jax.vmap(run, (None, 0))(weights, inputs[:1] * 0 + 1.0))[0]
     memory = nc.find_fixed_points(network(weights), starts=states[-1:], params={"pulse": 0.0}).x[0]
     before, fold = memory_branch(weights, memory)

@@ -46,11 +46,13 @@ class Collapse:
         return float(self.distance[np.argmax(self.trajectory["top"])])
 
 
-def trajectory_kernel(model: nc.Model, initial: np.ndarray, horizon: float = HORIZON) -> nc.ntk.StateNTK:
+def trajectory_kernel(
+    model: nc.Model, initial: np.ndarray, horizon: float = HORIZON, every: int = 4
+) -> nc.ntk.StateNTK:
     """Return the kernel of trials that start at the same states all along a branch."""
     time = {"T": 2 * horizon} if model.kind == "map" else {"T": horizon, "dt": 0.5}
     return nc.ntk.StateNTK(
-        kernel="trajectory", theta=THETA, initial_states=initial, record_every=4, weights="mean", **time
+        kernel="trajectory", theta=THETA, initial_states=initial, record_every=every, weights="mean", **time
     )
 
 
@@ -150,7 +152,7 @@ def horizons(lengths: tuple[float, ...] = (25.0, 50.0, 100.0)) -> list[Horizon]:
     net, found = networks()["pitchfork"][0], []
     scaled = np.linspace(-1.0, 6.0, 15)
     for T in lengths:
-        kernel = trajectory_kernel(net, PERTURBED, T)
+        kernel = trajectory_kernel(net, PERTURBED, T, every=2)
         along = kernel.evaluate(net, np.zeros((scaled.size, UNITS)), {"gain": 1.0 + scaled / T})
         there = float(along.f_par[scaled == 0.0][0])
         found.append(Horizon(T=T, scaled=scaled, top=along.top / along.top.max(), f_par=there))

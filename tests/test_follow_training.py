@@ -305,6 +305,21 @@ def test_an_interrupt_keeps_the_conditions_that_are_done(monkeypatch):
     assert record.notes == ("interrupted before stim=0.25",)
 
 
+def test_steps_beyond_the_run_are_refused():
+    record = recorded(driven(), box=(-4, 4))
+    first, last = record.steps[[0, -1]]
+    for count in (record.attractors, record.fixed_points):
+        assert count([first, last]).tolist() == count()[[0, -1]].tolist()
+        for wrong, shown in ((last + 900.0, f"{last + 900:g}"), ([first, first - 1.0], f"{first - 1:g}")):
+            with pytest.raises(
+                nc.InputError, match=rf"s: {shown} was given; the run goes from step {first:g} to {last:g}"
+            ):
+                count(wrong)
+        for wrong in (np.nan, "late", [[first]]):
+            with pytest.raises(nc.InputError, match=r"s: .* was given; the run goes from step"):
+                count(wrong)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -48,9 +48,11 @@ def test_of_several_layers_the_named_one_is_read():
 
 
 SUPPORTED = r"supported are torch.nn.GRUCell and torch.nn.GRU with one layer and one direction"
+REFUSED = f"which is not supported; {SUPPORTED}"
 BAD = {
-    "LSTM": (layer("rnn.", "_l0", gates=4), None, rf"'rnn.' is a torch.nn.LSTM, which is not supported; {SUPPORTED}"),
-    "RNN": (layer("", "_l0", gates=1), None, r"'' is a torch.nn.RNN.*for one RNN layer use RateRNN.from_state_dict"),
+    "LSTM": (layer("rnn.", "_l0", gates=4), None, rf"^sd: its part 'rnn.' is a torch.nn.LSTM, {REFUSED}$"),
+    "LSTM alone": (layer("", "", gates=4), None, rf"^sd: it holds a torch.nn.LSTM, {REFUSED}$"),
+    "RNN": (layer("", "_l0", gates=1), None, r"^sd: it holds a torch.nn.RNN, .* use RateRNN.from_state_dict"),
     "layers": (
         layer("rnn.", "_l0") | layer("rnn.", "_l1"),
         "rnn.",
@@ -59,22 +61,22 @@ BAD = {
     "directions": (
         layer("", "_l0") | layer("", "_l0_reverse"),
         None,
-        r"is a torch.nn.GRU with both directions, which is not supported",
+        r"^sd: it holds a torch.nn.GRU with both directions, which is not supported",
     ),
     "both": (
         layer("", "_l0", gates=4) | layer("", "_l1", gates=4) | layer("", "_l0_reverse", gates=4),
         None,
-        r"is a torch.nn.LSTM with 2 layers and both directions, which is not supported",
+        r"it holds a torch.nn.LSTM with 2 layers and both directions, which is not supported",
     ),
     "projections": (
         {"weight_ih_l0": np.ones((16, D)), "weight_hh_l0": np.ones((16, 3)), "weight_hr_l0": np.ones((3, 4))},
         None,
-        r"is a torch.nn.LSTM with projections",
+        r"it holds a torch.nn.LSTM with projections",
     ),
     "odd": (
         {"weight_hh": np.ones((7, 3)), "weight_ih": np.ones((7, 3))},
         None,
-        r"is a layer with 'weight_hh' of shape \(7, 3\), which is not supported",
+        r"it holds a layer with 'weight_hh' of shape \(7, 3\), which is not supported",
     ),
     "several": (layer("a.") | layer("b."), None, r"several recurrent layers; give the prefix of one, 'a.', 'b.'"),
     "prefix": (layer("module.rnn."), "rnn.", r"'rnn.' was given, but the recurrent layers .* with 'module.rnn.'"),

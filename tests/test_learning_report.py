@@ -363,7 +363,7 @@ def test_bad_input_is_one_sentence(name):
 def test_what_has_no_inputs_is_said():
     model = pytree(np.random.default_rng(0))
     kernel = nc.ntk.StateNTK(kernel="trajectory", initial_states=np.zeros((1, 4)), T=5, inputs=np.zeros((1, 5, 2)))
-    with pytest.raises(InputError, match=r"inputs: .*W_in of a RateRNN"):
+    with pytest.raises(InputError, match=r"inputs: .* build a RateRNN with W_in, a GRU with W_ih, or Model.from_jax"):
         report_of(kernel, model, np.zeros((1, 5, 4)))
 
 

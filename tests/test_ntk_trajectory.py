@@ -146,8 +146,8 @@ def test_weights_and_recorded_times():
 
     found = trajectories(net, "W", initial, T=12, weights="mean")
     np.testing.assert_allclose(found.eigenvalues[0], tops(J, 1 / 36), rtol=1e-9)
-    found = trajectories(net, "W", initial, T=12, weights="mean", record_every=5)
-    np.testing.assert_allclose(found.eigenvalues[0], tops(J[:, [4, 9]], 1 / 6), rtol=1e-9)
+    found = trajectories(net, "W", initial, T=12, weights="mean", record_every=4)
+    np.testing.assert_allclose(found.eigenvalues[0], tops(J[:, [3, 7, 11]], 1 / 9), rtol=1e-9)
     found = trajectories(net, "W", initial, T=12, weights="time", record_every=3)
     np.testing.assert_allclose(found.eigenvalues[0], tops(J[:, 2::3], 3.0), rtol=1e-9)
     mask = np.zeros((3, 12))

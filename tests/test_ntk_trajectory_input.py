@@ -33,6 +33,11 @@ BINDING = [
     (NET, {"dt": None}, "dt: not given; a flow is integrated with fixed steps, so give their length"),
     (NET, {"dt": 0.3}, "T: 1 is no multiple of dt = 0.3; the nearest horizon is 0.9"),
     (NET, {"record_every": 11}, "record_every: 11 was given, but there are only 10 steps; nothing would be recorded"),
+    (
+        NET,
+        {"record_every": 4},
+        "record_every: 4 was given, which does not divide the 10 steps, so that the last 2 would be cut off; give 2 or",
+    ),
     (NET, {"initial_states": np.zeros((2, 4))}, "initial_states: shape (2, 4); the model has 3 states, so give (B, 3)"),
     (NET, {"initial_states": [[np.nan, 0, 0]]}, "initial_states: it holds numbers that are not finite"),
     (NET, {"inputs": np.zeros((2, 9, 2))}, "inputs: shape (2, 9, 2) was given; give (2, 10, 2): trials, steps, input"),
@@ -67,7 +72,7 @@ def test_inputs_of_equations():
         kernel="trajectory", theta=["mu"], theta_scale="none", state_scale="none", initial_states=[[0.0]],
         T=1.0, dt=0.1, inputs=np.zeros((1, 10, 1)),
     )  # fmt: skip
-    with pytest.raises(nc.InputError, match="they multiply W_in of a RateRNN"):
+    with pytest.raises(nc.InputError, match=r"the model takes no time-dependent inputs .* build a RateRNN with W_in"):
         kernel.evaluate(SCALAR)
 
 

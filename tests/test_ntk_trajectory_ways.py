@@ -278,3 +278,39 @@ def test_what_does_not_fit_is_said_before_starting(monkeypatch):
     kernel = nc.ntk.StateNTK(kernel="trajectory", theta="W", initial_states=initial, T=200)
     with pytest.raises(nc.InputError, match="record fewer times or take fewer trials"):
         kernel.evaluate(net)
+
+
+def test_products_use_one_blas_thread(monkeypatch):
+    """Small products, step after step: several threads wait for each other, some nine times longer at n = 256."""
+    import threadpoolctl
+
+    net = nc.RateRNN(0.3 * np.eye(4), alpha=0.5)
+    kernel = nc.ntk.StateNTK(kernel="trajectory", theta="W", initial_states=np.ones((1, 4)), T=3, method="operator")
+    seen = []
+
+    def counted(self, x):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas")
+        return plain(self, x)
+
+    plain = sweeps.Sweeps._times_W
+    monkeypatch.setattr(sweeps, "_FEW_ENTRIES", 0)
+    monkeypatch.setattr(sweeps.Sweeps, "_times_W", counted)
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        found = kernel.trajectories(net)
+        for run in (lambda: found.jvp(np.ones(16)), lambda: found.apply(np.ones(12)), lambda: kernel.evaluate(net)):
+            seen.clear()
+            run()
+            assert set(seen) == {1}
+
+
+def test_metadata_name_what_is_estimated():
+    net = random_network(np.random.default_rng(0), "dense", is_map=True)
+    kernel = {"kernel": "trajectory", "theta": "all", "initial_states": np.eye(N)[:2], "T": 12, "k": 3}
+    exact = nc.ntk.StateNTK(**kernel, method="state").evaluate(net)
+    assert exact.metadata["estimated"] == ()
+    assert exact.trace_error[0] == 0.0
+    found = nc.ntk.StateNTK(**kernel, method="operator").evaluate(net)
+    assert {"trace", "participation_ratio", "entropy_rank"} <= set(found.metadata["estimated"])
+    assert 0.0 < abs(found.trace[0] - exact.trace[0]) < 5.0 * found.trace_error[0]
+    assert "top" not in found.metadata["estimated"]
+    np.testing.assert_allclose(found.eigenvalues, exact.eigenvalues, rtol=1e-8)

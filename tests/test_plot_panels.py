@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from invariants import check_branch
 from matplotlib import pyplot as plt
 from synthetic import FOLD, cusp_branch, hopf_branch
 
@@ -147,3 +149,34 @@ def test_nothing_is_clipped():
     assert tight.y0 >= 0
     assert tight.x1 <= width
     assert tight.y1 <= height
+
+
+SCALAR = nc.Model.from_equations({"x": "mu*x - x**3 + h"}, {"mu": -1.0, "h": 0.3})
+RANGES = {"part of a decade": (-1.0, -0.2), "a few percent": (-1.0, -0.95), "decades": (-1.0, 1.5)}
+
+
+@pytest.mark.parametrize("p_span", RANGES.values(), ids=RANGES)
+def test_labels_of_logarithmic_axes_have_room(p_span):
+    """Of one state and one parameter the channel is the whole kernel: both are seen, and no label covers another."""
+    kernel = nc.ntk.StateNTK(
+        kernel="trajectory", theta=["h"], theta_scale="none", state_scale="none",
+        initial_states=lambda x, p: x[None], T=4, dt=0.1,
+    )  # fmt: skip
+    branch = nc.continuation(SCALAR, [0.3], free="mu", p_span=p_span, ntk=kernel)
+    check_branch(branch, SCALAR)
+    figure = nc.plot.ntk_panels(branch)
+    figure.draw_without_rendering()
+    for ax in figure.axes[1:3]:
+        assert ax.get_yscale() == "log"
+        low, high = ax.get_ylim()
+        ticks = [*ax.yaxis.get_major_ticks(), *ax.yaxis.get_minor_ticks()]
+        shown = [tick.label1 for tick in ticks if tick.label1.get_text() and low <= tick.get_loc() <= high]
+        boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.y0)
+        assert 2 <= len(boxes) <= 8
+        assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+    whole, channel = (line for line in figure.axes[2].lines if line.get_gid() in ("stable", "unstable"))
+    np.testing.assert_allclose(channel.get_ydata(), whole.get_ydata(), rtol=1e-9)
+    assert whole.get_linewidth() > 2 * channel.get_linewidth()
+    assert [text.get_text() for text in figure.axes[2].get_legend().get_texts()] == [
+        "whole kernel", "bifurcation channel",
+    ]  # fmt: skip

@@ -13,6 +13,9 @@ from scipy import sparse
 from special_cases import point_at
 
 import ntkcont as nc
+from ntkcont.models.jax_twin import split_twin
+from ntkcont.ntk.critical_derivatives import FixedPoint, _function
+from ntkcont.ntk.theta import resolve_theta
 
 # ---------------------------------------------------------------- networks: five types, all kinds of weights
 
@@ -201,8 +204,18 @@ def _crossing():
     )
 
 
-def test_branch_point_of_equations():
-    model = _crossing()
+def _crossing_numba():
+    def rhs(out, x, p):
+        mu, a, s, c, d, k, e, f = p
+        out[0] = (mu - a) * (x[0] - s) + c * x[1] - k * (x[0] - s) ** 3 + e
+        out[1] = -x[1] + d * (x[0] - s) ** 2 + f * (mu - a)
+
+    return nc.Model.from_numba(rhs, ["x", "y"], dict(_crossing().params))
+
+
+@pytest.mark.parametrize("build", [_crossing, _crossing_numba])
+def test_branch_point_in_closed_form(build):
+    model = build()
     branch = nc.continuation(model, [0.5, 0.0], free="mu", p_span=(-1.0, 1.0))
     check_branch(branch, model, p_span=(-1.0, 1.0))
     (point,) = branch.special_points("BP")
@@ -236,6 +249,29 @@ def test_both_branches_of_a_pitchfork_agree():
     v, w = vectors[:, lead].real, np.linalg.inv(vectors)[lead].real
     assert abs(point.p * values[lead].real - 1.0) < 1e-9
     np.testing.assert_allclose(first["W"], -(point.p**2) * np.outer(w, v), atol=1e-8)
+
+
+def test_networks_of_one_shape_are_traced_once():
+    def net(seed):
+        return nc.RateRNN(0.3 * np.random.default_rng(seed).standard_normal((3, 3)), b=np.full(3, 0.1 * seed))
+
+    def slopes(model):
+        x, values = np.full(3, 0.2), model.values()
+        theta = resolve_theta(
+            "all", "none", model, free="gain", overridden=(), magnitude=dict.fromkeys(model.params, 1.0)
+        )
+        return FixedPoint(model, theta, x, values, "gain").slopes(np.ones(3), np.ones(3))
+
+    slopes(net(1))
+    compiled = _function(split_twin(net(1).jax_function)[0])
+    known = compiled._cache_size()
+    second = net(2)
+    found = slopes(second)
+    assert compiled._cache_size() == known
+    # w^T A u = w^T (-1 + W diag(1 - tanh(x)^2)) u: its derivative in W is w (u (1 - tanh(x)^2))^T
+    np.testing.assert_allclose(found.theta[:9].reshape(3, 3), np.full((3, 3), 1 - np.tanh(0.2) ** 2), rtol=1e-12)
+    curved = -2 * np.tanh(0.2) * (1 - np.tanh(0.2) ** 2) * second.W.sum(axis=0)
+    np.testing.assert_allclose(found.x, curved, rtol=1e-12)  # so that the weights are those of the second
 
 
 # ---------------------------------------------------------------- JAX models and what the result looks like

@@ -133,6 +133,10 @@ def test_nothing_is_said_when_keys_are_given(sd):
 
 
 W = np.eye(N)
+SUPPORTED = (
+    r"supported are torch.nn.RNN and RNNCell with one layer and one direction, modules with parts h2h and i2h, and any "
+    r"\(n, n\) weights named with keys="
+)
 BAD = {
     "misspelt": (
         {"rnn.h2h.weight": W},
@@ -157,8 +161,16 @@ BAD = {
         r"\(5, d\); name an array of that shape",
     ),
     "not square": ({"W": np.ones((N, 4))}, {"W": "W"}, r"'W' has shape \(5, 4\): not square; name an \(n, n\)"),
-    "GRU": ({"W": np.ones((3 * N, N))}, {"W": "W"}, r"those of a GRU, which a RateRNN is not"),
-    "LSTM": ({"W": np.ones((4 * N, N))}, {"W": "W"}, r"those of an LSTM"),
+    "GRU": (
+        {"W": np.ones((3 * N, N))},
+        {"W": "W"},
+        r"'W' has the shape \(15, 5\) of a torch.nn.GRU, .* use GRU.from_state_dict",
+    ),
+    "LSTM": (
+        {"W": np.ones((4 * N, N))},
+        {"W": "W"},
+        rf"'W' has the shape \(20, 5\) of a torch.nn.LSTM, which is no RateRNN; {SUPPORTED}$",
+    ),
     "sum": ({"W": W, "a": np.ones(5), "c": np.ones(4)}, {"W": "W", "b": ["a", "c"]}, r"shapes: 'a' \(5,\), 'c' \(4,\)"),
     "empty": ({"W": W}, {"W": "W", "b": []}, r"keys\['b'\]: the list is empty"),
     "text": ({"W": "abc"}, {"W": "W"}, r"sd\['W'\]: str was given, which is no array of numbers"),
@@ -176,7 +188,26 @@ BAD = {
         None,
         r"layers or directions \('weight_hh_l1'\); name those of one",
     ),
-    "torch GRU": ({"weight_hh_l0": np.ones((15, 5))}, None, r"those of a GRU"),
+    "torch GRU": (
+        {"weight_hh_l0": np.ones((15, 5))},
+        None,
+        rf"^sd: it holds a torch.nn.GRU \('weight_hh_l0'\), .*{SUPPORTED}; for a GRU use GRU.from_state_dict$",
+    ),
+    "torch LSTM": (
+        {"rnn.weight_ih_l0": np.ones((20, 2)), "rnn.weight_hh_l0": np.ones((20, 5))},
+        None,
+        rf"^sd: it holds a torch.nn.LSTM \('rnn.weight_hh_l0'\), which is no RateRNN; {SUPPORTED}$",
+    ),
+    "torch LSTM of two layers": (
+        {"weight_hh_l0": np.ones((20, 5)), "weight_hh_l1": np.ones((20, 5))},
+        None,
+        rf"^sd: it holds a torch.nn.LSTM .*{SUPPORTED}$",
+    ),
+    "torch LSTM with projections": (
+        {"weight_hh_l0": np.ones((20, 3)), "weight_hr_l0": np.ones((3, 5))},
+        None,
+        rf"^sd: it holds a torch.nn.LSTM .*{SUPPORTED}$",
+    ),
     "nan": ({"W": W * np.nan}, {"W": "W"}, r"W: the entry at \(0, 0\) is nan"),
     "not a dict": ([W], {"W": "W"}, r"sd: list was given; give a mapping from names to arrays"),
 }

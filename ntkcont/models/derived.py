@@ -80,6 +80,7 @@ def power(model: Model, k: int) -> Model:
         model,
         build=lambda: _iterated(model.compiled, k),
         jax_function=iterate,
+        input_size=None,  # every step of an iterate would have its own
         description=f"{model.description}\niterated {k} times",
         digest=_digest(model, "power", k),
         base=None,

@@ -31,7 +31,7 @@ class Evaluated:
     states: tuple[str, ...]
     params: Mapping[str, float]
     build: Callable[[], Compiled]
-    jax_function: Callable[[Any, Any, Any], Any]
+    jax_function: Callable[..., Any]
     constants: Array
     offset: Array | None
     matrix: Array | None
@@ -139,12 +139,14 @@ class Evaluated:
         self.compiled.dfdp(out, self.state_vector(x, "x"), self._p(params, direction), self.constants)
         return out
 
-    def jax_rhs(self, x: Any, values: Any, theta: Any) -> Any:
-        """Evaluate the JAX twin: state (n,), parameter values (m,) in the order of ``params``, theta a pytree."""
-        if self.matrix is None:
-            return self.jax_function(x, values, theta)
-        offset = 0.0 if self.offset is None else self.offset
-        return self.jax_function(x, offset + self.matrix @ values, theta)
+    def jax_rhs(self, x: Any, values: Any, theta: Any, u: Any = None) -> Any:
+        """Evaluate the JAX twin: state (n,), parameter values (m,) in the order of ``params``, theta a pytree.
+
+        u (d,) is a time-dependent input, of models that have an ``input_size``.
+        """
+        if self.matrix is not None:
+            values = (0.0 if self.offset is None else self.offset) + self.matrix @ values
+        return self.jax_function(x, values, theta) if u is None else self.jax_function(x, values, theta, u)
 
     # ---------------------------------------------------------------- named quantities
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ntkcont.errors import InputError
 from ntkcont.kernels import gru_layout as layout
 from ntkcont.models import network_input as read
+from ntkcont.models.jax_twin import NetworkTwin, gru_function
 from ntkcont.models.model import Array, Compiled, Model
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ class GRU(Model):
             states=read.read_states(states, n, ["gain", *named]),
             params={"gain": gain, **dict.fromkeys(named, 0.0)},
             build=_build,
-            jax_function=_jax_function(n, np.array(list(named.values())) if named else None),
+            jax_function=NetworkTwin(gru_function, {"vectors": np.array(list(named.values())) if named else None}),
             constants=constants,
             theta=theta,
+            input_size=None if W_ih is None else W_ih.shape[1],
             homogeneous=True,
             state_bound=1.0,  # h = n in (-1, 1); where z is 1 to rounding every h looks fixed
             description=f"GRU with {n} units: {0 if W_ih is None else W_ih.shape[1]} input channels{given}",
@@ -262,25 +264,6 @@ def _build() -> Compiled:
     from ntkcont.kernels import gru
 
     return Compiled(gru.rhs, gru.jac, gru.dfdp)
-
-
-def _jax_function(n: int, vectors: Array | None) -> Callable[[Any, Any, Any], Any]:
-    """Return the twin of the compiled functions; it closes over plain arrays, never over the model."""
-
-    def jax_function(x: Any, p: Any, theta: Any) -> Any:
-        from jax.nn import sigmoid
-        from jax.numpy import tanh
-
-        drive = theta["b_ih"]
-        if vectors is not None:
-            drive = drive + theta["W_ih"] @ (p[1:] @ vectors)
-        recurrent = p[0] * (theta["W_hh"] @ x) + theta["b_hh"]
-        r = sigmoid(drive[:n] + recurrent[:n])
-        z = sigmoid(drive[n : 2 * n] + recurrent[n : 2 * n])
-        candidate = tanh(drive[2 * n :] + r * recurrent[2 * n :])
-        return (1.0 - z) * candidate + z * x
-
-    return jax_function
 
 
 def _digest(constants: Array, theta: Mapping[str, Array], W_out: Array | None) -> str:

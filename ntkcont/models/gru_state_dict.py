@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError, nearest
-from ntkcont.models.state_dict import as_array
+from ntkcont.models.state_dict import as_array, layer_kind
 
 _RECURRENT = re.compile(r"(?P<prefix>(?:.*\.)?)weight_hh(?:_l(?P<layer>\d+))?(?P<reverse>_reverse)?")
 _ROLES = ("W_ih", "W_hh", "b_ih", "b_hh")
@@ -70,11 +70,8 @@ def _chosen(sd: Mapping[str, Any], prefix: str | None, prefixes: list[str]) -> s
 def _check_layer(sd: Mapping[str, Any], prefix: str, layers: list[re.Match[str]]) -> None:
     """Refuse what is no single layer of gated recurrent units, and name it."""
     shape = tuple(np.shape(sd[layers[0][0]]))
-    gates = shape[0] // shape[1] if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 else 0
-    kind = {1: "RNN", 3: "GRU", 4: "LSTM"}.get(gates, "")
     projected = f"{prefix}weight_hr_l0" in sd
-    if projected:
-        kind = "LSTM"  # (4n, projection)
+    kind = "LSTM" if projected else layer_kind(shape)  # (4n, projection)
     what = [f"{len({m['layer'] for m in layers})} layers"] if any(m["layer"] not in (None, "0") for m in layers) else []
     what += ["both directions"] if any(m["reverse"] for m in layers) else []
     what += ["projections"] if projected else []
@@ -83,5 +80,6 @@ def _check_layer(sd: Mapping[str, Any], prefix: str, layers: list[re.Match[str]]
     named = f"torch.nn.{kind}" if kind else f"layer with {layers[0][0]!r} of shape {shape}"
     hint = "; for one RNN layer use RateRNN.from_state_dict" if kind == "RNN" and not what else ""
     detail = f" with {' and '.join(what)}" if what else ""
-    msg = f"sd: {prefix!r} is a {named}{detail}, which is not supported; {_SUPPORTED}{hint}"
+    what = f"its part {prefix!r} is" if prefix else "it holds"
+    msg = f"sd: {what} a {named}{detail}, which is not supported; {_SUPPORTED}{hint}"
     raise InputError(msg)

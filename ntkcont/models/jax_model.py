@@ -14,6 +14,7 @@ import numpy as np
 from ntkcont.errors import InputError, nearest
 from ntkcont.jax_tools import configured_jax, x64
 from ntkcont.models.model import Compiled, Model
+from ntkcont.models.network_input import frozen_array
 
 _numbers = itertools.count()
 _registry: weakref.WeakValueDictionary[int, Callbacks] = weakref.WeakValueDictionary()
@@ -57,15 +58,22 @@ def find(number: int) -> Callbacks:
 
 
 class _Traceable:
-    """``f(x, p, theta)`` with p an array; models derived from this one hold it, and with it the callbacks."""
+    """``f(x, p, theta)`` with p an array; models derived from this one hold it, and with it the callbacks.
 
-    def __init__(self, f: Callable[..., Any], names: tuple[str, ...]) -> None:
-        self.f = f
-        self.names = names
+    With `vectors` (K, d), the last K of p multiply them, and their sum and a time-dependent input are f's fourth
+    argument.
+    """
+
+    def __init__(self, f: Callable[..., Any], names: tuple[str, ...], vectors: np.ndarray | None) -> None:
+        self.f, self.names, self.vectors = f, names, vectors
         self.callbacks: Callbacks | None = None
 
-    def __call__(self, x: Any, p: Any, theta: Any) -> Any:
-        return self.f(x, {name: p[k] for k, name in enumerate(self.names)}, theta)
+    def __call__(self, x: Any, p: Any, theta: Any, u: Any = None) -> Any:
+        own = {name: p[k] for k, name in enumerate(self.names)}
+        if self.vectors is None:
+            return self.f(x, own, theta)
+        constant = p[len(self.names) :] @ self.vectors
+        return self.f(x, own, theta, constant if u is None else constant + u)
 
 
 def _build() -> Compiled:
@@ -80,6 +88,7 @@ def model_from_jax(
     params: Mapping[str, float],
     *,
     theta: Any = None,
+    inputs: int | Mapping[str, Any] | None = None,
     kind: Literal["flow", "map"] = "flow",
 ) -> Model:
     """Build the model of :meth:`ntkcont.Model.from_jax`."""
@@ -91,20 +100,22 @@ def model_from_jax(
         msg = f"params: {params!r} was given; give a mapping from names to default values, {{'g': 1.0}}"
         raise InputError(msg)
     theta, leaves = _read_theta(theta)
-    traceable = _Traceable(f, tuple(params))
+    named, vectors = _read_inputs(inputs, names, params)
+    traceable = _Traceable(f, tuple(params), vectors)
     digest = _trace(traceable, len(names), theta)
-    for leaf in leaves:
+    for leaf in leaves if vectors is None else (*leaves, vectors):
         digest.update(f"{leaf.shape}".encode() + leaf.tobytes())
-    digest.update(repr((kind, names, tuple(params))).encode())
-    traceable.callbacks = Callbacks(_Traceable(f, tuple(params)), theta)
+    digest.update(repr((kind, names, tuple(params), *named)).encode())
+    traceable.callbacks = Callbacks(_Traceable(f, tuple(params), vectors), theta)
     size = sum(leaf.size for leaf in leaves)
     name = getattr(f, "__name__", type(f).__name__)
     return Model(
         kind=kind,
         states=names,
-        params=params,
+        params={**params, **dict.fromkeys(named, 0.0)},
         build=_build,
         jax_function=traceable,
+        input_size=None if vectors is None else vectors.shape[1],
         constants=np.array([float(traceable.callbacks.number)]),
         theta=theta,
         homogeneous=isinstance(states, int),
@@ -122,6 +133,31 @@ def _state_names(states: int | Sequence[str]) -> tuple[str, ...]:
             return names
     msg = f"states: {states!r} was given; give how many there are, 64, or different names, ('v', 'w')"
     raise InputError(msg)
+
+
+def _read_inputs(
+    inputs: Any, states: tuple[str, ...], params: Mapping[str, float]
+) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Return the names of the constant inputs and their vectors (K, d), None if f takes no input."""
+    if inputs is None:
+        return (), None
+    if isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool) and inputs > 0:
+        return (), np.zeros((0, int(inputs)))
+    if not isinstance(inputs, Mapping) or not inputs or not all(isinstance(name, str) and name for name in inputs):
+        msg = f"inputs: {inputs!r} was given; give how many channels there are, 2, or named vectors, {{'stim': [1, 0]}}"
+        raise InputError(msg)
+    rows = [frozen_array(vector, f"inputs[{name!r}]") for name, vector in inputs.items()]
+    for name, row in zip(inputs, rows, strict=True):
+        if row.ndim != 1 or row.shape != rows[0].shape or not row.size:
+            msg = f"inputs[{name!r}]: shape {row.shape} was given; give vectors of one shape, (d,) for d channels"
+            raise InputError(msg)
+        if name in states or name in params:
+            what = "state" if name in states else "parameter"
+            msg = f"inputs: {name!r} is the name of a {what} already; call the input otherwise"
+            raise InputError(msg)
+    vectors = np.array(rows)
+    vectors.setflags(write=False)
+    return tuple(inputs), vectors
 
 
 def _read_theta(theta: Any) -> tuple[Any, list[np.ndarray]]:
@@ -153,11 +189,12 @@ def _trace(function: _Traceable, n: int, theta: Any) -> Any:
     """Trace the function once, check what it returns, and return a hash of what it computes."""
     jax = configured_jax()
     with x64():
-        x, p = jax.ShapeDtypeStruct((n,), float), jax.ShapeDtypeStruct((len(function.names),), float)
+        m = len(function.names) + (0 if function.vectors is None else len(function.vectors))
+        x, p = jax.ShapeDtypeStruct((n,), float), jax.ShapeDtypeStruct((m,), float)
         try:
             closed, shape = jax.make_jaxpr(function, return_shape=True)(x, p, theta)
         except Exception as error:
-            raise _why(error, function.names, theta) from error
+            raise _why(error, function, theta) from error
         consts = [np.asarray(const) for const in closed.consts]
     leaves = jax.tree_util.tree_leaves(shape)
     if len(leaves) != 1 or shape is not leaves[0]:
@@ -180,14 +217,14 @@ def _structure(shape: Any) -> str:
     return "nothing (None)" if shape is None else f"a {type(shape).__name__}"
 
 
-def _why(error: Exception, names: tuple[str, ...], theta: Any) -> InputError:
+def _why(error: Exception, function: _Traceable, theta: Any) -> InputError:
     """Word what went wrong inside the user's function, with the likely remedy."""
     lines = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {lines[0] if lines else ''}"
     kind = type(error).__name__
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         key = error.args[0]
-        held = [*names, *(theta if isinstance(theta, Mapping) else ())]
+        held = [*function.names, *(theta if isinstance(theta, Mapping) else ())]
         remedy = f"neither params nor theta has {key!r}; {nearest(key, held) if held else 'both are empty'}"
     elif theta is None and isinstance(error, (TypeError, AttributeError)) and "NoneType" in str(error):
         remedy = "theta is None; give the weights as theta="
@@ -196,7 +233,10 @@ def _why(error: Exception, names: tuple[str, ...], theta: Any) -> InputError:
     elif "Tracer" in kind or "Concretization" in kind:
         remedy = "numpy was applied to a state or parameter; use jax.numpy"
     elif isinstance(error, TypeError) and "positional argument" in str(error):
-        remedy = "it must take three arguments, f(x, p, theta)"
+        if function.vectors is None:
+            remedy = "it must take three arguments, f(x, p, theta), or four with inputs="
+        else:
+            remedy = "with inputs it must take four arguments, f(x, p, theta, u)"
     else:
         remedy = "it was called with x of shape (n,), p a mapping of scalars, and theta"
     return InputError(f"f: it raised {said.rstrip('.')}; {remedy}")

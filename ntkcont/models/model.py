@@ -36,11 +36,14 @@ class Model(Evaluated):
     build : callable
         Returns the :class:`Compiled` functions; called once, on first use.
     jax_function : callable
-        ``f(x, p, theta) -> (n,)``, traceable by JAX, with p the M compiled parameters.
+        ``f(x, p, theta) -> (n,)``, traceable by JAX, with p the M compiled parameters; with `input_size` also
+        ``f(x, p, theta, u)``.
     constants : ndarray, shape (nc,)
         The block ``c`` of the compiled functions (weights of a network), default empty.
     theta : pytree
         Trainable parameters that are not in ``params`` (weights), default none.
+    input_size : int or None
+        Number d of channels of the time-dependent input u, which is zero unless trials are driven; None: there is none.
     homogeneous : bool
         Whether all states are the same quantity (units of a network), so that they share one scale.
     state_bound : float or None
@@ -66,9 +69,10 @@ class Model(Evaluated):
     states: tuple[str, ...]
     params: Mapping[str, float]
     build: Callable[[], Compiled]
-    jax_function: Callable[[Any, Any, Any], Any]
+    jax_function: Callable[..., Any]
     constants: Array = dataclasses.field(default_factory=lambda: np.zeros(0))
     theta: Any = dataclasses.field(default_factory=dict)
+    input_size: int | None = None
     homogeneous: bool = False
     state_bound: float | None = None
     description: str = ""
@@ -204,6 +208,7 @@ class Model(Evaluated):
         params: Mapping[str, float],
         *,
         theta: Any = None,
+        inputs: int | Mapping[str, Any] | None = None,
         kind: Literal["flow", "map"] = "flow",
     ) -> Model:
         """Build a model from a JAX function and any pytree of weights.
@@ -222,6 +227,9 @@ class Model(Evaluated):
             Names and default values of the parameters.
         theta : pytree, optional
             Trainable weights; floating leaves are kept in float64.
+        inputs : int, or mapping of str to array_like, shape (d,), optional
+            f takes a fourth argument u (d,): the time-dependent input of trials, zero elsewhere.  How many channels d
+            there are, or named constant inputs: each name is a parameter (default 0) whose vector it adds to u.
         kind : {"flow", "map"}
             ``x' = f`` or ``x <- f``.
 
@@ -248,7 +256,7 @@ class Model(Evaluated):
         """
         from ntkcont.models.jax_model import model_from_jax
 
-        return model_from_jax(f, states, params, theta=theta, kind=kind)
+        return model_from_jax(f, states, params, theta=theta, inputs=inputs, kind=kind)
 
     # ---------------------------------------------------------------- derived models
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -100,26 +99,3 @@ def sparse_pattern(W: Any, mask: Array | None, sign: Array | None) -> tuple[Any,
     if sign is not None:
         factor = factor * sign[columns]
     return rows, columns, factor
-
-
-def jax_weights(W: Any, mask: Array | None, sign: Array | None) -> Callable[[Any, Any], Any]:
-    """Return ``f(theta, v) = W v`` with the effective weights, differentiable in theta and v."""
-    if isinstance(W, LowRank):
-        return lambda theta, v: theta["U"] @ (theta["V"].T @ v)
-    pattern = None if isinstance(W, np.ndarray) else sparse_pattern(W, mask, sign)
-    n = W.shape[0]
-
-    def multiply(theta: Any, v: Any) -> Any:
-        import jax.numpy as jnp
-
-        weights = theta["W"]
-        if sign is not None:
-            weights = jnp.where(weights <= 0.0, 0.0, weights)
-        if pattern is not None:
-            rows, columns, factor = pattern
-            return jnp.zeros(n, v.dtype).at[rows].add(weights * factor * v[columns])
-        if sign is not None:
-            weights = weights * sign
-        return (weights if mask is None else weights * mask) @ v
-
-    return multiply

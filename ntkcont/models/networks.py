@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +16,9 @@ from ntkcont.errors import InputError, unknown_name
 from ntkcont.kernels import rate_rnn_layout as layout
 from ntkcont.models import network_input as read
 from ntkcont.models.activations import Phi, find_phi
+from ntkcont.models.jax_twin import NetworkTwin, rate_function
 from ntkcont.models.model import Array, Compiled, Model
-from ntkcont.models.network_weights import LowRank, jax_weights, read_weights, sparse_pattern
+from ntkcont.models.network_weights import LowRank, read_weights, sparse_pattern
 from ntkcont.models.switching import Switching
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class RateRNN(Model):
             jax_function=self._jax_function(activation),
             constants=constants,
             theta=theta,
+            input_size=None if W_in is None else W_in.shape[1],
             homogeneous=True,
             description=self._describe(activation),
             digest=self._hash(constants, theta, activation),
@@ -270,23 +272,18 @@ class RateRNN(Model):
             weights=weights,
         )
 
-    def _jax_function(self, activation: Phi) -> Callable[[Any, Any, Any], Any]:
-        """Return the twin of the compiled functions; it closes over plain arrays, never over the network."""
-        n, form, alpha, tau, phi_gain, phi = self.b.size, self.form, self.alpha, self.tau, self.phi_gain, activation.jax
-        multiply = jax_weights(self.W, self.mask, self.sign)
-        vectors = np.array(list(self.inputs.values())) if self.inputs else None
-
-        def jax_function(x: Any, p: Any, theta: Any) -> Any:
-            drive = theta["b"]
-            if vectors is not None:
-                drive = drive + theta["W_in"] @ (p[1:] @ vectors)
-            if form == "synaptic":
-                a = p[0] * multiply(theta, phi(phi_gain * x)) + drive
-            else:
-                a = phi(phi_gain * (p[0] * multiply(theta, x) + drive))
-            return ((a - x) / tau if alpha is None else (1.0 - alpha) * x + alpha * a).reshape(n)
-
-        return jax_function
+    def _jax_function(self, activation: Phi) -> NetworkTwin:
+        """Return the twin of the compiled functions; it holds plain arrays, never the network."""
+        dense, sparse = isinstance(self.W, np.ndarray), not isinstance(self.W, np.ndarray | LowRank)
+        numbers = {
+            "phi_gain": self.phi_gain,
+            "leak": self.tau if self.alpha is None else self.alpha,
+            "vectors": np.array(list(self.inputs.values())) if self.inputs else None,
+            "mask": self.mask if dense else None,
+            "sign": self.sign,
+            "pattern": sparse_pattern(self.W, self.mask, self.sign) if sparse else None,
+        }
+        return NetworkTwin(rate_function(activation.jax, self.form == "rate", self.alpha is not None), numbers)
 
     # ---------------------------------------------------------------- words
 

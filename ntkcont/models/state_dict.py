@@ -13,6 +13,10 @@ from ntkcont.errors import InputError, nearest, unknown_name
 from ntkcont.models.weight_trees import from_tensor
 
 ROLES = ("W", "b", "W_in", "W_out", "U", "V")
+_SUPPORTED = (
+    "supported are torch.nn.RNN and RNNCell with one layer and one direction, modules with parts h2h and i2h, and any "
+    "(n, n) weights named with keys="
+)
 
 # name of a layout: patterns of the keys (after any prefix), and what the module computes if nothing else is said
 _LAYOUTS: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, Any]]] = {
@@ -55,6 +59,7 @@ def network_from_state_dict(
             raise InputError(msg)
     guessed = ""
     if keys is None:
+        _check_gates(sd)
         keys, defaults, guessed = _guess(sd)
         options = {**defaults, **options}
     arrays = {role: _read(sd, role, source) for role, source in _checked(keys).items()}
@@ -135,13 +140,22 @@ def _read(sd: Mapping[str, Any], role: str, source: Any) -> np.ndarray:
     return np.sum(parts, axis=0)
 
 
+def layer_kind(shape: tuple[int, ...]) -> str:
+    """Return "RNN", "GRU" or "LSTM" from the shape of the recurrent weights, "" if it is that of none."""
+    gates = shape[0] // shape[1] if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 else 0
+    return {1: "RNN", 3: "GRU", 4: "LSTM"}.get(gates, "")
+
+
 def _check_shapes(arrays: dict[str, np.ndarray], keys: Mapping[str, Any]) -> None:
     """Find what RateRNN would refuse, and word it with the names of the dict."""
     W = arrays.get("W")
     if W is not None and (W.ndim != 2 or W.shape[0] != W.shape[1]):
-        gates = {3: "a GRU", 4: "an LSTM"}.get(W.shape[0] // max(W.shape[1], 1)) if W.ndim == 2 else None
-        what = f"those of {gates}, which a RateRNN is not" if gates else "not square"
-        msg = f"keys['W']: {keys['W']!r} has shape {W.shape}: {what}; name an (n, n) array of recurrent weights"
+        kind = layer_kind(W.shape)
+        if kind in ("GRU", "LSTM"):
+            hint = "; for a GRU use GRU.from_state_dict" if kind == "GRU" else ""
+            msg = f"keys['W']: {keys['W']!r} has the shape {W.shape} of a torch.nn.{kind}, which is no RateRNN; "
+            raise InputError(msg + _SUPPORTED + hint)
+        msg = f"keys['W']: {keys['W']!r} has shape {W.shape}: not square; name an (n, n) array of recurrent weights"
         raise InputError(msg)
     n = arrays["U" if W is None else "W"].shape[0]
     for role, axis in (("W_in", 0), ("W_out", 1)):
@@ -184,6 +198,19 @@ def _guess(sd: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
     hint = f"square arrays are {', '.join(map(repr, square[:5]))}" if square else f"it holds {_listing(sd)}"
     msg = f"keys: the layout of the dict was not recognised; name the weights, keys={{'W': ..., 'b': ...}}; {hint}"
     raise InputError(msg)
+
+
+def _check_gates(sd: Mapping[str, Any]) -> None:
+    """Refuse gated layers by their names, before their layout is guessed."""
+    found = _match(sd, (r"weight_hh(_l\d+)?(_reverse)?",))
+    kinds = [layer_kind(tuple(np.shape(sd[key]))) for key in found]
+    if _match(sd, (r"weight_hr_l\d+.*",)):
+        kinds = ["LSTM"]  # one with projections
+    gated = next((kind for kind in kinds if kind in ("GRU", "LSTM")), None)
+    if gated is not None:
+        hint = "; for a GRU use GRU.from_state_dict" if gated == "GRU" else ""
+        msg = f"sd: it holds a torch.nn.{gated} ({found[0]!r}), which is no RateRNN; {_SUPPORTED}{hint}"
+        raise InputError(msg)
 
 
 def _listing(sd: Mapping[str, Any]) -> str:

@@ -122,6 +122,7 @@ class TrainingPath(Model):
             jax_function=parts.jax_function,
             constants=parts.constants,
             theta=thetas[0],
+            input_size=first.input_size,
             homogeneous=first.homogeneous,
             state_bound=first.state_bound,
             description=(

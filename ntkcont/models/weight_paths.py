@@ -108,17 +108,17 @@ def parts(model: Model, curve: WeightCurve) -> Parts:
 
 
 class PathFunction:
-    """``f(x, p, theta)`` in JAX, with s the last of p; theta is moved by what the weights have changed until s."""
+    """``f(x, p, theta, u=None)`` in JAX, with s the last of p; theta is moved by what has changed until s."""
 
     def __init__(self, model: Model, curve: WeightCurve) -> None:
         self.model, self.curve = model, curve
         self.callbacks: tuple[Callbacks, ...] = ()
 
-    def __call__(self, x: Any, p: Any, theta: Any) -> Any:
-        """Evaluate at the state x (n,) and the parameters p."""
-        return self.moved(x, p, theta, self.curve, -1)
+    def __call__(self, x: Any, p: Any, theta: Any, u: Any = None) -> Any:
+        """Evaluate at the state x (n,), the parameters p and a time-dependent input u (d,)."""
+        return self.moved(x, p, theta, self.curve, -1, u)
 
-    def moved(self, x: Any, p: Any, theta: Any, curve: WeightCurve, segment: Any) -> Any:
+    def moved(self, x: Any, p: Any, theta: Any, curve: WeightCurve, segment: Any, u: Any = None) -> Any:
         """Evaluate with the curve's arrays given, so that compiled code takes them as arguments."""
         import jax
         import jax.numpy as jnp
@@ -128,7 +128,7 @@ class PathFunction:
         moved = [
             leaf + next(changes) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf for leaf in leaves
         ]
-        return self.model.jax_rhs(x, p[:-1], jax.tree_util.tree_unflatten(structure, moved))
+        return self.model.jax_rhs(x, p[:-1], jax.tree_util.tree_unflatten(structure, moved), u)
 
 
 # ---------------------------------------------------------------- any model, through JAX

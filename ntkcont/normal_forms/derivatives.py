@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.jax_tools import configured_jax, device, x64
+from ntkcont.models.jax_twin import joined_twin, split_twin
 from ntkcont.models.model import Array, Model
 
 Vector = NDArray[Any]
@@ -61,11 +62,11 @@ _forms: weakref.WeakKeyDictionary[Callable[..., Any], dict[int, Callable[..., An
 _callbacks: weakref.WeakKeyDictionary[Callable[..., Any], bool] = weakref.WeakKeyDictionary()
 
 
-def _compiled_forms(jax_function: Callable[[Any, Any, Any], Any], order: int) -> Callable[..., Any]:
-    """Return a compiled function of (x, p, dp, theta, u, v[, w]); models that share a twin share it."""
-    known = _forms.setdefault(jax_function, {})
+def _compiled_forms(function: Callable[..., Any], order: int) -> Callable[..., Any]:
+    """Return a compiled function of (numbers, x, p, dp, theta, u, v[, w]); models that share a function share it."""
+    known = _forms.setdefault(function, {})
     if order not in known:
-        known[order] = configured_jax().jit(_second_and_third(weakref.ref(jax_function), order))
+        known[order] = configured_jax().jit(_second_and_third(weakref.ref(function), order))
     return known[order]
 
 
@@ -73,11 +74,11 @@ def _second_and_third(function: Callable[[], Any], order: int) -> Callable[..., 
     jax = configured_jax()
     import jax.numpy as jnp
 
-    def forms(x: Any, p: Any, dp: Any, theta: Any, u: Any, v: Any, w: Any = None) -> Any:
-        n = x.size
+    def forms(numbers: Any, x: Any, p: Any, dp: Any, theta: Any, u: Any, v: Any, w: Any = None) -> Any:
+        n, twin = x.size, joined_twin(function(), numbers)
 
         def f(z: Any) -> Any:
-            return function()(z[:n], p + dp * z[n], theta)
+            return twin(z[:n], p + dp * z[n], theta)
 
         def first(z: Any) -> Any:
             return jax.jvp(f, (z,), (u,))[1]
@@ -106,10 +107,11 @@ class Traced(Derivatives):
     """
 
     def __init__(self, model: Model, x: Array, p: Array, dp: Array, order: int) -> None:
-        self.forms = _compiled_forms(model.jax_function, order)
+        function, numbers = split_twin(model.jax_function)
+        self.forms = _compiled_forms(function, order)
         jax = configured_jax()
         with x64():  # single points are fastest on the CPU; committed arguments keep them there
-            self.arguments = jax.device_put((x, p, dp, model.theta), device("cpu"))
+            self.arguments = jax.device_put((numbers, x, p, dp, model.theta), device("cpu"))
         self.none = np.zeros(x.size + 1)
         self.order = order
 
@@ -126,7 +128,8 @@ class Traced(Derivatives):
 
 def calls_back(model: Model) -> bool:
     """Whether the JAX twin leaves JAX (compiled models), so that its own derivatives are not exact."""
-    known = _callbacks.get(model.jax_function)
+    function = split_twin(model.jax_function)[0]
+    known = _callbacks.get(function)
     if known is not None:
         return known
     jax = configured_jax()
@@ -134,7 +137,7 @@ def calls_back(model: Model) -> bool:
     with x64():
         jaxpr = jax.make_jaxpr(model.jax_function)(np.zeros(model.n), np.zeros(m), model.theta)
     found = re.search(r"\b(pure|io)_callback\[", str(jaxpr)) is not None
-    _callbacks[model.jax_function] = found
+    _callbacks[function] = found
     return found
 
 
@@ -157,7 +160,8 @@ class Differenced(Derivatives):
     """
 
     def __init__(self, model: Model, x: Array, p: Array, dp: Array, value: float, step: float) -> None:
-        self.model, self.x, self.p, self.dp = model, x, p, dp
+        self.model, self.p, self.dp = model, p, dp
+        self.x = np.array(x, dtype=float)  # compiled code takes no read-only arrays, such as those of special points
         self.h = step * max(1.0, float(np.linalg.norm(x)))
         self.hp = step * max(1.0, abs(value))
 

@@ -200,9 +200,9 @@ def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     return found
 
 
-def blas_threads(n: int) -> Any:
-    """One BLAS thread for small matrices, where more only wait for each other."""
-    return contextlib.nullcontext() if n >= _THREADED_STATES else _blas().limit(limits=1, user_api="blas")
+def blas_threads(n: int, enough: int = _THREADED_STATES) -> Any:
+    """One BLAS thread for matrices with fewer than `enough` rows, where more only wait for each other."""
+    return contextlib.nullcontext() if n >= enough else _blas().limit(limits=1, user_api="blas")
 
 
 @functools.cache  # finding the libraries takes 10 ms

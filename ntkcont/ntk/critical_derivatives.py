@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ntkcont.jax_tools import configured_jax, device, x64
 from ntkcont.linear import LU
+from ntkcont.models.jax_twin import joined_twin, split_twin
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.derivatives import Differenced, calls_back
 from ntkcont.normal_forms.local import Critical, bordered
@@ -68,10 +69,11 @@ class FixedPoint:
         self.dp = unit if model.matrix is None else model.matrix @ unit
         self.backwards = not calls_back(model)
         if self.backwards:
-            self.function = _function(model.jax_function)
+            function, numbers = split_twin(model.jax_function)
+            self.function = _function(function)
             with x64():  # single points are fastest on the CPU; committed arguments keep them there
                 jax = configured_jax()
-                self.arguments = jax.device_put((self.x, self.p, model.theta), device("cpu"))
+                self.arguments = jax.device_put((numbers, self.x, self.p, model.theta), device("cpu"))
 
     @property
     def jacobian(self) -> Array:
@@ -187,24 +189,27 @@ def _real(values: Vector) -> Vector:
     return values if np.any(np.imag(values)) else np.real(values)
 
 
-def _function(jax_function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a compiled function; models that share a twin share it."""
-    found = _compiled.get(jax_function)
+def _function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function; models that share the function of their twin share it."""
+    found = _compiled.get(function)
     if found is None:
-        found = configured_jax().jit(_derivatives(weakref.ref(jax_function)))
-        _compiled[jax_function] = found
+        found = configured_jax().jit(_derivatives(weakref.ref(function)))
+        _compiled[function] = found
     return found
 
 
 def _derivatives(function: Callable[[], Any]) -> Callable[..., Any]:
-    """Return ``(x, p, theta, u, up, w, a)`` -> derivatives of Re and Im of ``w* D f u + a^T f`` in x, p and leaves.
+    """Return ``(numbers, x, p, theta, u, up, w, a)`` -> derivatives of Re and Im of ``w* D f u + a^T f``.
+
+    They are those in x, p and the leaves of theta; `numbers` are those of the twin.
 
     u, w and a are stacked real and imaginary parts, shape (2, n); up is the direction of p that belongs to Re u.
     """
     jax = configured_jax()
     import jax.numpy as jnp
 
-    def derivatives(x: Any, p: Any, theta: Any, u: Any, up: Any, w: Any, a: Any) -> Any:
+    def derivatives(numbers: Any, x: Any, p: Any, theta: Any, u: Any, up: Any, w: Any, a: Any) -> Any:
+        twin = joined_twin(function(), numbers)
         leaves, structure = jax.tree_util.tree_flatten(theta)
         trained = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
@@ -215,7 +220,7 @@ def _derivatives(function: Callable[[], Any]) -> Callable[..., Any]:
             weights = jax.tree_util.tree_unflatten(structure, own)
 
             def f(state: Any, values: Any) -> Any:
-                return function()(state, values, weights)
+                return twin(state, values, weights)
 
             value, real = jax.jvp(f, (z, q), (u[0], up))
             imag = jax.jvp(f, (z, q), (u[1], jnp.zeros_like(up)))[1]

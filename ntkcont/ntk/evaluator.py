@@ -69,12 +69,14 @@ class StateNTK:
     dt : float, optional
         Step of the integrator, for flows alone.
     record_every : int, default 1
-        The states after each so many steps are recorded; the initial one, which does not move, is not.
+        The states after each so many steps are recorded; the initial one, which does not move, is not.  It must divide
+        the number of steps, so that the last state is recorded.
     weights : {"none", "mean", "time"}, default "none"
         Weight of each trial and recorded time: 1; 1/(B T) with T recorded times and without trials that blew up; the
         time between two recorded states (a rectangle rule: record often enough to resolve what moves fastest).
     inputs : array_like, shape (B, steps, d), optional
-        Inputs of a RateRNN, held during each step: added to its constant ones and multiplied by W_in.
+        Time-dependent inputs of a RateRNN, of a GRU, of a model ``from_jax`` with ``inputs``, or of a TrainingPath
+        of these: held during each step, added to the constant ones, and multiplied by W_in or W_ih.
     loss_mask : array_like, shape (T,) or (B, T), optional
         Multiplies the weights: 0 where a trial does not enter at a recorded time.
     integrator : {"rk4", "euler"} or solver, default "rk4"
@@ -82,8 +84,9 @@ class StateNTK:
     method : {"auto", "state", "parameter", "operator"}, default "auto"
         How the spectrum is computed: from a dense matrix of the side of the states or of the parameters, or by block
         Lanczos with products alone.  "auto" chooses by size; ``metadata["method_reason"]`` says why.  By products
-        the sums over all eigenvalues (trace, participation ratio, entropy rank) are estimates over random vectors, with
-        the standard errors ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``, else 0.
+        the sums over all eigenvalues (trace, participation ratio, entropy rank, and what is divided by them) are
+        estimates over random vectors, with the standard errors ``trace_error``, ``participation_ratio_error`` and
+        ``entropy_rank_error``, else 0; ``metadata["estimated"]`` names them, and is empty where all is exact.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import functools
 from typing import Any, NamedTuple
 
 from ntkcont.jax_tools import configured_jax
+from ntkcont.models.jax_twin import joined_twin, split_twin
 from ntkcont.models.model import Model
 from ntkcont.ntk.theta import Theta
 
@@ -64,8 +65,10 @@ def generic_source(model: Model, theta: Theta, conditions: int) -> Source:
     jax = configured_jax()
     leaves, structure = jax.tree_util.tree_flatten(model.theta)
     dense = theta.size * model.n * conditions * 8 <= DENSE_BYTES
-    function = _generic(model.jax_function, structure, theta.leaves, theta.params, dense)
+    twin, numbers = split_twin(model.jax_function)
+    function = _generic(twin, structure, theta.leaves, theta.params, dense)
     arguments = {
+        "numbers": numbers,
         "leaves": tuple(leaves),
         "offset": model.offset,
         "matrix": model.matrix,
@@ -78,13 +81,14 @@ def generic_source(model: Model, theta: Theta, conditions: int) -> Source:
 
 
 @functools.lru_cache(maxsize=64)
-def _generic(rhs: Any, structure: Any, leaf_index: tuple[int, ...], param_index: tuple[int, ...], dense: bool) -> Any:
+def _generic(twin: Any, structure: Any, leaf_index: tuple[int, ...], param_index: tuple[int, ...], dense: bool) -> Any:
     import jax
     import jax.numpy as jnp
 
     def linearise(x: Any, values: Any, direction: Any, arguments: dict[str, Any]) -> Linear:
         n_cond, n = x.shape
         offset, matrix = arguments["offset"], arguments["matrix"]
+        rhs = joined_twin(twin, arguments["numbers"])
 
         def compiled(v: Any) -> Any:
             return v if matrix is None else (0.0 if offset is None else offset) + matrix @ v

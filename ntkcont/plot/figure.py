@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 from matplotlib.transforms import Bbox
 
 from ntkcont.errors import InputError
@@ -38,6 +40,31 @@ def print_style(ax: Axes) -> None:
     ax.tick_params(which="minor", width=0.5, length=1.8)
     for axis in (ax.xaxis, ax.yaxis):
         axis.get_offset_text().set_fontsize(SMALL)
+
+
+def log_scale(ax: Axes) -> None:
+    """Make the vertical axis logarithmic, with so few labels that they have room, also within one decade.
+
+    Powers of ten where at least two lie in the range, else multiples 1, 2, 5 of them, else round numbers.
+    """
+    ax.set_yscale("log")
+    low, high = sorted(ax.get_ylim())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    for subs in ((1.0,), (1.0, 2.0, 5.0)):
+        inside = [
+            sub * 10.0**k
+            for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for sub in subs
+            if low <= sub * 10.0**k <= high
+        ]
+        if len(inside) >= 2:
+            if len(subs) > 1:
+                ax.yaxis.set_major_locator(LogLocator(subs=subs))
+                ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            return
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def check_axes(ax: Any) -> Axes:

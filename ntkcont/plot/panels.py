@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ntkcont.errors import InputError
 from ntkcont.plot.curves import draw_runs, runs_through
 from ntkcont.plot.diagram import bifurcation_diagram
-from ntkcont.plot.figure import FONT, SMALL, add_legend, new_figure
+from ntkcont.plot.figure import FONT, SMALL, add_legend, log_scale, new_figure
 from ntkcont.plot.labels import TopLabels
 from ntkcont.plot.markers import CURVES, marker_of
 from ntkcont.plot.quantities import Quantity, as_branches, plain
@@ -136,7 +137,7 @@ def _eigenvalues(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     for j, shade in zip(modes, shades, strict=False):
         _curve(ax, branch, values[:, j], shade, scale=1.0 if j == modes[0] else 0.65)
     if modes:
-        ax.set_yscale("log")
+        log_scale(ax)
     ax.set_ylabel("NTK eigenvalues", fontsize=FONT)
     shown = list(zip(modes, shades, strict=False))
     if len(shown) > 4:
@@ -159,14 +160,18 @@ def _channels(ax: Axes, branch: Branch, kernel: Signatures) -> None:
     """Draw the traces of the kernel, of its bifurcation channel, and of the rest."""
     trace, share = kernel["trace"], kernel["f_par"]
     parts = (("whole kernel", trace), ("bifurcation channel", share * trace), ("residual", (1.0 - share) * trace))
-    entries, anything = [], False
+    entries = []
     for (title, values), color in zip(parts, CURVES, strict=False):
         shown = np.where((values > _ROUNDOFF * trace) & np.isfinite(values), values, np.nan)
-        anything |= bool(np.isfinite(shown).any())
-        _curve(ax, branch, shown, color)
-        entries.append((color, title))
-    if anything:
-        ax.set_yscale("log")
+        if not np.isfinite(shown).any():
+            continue
+        # the whole kernel lies under the others, wider and pale: where the channel is all of it, both are seen
+        whole = values is trace
+        shade = to_rgba(color, 0.4 if whole else 1.0)
+        _curve(ax, branch, shown, shade, scale=3.0 if whole else 1.0)
+        entries.append((shade, title))
+    if entries:
+        log_scale(ax)
     ax.set_ylabel("NTK trace", fontsize=FONT)
     _legend(ax, entries)
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ntkcont.errors import InputError
 from ntkcont.plot.curves import draw_runs, runs_through
 from ntkcont.plot.diagram import bifurcation_diagram
-from ntkcont.plot.figure import FONT, SMALL, add_legend, new_figure
+from ntkcont.plot.figure import FONT, SMALL, add_legend, log_scale, new_figure
 from ntkcont.plot.labels import TopLabels
 from ntkcont.plot.markers import CURVES
 from ntkcont.plot.quantities import Quantity, plain
@@ -220,7 +220,7 @@ def _draw_signature(ax: Axes, drawn: _Drawn, name: str, title: str, log: bool) -
         values = np.where(values > 0.0, values, np.nan) if log else values
         draw_runs(ax, runs_through(branch, branch.p, values), color=CURVES[3], zorder=2)
     if log:
-        ax.set_yscale("log")
+        log_scale(ax)
     else:
         ax.axhline(1.0, color="0.6", linewidth=0.6, zorder=0)
         ax.set_ylim(bottom=0.0)

@@ -161,16 +161,28 @@ class TrainingRecord:
         return self.diagrams[event.condition].special_points[event.name]
 
     def fixed_points(self, s: Any = None, condition: int = 0) -> NDArray[np.int64]:
-        """Return how many fixed points the branches have at the training steps s, default the checkpoints."""
+        """Return how many fixed points the branches have at the training steps s, default the checkpoints.
+
+        Raises
+        ------
+        InputError
+            A step is no number, or before the first or beyond the last checkpoint.
+        """
         return self._counted(s, condition)[:, 0]
 
     def attractors(self, s: Any = None, condition: int = 0) -> NDArray[np.int64]:
-        """Return how many stable fixed points the branches have at the training steps s, default the checkpoints."""
+        """Return how many stable fixed points the branches have at the training steps s, default the checkpoints.
+
+        Raises
+        ------
+        InputError
+            A step is no number, or before the first or beyond the last checkpoint.
+        """
         return self._counted(s, condition)[:, 1]
 
     def _counted(self, s: Any, condition: int) -> NDArray[np.int64]:
         inside = _INSIDE * float(np.ptp(self.steps))
-        at = np.atleast_1d(self.steps if s is None else np.asarray(s, dtype=float))
+        at = self._within(self.steps if s is None else s, inside)
         at = np.clip(at, self.steps[0] + inside, self.steps[-1] - inside)
         chains = [Arcs.of(branch) for branch in self.branches(condition)]
         rows = []
@@ -178,6 +190,20 @@ class TrainingRecord:
             unstable = np.concatenate([chain.crossings(float(value)) for chain in chains])
             rows.append((unstable.size, int(np.sum(unstable == 0))))
         return np.array(rows, dtype=np.int64)
+
+    def _within(self, s: Any, rounding: float) -> NDArray[np.float64]:
+        """Return the training steps asked for, (K,), all of them on the run."""
+        first, last = float(self.steps[0]), float(self.steps[-1])
+        try:
+            at = np.atleast_1d(np.asarray(s, dtype=float))
+        except (TypeError, ValueError):
+            at = np.full(1, np.nan)
+        outside = ~((at >= first - rounding) & (at <= last + rounding))
+        if at.ndim != 1 or outside.any():
+            got = f"{at[outside][0]:g}" if at.ndim == 1 and np.isfinite(at[outside][0]) else repr(s)
+            msg = f"s: {got} was given; the run goes from step {first:g} to {last:g}, so give training steps from there"
+            raise InputError(msg)
+        return at
 
     def _index(self, condition: int) -> int:
         if not 0 <= condition < len(self.conditions):

@@ -52,8 +52,8 @@ def learning_report(
         With ``kernel="trajectory"``: initial states, horizon, inputs, readout, weights and mask of the task.  A theta
         scale other than 1 means descent in the scaled parameters: theta moves by ``-lr scale^2 dL/dtheta``.
     model : Model
-        Any model with weights or trained parameters.  Inputs that depend on time are those of networks (see `inputs`
-        of the kernel); other models have constant ones, which are their parameters.
+        Any model with weights or trained parameters.  Which ones take inputs that depend on time says `inputs` of the
+        kernel; constant ones are parameters of any model.
     targets : array_like, shape (B, T, m) or (T, m)
         For B trials, T recorded times and m components of the readout (or the n states), in their own units; (T, m) is
         the same for all trials.  Where nothing enters the loss, nan is allowed.

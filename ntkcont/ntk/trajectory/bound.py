@@ -20,7 +20,7 @@ from ntkcont.ntk.trajectory.network import NetworkRollouts
 from ntkcont.ntk.trajectory.packing import packing_of
 from ntkcont.ntk.trajectory.plan import read_plan
 from ntkcont.ntk.trajectory.rollout import Rollouts
-from ntkcont.ntk.trajectory.spectra import Way, choose, spectrum
+from ntkcont.ntk.trajectory.spectra import ESTIMATED, Way, choose, spectrum
 
 if TYPE_CHECKING:
     from ntkcont.ntk.evaluator import StateNTK
@@ -50,14 +50,14 @@ class BoundTrajectoryNTK:
         self.theta = self.base.theta
         self.packing = packing_of(self.theta, model)
         network = network_of(model)
-        d = None if network is None or network.W_in is None else network.W_in.shape[1]
-        self.plan = read_plan(settings, model, d)
+        self.plan = read_plan(settings, model)
         structured = network is not None and (isinstance(self.plan.integrator, str) or model.kind == "map")
         if network is not None and structured:
             self.rollouts: Any = NetworkRollouts(network, model, self.packing, self.plan, self.base.device)
         else:
             self.rollouts = Rollouts(model, self.packing, self.plan, self.base.device)
         self.way: Way | None = None
+        self.estimated = False
         self.trials = 0
         self.blown_up: dict[int, float] = {}
 
@@ -90,7 +90,7 @@ class BoundTrajectoryNTK:
             msg = f"inputs: they have {len(inputs)} trials, but initial_states gave {len(initial)}; give one for each"
             raise InputError(msg)
         states, survived = self.rollouts.simulate(initial, values, inputs)
-        kept = survived >= self.plan.recorded * self.plan.record_every
+        kept = survived >= self.plan.steps
         if not kept.all() and kept.any():  # a trial that blew up is replaced by one that did not, with weight zero
             stand_in = np.where(kept, np.arange(len(kept)), np.flatnonzero(kept)[0])
             initial = initial[stand_in]
@@ -120,6 +120,7 @@ class BoundTrajectoryNTK:
         self.way = choose(self.settings.method, found)
         result = spectrum(found, self.way, int(self.settings.k))
         row = dict(result.signatures)
+        self.estimated |= bool(row["trace_error"] > 0.0)
         row |= fixed_point_signatures(self.base, found, result)
         row |= channel_signatures(
             found, self.model, self.theta, self.packing.scale, x, values,
@@ -156,6 +157,7 @@ class BoundTrajectoryNTK:
             "trials": "function of the fixed point" if callable(initial) else len(initial),
             "method": None if self.way is None else self.way.method,
             "method_reason": None if self.way is None else self.way.why,
+            "estimated": ESTIMATED if self.estimated else (),
             "structured": isinstance(self.rollouts, NetworkRollouts),
             "blown_up": {str(k): t for k, t in sorted(self.blown_up.items())},
         }

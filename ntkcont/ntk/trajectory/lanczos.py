@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.ntk.backends import BITS
+from ntkcont.ntk.chunks import blas_threads
 
 Array = NDArray[np.float64]
 
@@ -74,6 +75,11 @@ def spectrum(apply: Apply, n: int, k: int) -> tuple[Found, Sums | None]:
 
 def largest(apply: Apply, n: int, k: int, width: int) -> Found:
     """Return the k largest eigenvalues, each as often as it occurs but at most `width` times."""
+    with blas_threads(0):  # a few rows at a time: several threads wait for each other
+        return _largest(apply, n, k, width)
+
+
+def _largest(apply: Apply, n: int, k: int, width: int) -> Found:
     limit = min(n, max(_LARGEST_BASIS, 4 * k))
     block = _orthonormal(np.random.default_rng(0).standard_normal((min(width, n), n)), 0.0)[0]
     basis = np.empty((min(limit, 32 * width), n))

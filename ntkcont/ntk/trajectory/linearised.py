@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Model
+from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.trajectory.integrators import stages_of
 from ntkcont.ntk.trajectory.memory import check_fits
 from ntkcont.ntk.trajectory.packing import Packing
@@ -18,6 +20,21 @@ Array = NDArray[np.float64]
 
 # columns of theta, or rows of the kernel, that are worked on together
 _TOGETHER = 256
+
+
+#: Products of a few columns with W, step after step: below this many states threads cost more than they bring
+THREADED_STATES = 1000
+
+
+def one_thread(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method of trajectories use one BLAS thread, unless their model is large."""
+
+    @functools.wraps(method)
+    def limited(self: Trajectories, *args: Any) -> Any:
+        with blas_threads(self.model.n, THREADED_STATES):
+            return method(self, *args)
+
+    return limited
 
 
 class Derivative(Protocol):
@@ -89,7 +106,7 @@ class Trajectories:
     ) -> None:
         self.model, self.params, self.packing, self.plan, self.x = model, dict(params), packing, plan, x
         self.derivative, self.initial = derivative, initial
-        self.kept = survived >= plan.recorded * plan.record_every
+        self.kept = survived >= plan.steps
         self.blow_up = np.where(self.kept, np.nan, plan.dt * (survived + 1.0))
         self.states = np.where(self.kept[:, None, None], states, np.nan)
         self.times = plan.times
@@ -131,12 +148,14 @@ class Trajectories:
 
     # ---------------------------------------------------------------- the derivative
 
+    @one_thread
     def jvp(self, dtheta: Array) -> Array:
         """Return J times columns (P, r) or one vector (P,), theta in units of its scale: (B T m, r) or (B T m,)."""
         columns = np.asarray(dtheta, dtype=float)
         found = self.project(self.derivative.forward(columns.reshape(self.size, -1)))
         return found.T.reshape(self.rows, *columns.shape[1:])
 
+    @one_thread
     def vjp(self, rows: Array) -> Array:
         """Return J^T times columns (B T m, r) or one vector (B T m,): (P, r) or (P,)."""
         columns = np.asarray(rows, dtype=float)
@@ -153,6 +172,7 @@ class Trajectories:
         Z = columns / self.state_scale if self.readout is None else columns @ self.readout.T
         return (Z * self._root).reshape(len(columns), self.rows)
 
+    @one_thread
     def dense(self) -> Array:
         """Return J, shape (B T m, P); InputError if it would not fit in memory."""
         check_fits(8 * 2 * self.rows * self.size, f"the derivative of {self.rows} rows in {self.size} parameters")
@@ -171,6 +191,7 @@ class Trajectories:
         """The largest number of columns that :meth:`reduced` may have."""
         return min(self.size, self.derivative.most_columns)
 
+    @one_thread
     def reduced(self) -> Array:
         """Return columns (M, B T m) whose Gram matrix is the kernel, as few as the structure of the model allows."""
         columns = self.derivative.reduced()

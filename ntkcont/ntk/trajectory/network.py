@@ -61,12 +61,11 @@ class NetworkRollouts:
         """Return the trials that start at `initial` (B, n), with parameter values (m,) and inputs (B, steps, d)."""
         net, plan = self.network, self.plan
         p = self._own_parameters(values)
-        steps = plan.recorded * plan.record_every
         drive = np.repeat((net.b + p[1:] @ net.drives)[None], len(initial), axis=0)[None]
         if inputs is not None and net.W_in is not None:
-            drive = drive + np.swapaxes(inputs[:, :steps], 0, 1) @ net.W_in.T
+            drive = drive + np.swapaxes(inputs, 0, 1) @ net.W_in.T
         else:
-            drive = np.repeat(drive, steps, axis=0)
+            drive = np.repeat(drive, plan.steps, axis=0)
         arguments = {
             "rate": self.rate, "phi_gain": net.phi_gain, "gain": p[0], "weights": self.weights, "h": plan.dt,
             "initial": initial, "drive": drive,
@@ -75,7 +74,7 @@ class NetworkRollouts:
             found = {name: np.array(a) for name, a in self._run(arguments).items()}
         states = found.pop("states")
         alive = np.all(np.abs(states) < LARGEST, axis=2)
-        survived = np.where(alive.all(axis=0), steps, np.argmin(alive, axis=0))
+        survived = np.where(alive.all(axis=0), plan.steps, np.argmin(alive, axis=0))
         self.last = ((initial, values, inputs), found)
         return Simulated(np.swapaxes(states[plan.record_every - 1 :: plan.record_every], 0, 1), survived)
 
@@ -283,7 +282,7 @@ def _inputs(net: RateRNN, p: Array, points: tuple[int, ...], inputs: Array | Non
     vectors = np.array(list(net.inputs.values())).reshape(len(net.inputs), d)
     u = np.broadcast_to(p[1:] @ vectors, (steps, stages, trials, d))
     if inputs is not None:
-        u = u + np.swapaxes(inputs[:, :steps], 0, 1)[:, None]
+        u = u + np.swapaxes(inputs, 0, 1)[:, None]
     return u.reshape(-1, d)
 
 

@@ -36,7 +36,7 @@ class Plan:
     initial_states : ndarray, shape (B, n), or callable
         Where the trials start, or ``(x, p) -> (B, n)``.
     steps, record_every : int
-        Number of steps, and how many there are between recorded states.
+        Number of steps, and how many there are between recorded states, which divides it.
     dt : float
         Length of a step; 1 for maps.
     inputs : ndarray, shape (B, steps, d), or None
@@ -138,11 +138,8 @@ def check_settings(settings: StateNTK) -> None:
     read_integrator(settings.integrator)
 
 
-def read_plan(settings: StateNTK, model: Model, input_size: int | None) -> Plan:
-    """Return the trials for one model, or raise InputError.
-
-    `input_size` is the number d of input channels, None where the model takes no inputs.
-    """
+def read_plan(settings: StateNTK, model: Model) -> Plan:
+    """Return the trials for one model, or raise InputError."""
     horizon = float(settings.T or 0.0)
     if model.kind == "map":
         if settings.dt is not None:
@@ -165,14 +162,27 @@ def read_plan(settings: StateNTK, model: Model, input_size: int | None) -> Plan:
     if every > steps:
         msg = f"record_every: {every} was given, but there are only {steps} steps; nothing would be recorded"
         raise InputError(msg)
+    if steps % every:
+        msg = (
+            f"record_every: {every} was given, which does not divide the {steps} steps, so that the last "
+            f"{steps % every} would be cut off; give {_near_divisors(steps, every)}, or another T"
+        )
+        raise InputError(msg)
     initial = settings.initial_states
     if not callable(initial):
         initial = _states(initial, model.n, "initial_states")
-    inputs = _inputs(settings.inputs, steps, initial, input_size)
+    inputs = _inputs(settings.inputs, steps, initial, model.input_size)
     return Plan(
         initial_states=initial, steps=steps, record_every=every, dt=dt, inputs=inputs, weights=settings.weights,
         loss_mask=_mask(settings.loss_mask, steps // every, initial), integrator=settings.integrator,
     )  # fmt: skip
+
+
+def _near_divisors(steps: int, every: int) -> str:
+    """Return the divisors of a number of steps around one that is none, in words."""
+    below = next(k for k in range(every, 0, -1) if steps % k == 0)
+    above = next(k for k in range(every, steps + 1) if steps % k == 0)
+    return f"{below} or {above}"
 
 
 def _whole(value: Any) -> bool:
@@ -212,8 +222,8 @@ def _inputs(value: Any, steps: int, initial: Array | Callable[..., Any], size: i
         return None
     if size is None:
         msg = (
-            "inputs: the model takes no time-dependent inputs; they multiply W_in of a RateRNN "
-            "(constant ones are parameters of any model)"
+            "inputs: the model takes no time-dependent inputs (constant ones are parameters of any model); build a "
+            "RateRNN with W_in, a GRU with W_ih, or Model.from_jax(f, ..., inputs=d) with f(x, p, theta, u)"
         )
         raise InputError(msg)
     trials = "B" if callable(initial) else str(len(initial))

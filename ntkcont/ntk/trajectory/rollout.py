@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.jax_tools import configured_jax, x64
+from ntkcont.models.jax_twin import joined_twin, split_twin
 from ntkcont.models.model import Model
 from ntkcont.ntk.trajectory.integrators import stepper
 from ntkcont.ntk.trajectory.packing import Packing
@@ -46,15 +47,15 @@ class Rollouts:
         theta = packing.theta
         self.device, self.packing, self.plan = device, packing, plan
         integrator = plan.integrator if isinstance(plan.integrator, str) else _Same(plan.integrator)
+        twin, numbers = split_twin(model.jax_function)
         self._functions = _functions(
-            model.jax_function, structure, theta.leaves, theta.params, packing.shapes, integrator,
+            twin, structure, theta.leaves, theta.params, packing.shapes, integrator,
             model.kind == "map", plan.recorded, plan.record_every, model.matrix is not None,
         )  # fmt: skip
-        used = plan.recorded * plan.record_every
-        self._used = used
         with x64(), jax.default_device(device):
             self._arguments = jax.device_put(
                 {
+                    "numbers": numbers,
                     "leaves": tuple(np.asarray(leaf) for leaf in leaves),
                     "scale": packing.scale,
                     "offset": np.zeros(1) if model.offset is None else model.offset,
@@ -65,11 +66,7 @@ class Rollouts:
             )
 
     def _at(self, initial: Array, values: Array, inputs: Array | None) -> dict[str, Any]:
-        u = (
-            None
-            if inputs is None
-            else inputs[:, : self._used].reshape(len(inputs), self.plan.recorded, -1, inputs.shape[2])
-        )
+        u = None if inputs is None else inputs.reshape(len(inputs), self.plan.recorded, -1, inputs.shape[2])
         return {**self._arguments, "initial": initial, "values": values, "inputs": u}
 
     def simulate(self, initial: Array, values: Array, inputs: Array | None) -> Simulated:
@@ -143,7 +140,7 @@ class _Functions(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def _functions(
-    rhs: Any, structure: Any, leaf_index: tuple[int, ...], param_index: tuple[int, ...],
+    twin: Any, structure: Any, leaf_index: tuple[int, ...], param_index: tuple[int, ...],
     shapes: tuple[tuple[int, ...], ...], integrator: Any, is_map: bool, recorded: int, every: int, derived: bool,
 ) -> _Functions:  # fmt: skip
     """Return the compiled functions; what they close over is structure, all numbers are arguments."""
@@ -165,14 +162,13 @@ def _functions(
             values = arguments["offset"] + arguments["matrix"] @ values
         return jax.tree_util.tree_unflatten(structure, leaves), values
 
-    def advance(z: Any, u: Any, theta: Any, p: Any, h: Any) -> Any:
-        if u is not None:  # an input acts where the bias does
-            theta = {**theta, "b": theta["b"] + theta["W_in"] @ u}
-        return step(lambda y: rhs(y, p, theta), z, h)
+    def advance(z: Any, u: Any, theta: Any, p: Any, arguments: dict[str, Any]) -> Any:
+        rhs = joined_twin(twin, arguments["numbers"])
+        return step(lambda y: rhs(y, p, theta) if u is None else rhs(y, p, theta, u), z, arguments["h"])
 
-    def trial(z: Any, u: Any, theta: Any, p: Any, h: Any) -> Any:
+    def trial(z: Any, u: Any, theta: Any, p: Any, arguments: dict[str, Any]) -> Any:
         def one(y: Any, v: Any) -> tuple[Any, None]:
-            return advance(y, v, theta, p, h), None
+            return advance(y, v, theta, p, arguments), None
 
         def block(y: Any, v: Any) -> tuple[Any, Any]:
             y = jax.lax.scan(one, y, v, length=every)[0]
@@ -184,7 +180,7 @@ def _functions(
         theta, p = moved_theta(moved, arguments)
 
         def run(z: Any, u: Any) -> Any:
-            return trial(z, u, theta, p, arguments["h"])
+            return trial(z, u, theta, p, arguments)
 
         return jax.vmap(run)(arguments["initial"], arguments["inputs"])
 
@@ -194,7 +190,7 @@ def _functions(
 
         def one(carry: Any, v: Any) -> tuple[Any, None]:
             y, alive, count = carry
-            y = advance(y, v, theta, p, arguments["h"])
+            y = advance(y, v, theta, p, arguments)
             alive = alive & jnp.all(jnp.abs(y) < LARGEST)
             return (y, alive, count + alive), None
 

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.ntk.backends import HOST
+from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.signatures import spectral_signatures
 from ntkcont.ntk.trajectory import lanczos
-from ntkcont.ntk.trajectory.linearised import Trajectories
+from ntkcont.ntk.trajectory.linearised import THREADED_STATES, Trajectories
 from ntkcont.ntk.trajectory.memory import available_bytes, readable
 
 Array = NDArray[np.float64]
 
+#: What comes by products from averages over random vectors, with a standard error.
+ESTIMATED = ("trace", "participation_ratio", "entropy_rank", "stable_rank", "top_fraction", "f_par", "f_st", "chi")
 #: Up to this side a dense matrix is the fastest way.
 DENSE_SIDE = 512
 # an operator this small is applied to all unit vectors
@@ -108,7 +111,8 @@ def spectrum(found: Trajectories, way: Way, k: int) -> Spectrum:
         row = {name: a[0] for name, a in spectral_signatures(np.full((1, found.rows), np.nan), k).items()}
         row |= dict.fromkeys(_ERRORS, np.nan)
         return Spectrum(signatures=row, vector=np.full(found.rows, np.nan), way=way)
-    result = {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
+    with blas_threads(found.model.n, THREADED_STATES):
+        result = {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
     e = result.signatures["eigenvalues"]
     # as many at every point of a branch, also where trials were left out
     result.signatures["eigenvalues"] = np.pad(e, (0, max(0, min(k, found.rows) - len(e))))
