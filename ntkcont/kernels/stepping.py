@@ -23,8 +23,8 @@ GROWTH = 1e6
 STANDSTILL = 1e-8
 
 # layout of `control`: the numbers that steer a run and survive between calls
-DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT = range(9)
-N_CONTROL = 9
+DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, ORIENTED = range(10)
+N_CONTROL = 10
 
 
 @inner
@@ -115,7 +115,6 @@ def advance(
     natural[n] = 1.0
     produced[0] = 0
     cos_limit = np.cos(control[ANGLE_LIMIT])
-    orientation = 0.0  # of the point before, in this call
 
     while produced[0] < out_s.shape[0]:
         ds = control[DS]
@@ -183,14 +182,14 @@ def advance(
         for i in range(n):
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
-        if sign != orientation:  # the orientation that changed must be that of the point itself as well
+        if sign != control[ORIENTED]:  # the orientation that changed must be that of the point itself as well
             bordered(a, fq, d, tau, big)
             exact = lu_factor(lapack, big, piv, ints)
             if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):
                 sign = exact
                 for j in range(n + 1):
                     tau_new[j] = b[j]
-        orientation = sign
+        control[ORIENTED] = sign  # of the last point; 0 where it is not known
 
         closed = False
         if produced[1] >= 3:  # does the segment from z to new pass the start, in the same direction?

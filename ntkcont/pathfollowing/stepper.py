@@ -106,10 +106,12 @@ class Stepper:
         self.z[:] = z
         self.tau[:] = tau
         self.control[stepping.S] = s
+        self.control[stepping.ORIENTED] = 0.0
 
     def rewind(self, node: Node, ds: float) -> None:
         """Go back to an accepted point and take a shorter step from there."""
         self.z[:] = node.z
         self.tau[:] = self._unit(node.tangent)
         self.control[stepping.S] = node.s
+        self.control[stepping.ORIENTED] = 0.0
         self.control[stepping.DS] = max(ds, self.control[stepping.DS_MIN])
