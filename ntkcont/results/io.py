@@ -10,7 +10,7 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -239,6 +239,37 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
     FileNotFoundError
         If there is no such file.
     """
+    with _opened(path) as (path, archive):
+        header, build = _header(path, archive["header"], readers)
+        arrays = {key: archive[key] for key in archive.files if key != "header"}
+    for a in arrays.values():
+        a.flags.writeable = False
+    try:
+        return build(header, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_header(path: str | os.PathLike[str], readers: Readers, *, verify: bool = False) -> dict[str, Any]:
+    """Return the header of a file alone, which costs a fraction of the whole; `verify` checks that the rest is whole.
+
+    Raises
+    ------
+    FileFormatError, FileNotFoundError
+        As in :func:`read_archive`.
+    """
+    with _opened(path) as (path, archive):
+        header, _ = _header(path, archive["header"], readers)
+        damaged = archive.zip.testzip() if verify else None
+        if damaged is not None:
+            msg = f"the checksum of {damaged} is wrong"
+            raise ValueError(msg)
+    return header
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Any]]:
+    """Open a file of ours; whatever is wrong with it becomes a FileFormatError that names it."""
     path = Path(path)
     if not path.exists():
         msg = f"{path}: there is no such file; check the path"
@@ -251,8 +282,7 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
                 raise _not_ours(path)
-            header, build = _header(path, archive["header"], readers)
-            arrays = {key: archive[key] for key in archive.files if key != "header"}
+            yield path, archive
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         if isinstance(error, FileFormatError | PermissionError):
             raise
@@ -260,12 +290,6 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
             is_zip = file.read(4) == b"PK\x03\x04"
         if not is_zip:
             raise _not_ours(path) from error
-        raise _damaged(path, error) from error
-    for a in arrays.values():
-        a.flags.writeable = False
-    try:
-        return build(header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 
