@@ -80,7 +80,9 @@ def _parts(value: Any, where: str, seen: frozenset[Any]) -> Iterator[bytes]:
             yield from _parts(inner, f"{where}[{i}]", seen)
     elif isinstance(value, Model | Branch | SpecialPoint):
         kind = type(value).__name__
-        wanted = "the function that makes it and its arguments" if isinstance(value, Model) else "numbers, such as its x"
+        wanted = (
+            "the function that makes it and its arguments" if isinstance(value, Model) else "numbers, such as its x"
+        )
         msg = f"{where}: got a {kind}, which does not travel between processes; give {wanted}"
         raise InputError(msg)
     elif isinstance(value, functools.partial):

@@ -118,7 +118,7 @@ class Problem:
     def key(self) -> str:
         """The digest under which the result is kept."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
-        parts = [digest({name: value}, name) for name, value in fields.items()]
+        parts = [(name, digest(value, name)) for name, value in fields.items()]
         return digest([_VERSION, io.FORMAT, io.VERSION, *parts], "problem")[:32]
 
     @property

@@ -116,7 +116,7 @@ def ensemble(
         run = _Run(folder, timeout, Workers(count) if executor is None else executor, executor is None, count)
         with _progress(progress, len(known), len(missing)) as show:
             run.finish(list(missing.values()), show)
-        known |= {key: read_member(folder, key, p.coordinates, verify=False) for key, p in missing.items()}
+        known |= {key: read_member(folder, key, p.coordinates) for key, p in missing.items()}
     return Ensemble([known[p.key] for p in chosen], folder)
 
 
@@ -281,4 +281,8 @@ def _progress(wanted: bool, total: int, missing: int) -> Iterator[Callable[[str]
     from tqdm import tqdm
 
     with tqdm(total=total, initial=total - missing, unit=" branches", leave=False) as bar:
-        yield lambda _: bar.update()
+
+        def show(_: str) -> None:
+            bar.update()
+
+        yield show

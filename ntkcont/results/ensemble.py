@@ -66,8 +66,10 @@ class Member:
         How long it took; nan if it is not known.
     status : Status or None
         How the continuation ended.
+    free : str or None
+        Name of the free parameter, and `p_span` its range.
     p_span : (float, float) or None
-        Range of the free parameter.
+        See `free`.
     special : tuple of Found
         The special points, in order of arclength.
     """
@@ -80,6 +82,7 @@ class Member:
     traceback: str = ""
     seconds: float = float("nan")
     status: Status | None = None
+    free: str | None = None
     p_span: tuple[float, float] | None = None
     special: tuple[Found, ...] = ()
 
@@ -166,7 +169,9 @@ class Ensemble(Sequence[Branch]):
         wanted = None if labels is None else {canonical(n) for n in ([labels] if isinstance(labels, str) else labels)}
 
         def points(member: Member) -> list[Found]:
-            return [q for q in member.special if (q.label not in _NOT_CRITICAL if wanted is None else q.label in wanted)]
+            return [
+                q for q in member.special if (q.label not in _NOT_CRITICAL if wanted is None else q.label in wanted)
+            ]
 
         if which == "all":
             return np.array([q.p for member in self.members for q in points(member)], dtype=float)
@@ -195,6 +200,16 @@ class Ensemble(Sequence[Branch]):
             if member.outcome is Outcome.DONE:
                 row[:] = _first_passage(member.branch(), name, at)
         return rows
+
+    @property
+    def free(self) -> str:
+        """The name of the free parameter."""
+        names = sorted({m.free for m in self.members if m.free is not None})
+        if len(names) != 1:
+            told = f"its branches are in {' and '.join(names)}" if names else "it has no branch yet"
+            msg = f"the ensemble in {self.store} has no one free parameter: {told}"
+            raise InputError(msg)
+        return names[0]
 
     @property
     def p_span(self) -> tuple[float, float]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ntkcont.errors import FileFormatError
 from ntkcont.results import io
@@ -19,7 +17,7 @@ from ntkcont.status import Status
 
 FAILURE = "ntkcont ensemble failure"
 FAILURE_VERSION = 1
-_READERS: io.Readers = {io.FORMAT: (io.VERSION, io.unpack_branch)}
+_HEADER: io.Readers = {io.FORMAT: (io.VERSION, lambda header, arrays: (header, arrays))}
 
 
 def branch_path(store: Path, key: str) -> Path:
@@ -32,8 +30,8 @@ def failure_path(store: Path, key: str) -> Path:
     return store / f"{key}.failed.json"
 
 
-def read_member(store: Path, key: str, arguments: Mapping[str, Any] | None = None, *, verify: bool = True) -> Member:
-    """Return what the store knows of a member: of its branch only the header is read, and the rest checked.
+def read_member(store: Path, key: str, arguments: Mapping[str, Any] | None = None) -> Member:
+    """Return what the store knows of a member; its file is read as a whole, with all checksums.
 
     Parameters
     ----------
@@ -43,24 +41,22 @@ def read_member(store: Path, key: str, arguments: Mapping[str, Any] | None = Non
         The digest of the problem.
     arguments : mapping, optional
         Arguments of the problem; default those in the file.
-    verify : bool
-        Whether the checksums of the whole file are checked, default True.
     """
     path = branch_path(store, key)
     given = None if arguments is None else dict(arguments)
     try:
-        return _done(path, key, io.read_header(path, _READERS, verify=verify), given)
+        return _done(path, key, io.read_archive(path, _HEADER), given)
     except FileNotFoundError:
         return _failure(failure_path(store, key), key, given)
     except FileFormatError as error:
         return Member(key=key, outcome=Outcome.CORRUPT, arguments=given or {}, path=path, error=str(error))
 
 
-def _done(path: Path, key: str, header: Mapping[str, Any], given: dict[str, Any] | None) -> Member:
+def _done(path: Path, key: str, content: tuple[dict[str, Any], io.Arrays], given: dict[str, Any] | None) -> Member:
+    header, arrays = content
     try:
         branch, member = header["branch"], header.get("member", {})
-        points = io.unpack(header["special_points"], collections.defaultdict(lambda: np.zeros(0)))
-        special = [Found(*(q[name] for name in Found._fields)) for q in points]
+        special = [Found(*(io.unpack(q[name], arrays) for name in Found._fields)) for q in header["special_points"]]
         low, high = branch["provenance"]["p_span"]
         return Member(
             key=key,
@@ -69,6 +65,7 @@ def _done(path: Path, key: str, header: Mapping[str, Any], given: dict[str, Any]
             path=path,
             seconds=float(member.get("seconds", "nan")),
             status=Status[branch["status"]],
+            free=str(branch["free"]),
             p_span=(float(low), float(high)),
             special=tuple(special),
         )
@@ -89,7 +86,7 @@ def _failure(path: Path, key: str, given: dict[str, Any] | None) -> Member:
             arguments=record["arguments"] if given is None else given,
             error=str(record["error"]),
             traceback=str(record["traceback"]),
-            seconds=float(record["seconds"]),
+            seconds=math.nan if record["seconds"] is None else float(record["seconds"]),
         )
     except FileNotFoundError:
         return Member(key=key, outcome=Outcome.MISSING, arguments=given or {})
@@ -100,7 +97,8 @@ def _failure(path: Path, key: str, given: dict[str, Any] | None) -> Member:
 def write_failure(store: Path, member: Member) -> None:
     """Keep the record of a failure, atomically; a branch that was there before it gets another name."""
     fields = dataclasses.asdict(member)
-    record = {name: fields[name] for name in ("key", "arguments", "error", "traceback", "seconds")}
+    record = {name: fields[name] for name in ("key", "arguments", "error", "traceback")}
+    record["seconds"] = None if math.isnan(member.seconds) else member.seconds
     record |= {"format": FAILURE, "version": FAILURE_VERSION, "outcome": member.outcome.name}
     text = json.dumps(record, indent=1).encode()
     io.write_atomically(failure_path(store, member.key), lambda file: file.write(text), "the record of a failure")
@@ -122,7 +120,7 @@ def open_store(store: str | os.PathLike[str]) -> Ensemble:
     keys = {name.removesuffix(end) for end in (".npz", ".failed.json") for name in names if name.endswith(end)}
     members = [read_member(folder, key) for key in sorted(keys) if not key.startswith(".")]
     if not members:
-        msg = f"{folder}: the folder holds no results of an ensemble; give one that nc.ensemble wrote, or a .npz file"
+        msg = f"{folder}: this is a folder without results of an ensemble; give that of nc.ensemble, or a .npz file"
         raise FileFormatError(msg)
     return Ensemble(sorted(members, key=_order), folder)
 

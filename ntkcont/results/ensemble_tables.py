@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ntkcont.errors import unknown_name
 from ntkcont.results.ensemble import Outcome
-from ntkcont.results.tables import _optional, _unused
+from ntkcont.results.tables import _optional, _unused, xarray_parts
 
 if TYPE_CHECKING:
+    from ntkcont.results.branch import Branch
     from ntkcont.results.ensemble import Ensemble
 
 
@@ -23,8 +24,8 @@ def to_xarray(ensemble: Ensemble, variables: Sequence[str] | None = None) -> Any
     ----------
     ensemble : Ensemble
     variables : sequence of str, optional
-        Names of the variables and coordinates to keep, such as ``("participation_ratio", "special_p")``; default all.
-        Of large networks choose those without the states.
+        Names of the variables to keep, such as ``("participation_ratio", "special_p")``; default all.  Of large
+        networks choose those without the states.
 
     Returns
     -------
@@ -42,21 +43,22 @@ def to_xarray(ensemble: Ensemble, variables: Sequence[str] | None = None) -> Any
         If xarray is missing.
     """
     xarray = _optional("xarray")
-    tables = [m.branch().to_xarray() if m.outcome is Outcome.DONE else None for m in ensemble.members]
-    known = {name: None for table in tables if table is not None for name in table.variables if name != "state"}
+    tables = [_variables(m.branch(), variables) if m.outcome is Outcome.DONE else {} for m in ensemble.members]
+    known = dict.fromkeys(name for table in tables for name in table)
     for name in variables or ():
         if name not in known:
-            raise unknown_name(argument="variables", got=name, allowed=known)
+            allowed = dict.fromkeys(n for m in ensemble.done.members[:1] for n in _variables(m.branch(), None))
+            raise unknown_name(argument="variables", got=name, allowed=allowed)
+    states = {tuple(table.pop("state")[1].tolist()) for table in tables if table}
     data: dict[str, Any] = {}
     for name in known:
-        if variables is None or name in variables or name in ("special_point",):
-            there = [None if table is None or name not in table.variables else table[name] for table in tables]
-            new = "special_name" if name == "special_point" else name
-            dims = next(array.dims for array in there if array is not None)
-            values = [None if array is None else array.values for array in there]
-            data[new] = (("member", *dims), padded(values, len(dims)))
-    for name, dim in (("n_points", "point"), ("n_special_points", "special_point")):
-        data[name] = (("member",), np.array([0 if table is None else table.sizes[dim] for table in tables]))
+        if name != "state":
+            there = [table.get(name) for table in tables]
+            dims = next(entry[0] for entry in there if entry is not None)
+            values = [None if entry is None else entry[1] for entry in there]
+            data[name] = (("member", *dims), padded(values, len(dims)))
+    for name, column in (("n_points", "s"), ("n_special_points", "special_name")):
+        data[name] = (("member",), np.array([len(table[column][1]) if table else 0 for table in tables]))
     taken = {*data, "member", "point", "special_point", "state", "eigenvalue", "kernel_mode"}
     coords: dict[str, Any] = {}
     for name in dict.fromkeys(name for m in ensemble.members for name in m.arguments):
@@ -64,10 +66,18 @@ def to_xarray(ensemble: Ensemble, variables: Sequence[str] | None = None) -> Any
     coords[_unused("key", taken, "member")] = (("member",), np.array([m.key for m in ensemble.members]))
     outcomes = np.array([m.outcome.name.lower() for m in ensemble.members])
     coords[_unused("outcome", taken, "member")] = (("member",), outcomes)
-    states = {tuple(table["state"].values.tolist()) for table in tables if table is not None}
     if len(states) == 1 and any("state" in dims for dims, _ in data.values()):
         coords["state"] = list(states.pop())
     return xarray.Dataset(data, coords=coords, attrs={"store": str(ensemble.store)})
+
+
+def _variables(branch: Branch, wanted: Sequence[str] | None) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
+    """Return the variables and coordinates of one branch, those without which the rest says nothing in any case."""
+    data, coords, _ = xarray_parts(branch)
+    coords["special_name"] = coords.pop("special_point")
+    every = data | coords
+    kept = every if wanted is None else {*wanted, branch.free, "s", "state", "special_name"}
+    return {name: entry for name, entry in every.items() if name in kept}
 
 
 def padded(arrays: Sequence[NDArray[Any] | None], ndim: int) -> NDArray[Any]:

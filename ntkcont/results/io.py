@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import FileFormatError, InputError
+from ntkcont.results.archive import read_arrays
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -239,9 +240,12 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
     FileNotFoundError
         If there is no such file.
     """
-    with _opened(path) as (path, archive):
-        header, build = _header(path, archive["header"], readers)
-        arrays = {key: archive[key] for key in archive.files if key != "header"}
+    path = Path(path)
+    with _errors_named(path):
+        arrays = read_arrays(path)
+        if "header" not in arrays:
+            raise _not_ours(path)
+        header, build = _header(path, arrays.pop("header"), readers)
     for a in arrays.values():
         a.flags.writeable = False
     try:
@@ -250,27 +254,9 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
         raise _damaged(path, error) from error
 
 
-def read_header(path: str | os.PathLike[str], readers: Readers, *, verify: bool = False) -> dict[str, Any]:
-    """Return the header of a file alone, which costs a fraction of the whole; `verify` checks that the rest is whole.
-
-    Raises
-    ------
-    FileFormatError, FileNotFoundError
-        As in :func:`read_archive`.
-    """
-    with _opened(path) as (path, archive):
-        header, _ = _header(path, archive["header"], readers)
-        damaged = archive.zip.testzip() if verify else None
-        if damaged is not None:
-            msg = f"the checksum of {damaged} is wrong"
-            raise ValueError(msg)
-    return header
-
-
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Any]]:
-    """Open a file of ours; whatever is wrong with it becomes a FileFormatError that names it."""
-    path = Path(path)
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file of ours into a FileFormatError that names it."""
     if not path.exists():
         msg = f"{path}: there is no such file; check the path"
         raise FileNotFoundError(msg)
@@ -278,11 +264,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Any]]:
         msg = f"{path}: this is a folder; give a .npz file in it"
         raise FileFormatError(msg)
     try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise _not_ours(path)
-            yield path, archive
+        yield
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         if isinstance(error, FileFormatError | PermissionError):
             raise
