@@ -226,7 +226,7 @@ GOOD = {"x0": 0.0, "free": "p", "p_span": (-1, 1)}
     [
         ((nc.RateRNN(np.eye(1)),), {}, r"model: got RateRNN; give the function that makes the model"),
         ((lambda: None,), {}, r"model: .*lambda.*top level of a module"),
-        ((cases.pitchfork, {"a": nc.RateRNN(np.eye(1))}), {}, r"arguments\['a'\]: got a Model, .* its arguments"),
+        ((cases.pitchfork, {"a": nc.RateRNN(np.eye(1))}), {}, r"arguments\['a'\]: got a RateRNN, .* its arguments"),
         ((cases.pitchfork, {"a": object()}), {}, r"arguments\['a'\]: object cannot be part of a problem"),
         ((cases.pitchfork, [1]), {}, r"arguments: got list; give a mapping"),
         ((cases.pitchfork,), {"free": 3}, r"free: got 3"),
