@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import ensemble_cases as cases
 import numpy as np
@@ -17,7 +18,7 @@ import ntkcont as nc
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"distributed.scheduler.allowed-failures": 1, "distributed.worker.use-file-locking": False}
+    options = {"distributed.scheduler.allowed-failures": 1}
     with (
         config.set(options),
         LocalCluster(
@@ -33,8 +34,6 @@ def test_a_worker_that_is_killed_costs_its_running_task_only(client, tmp_path):
     gate.mkdir()
     problems = [*cases.pitchforks(4), cases.problem(cases.waits, a=0.6, folder=str(gate), count=9)]
     executor = client.get_executor()
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as caller:
         future = caller.submit(nc.ensemble, problems, executor, store=tmp_path / "store")
         while not any(gate.iterdir()) or len(list((tmp_path / "store").glob("*.npz"))) < 4:
