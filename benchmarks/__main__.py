@@ -1,6 +1,6 @@
 """Run every benchmark and print the tables."""
 
-from benchmarks import kernel, stepping, trajectory
+from benchmarks import ensemble, kernel, stepping, trajectory
 
 
 def main() -> None:
@@ -11,6 +11,8 @@ def main() -> None:
     kernel.main()
     print()
     trajectory.main()
+    print()
+    print("\n".join(ensemble.table()))
 
 
 if __name__ == "__main__":

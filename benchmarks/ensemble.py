@@ -1,0 +1,82 @@
+"""An ensemble on two processes beside two independent runs at the same time: ``python -m benchmarks.ensemble``.
+
+64 continuations of 64-unit networks.  The two independent runs are plain loops that keep nothing; both ways are timed
+from the first to the last second, the start of the processes included, in turns.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import ntkcont as nc
+
+MEMBERS, UNITS, PROCESSES = 64, 64, 2
+ROUNDS = 3
+
+
+def network(seed: int) -> nc.RateRNN:
+    """Return a random network with a bias."""
+    rng = np.random.default_rng(seed)
+    W = 0.9 * rng.standard_normal((UNITS, UNITS)) / np.sqrt(UNITS)
+    return nc.RateRNN(W, b=0.3 * rng.standard_normal(UNITS))
+
+
+def problem(seed: int) -> nc.Problem:
+    """Return the continuation of one network."""
+    settings = nc.ContinuationSettings(ds=4e-3, ds_max=4e-3)
+    return nc.Problem(
+        network, {"seed": seed}, x0=0.0, free="gain", p_span=(0.05, 1.05), params={"gain": 0.05}, direction="+",
+        settings=settings,
+    )  # fmt: skip
+
+
+def independent() -> float:
+    """Return the seconds of plain loops over half of the members each, in processes of their own."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "benchmarks.ensemble"]
+    runs = [subprocess.Popen([*command, str(first)]) for first in range(PROCESSES)]
+    assert [run.wait() for run in runs] == [0] * PROCESSES
+    return time.perf_counter() - begun
+
+
+def together() -> float:
+    """Return the seconds of the ensemble, results kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        found = nc.ensemble([problem(seed) for seed in range(MEMBERS)], store=folder, workers=PROCESSES)
+        seconds = time.perf_counter() - begun
+        assert not found.failures
+    return seconds
+
+
+def table() -> list[str]:
+    """Return the lines of the table."""
+    network(0)  # imports
+    pairs = [(independent(), together()) for _ in range(ROUNDS)]
+    plain, ours = (float(np.median(times)) for times in zip(*pairs, strict=True))
+    lines = [f"{MEMBERS} continuations of {UNITS} units on {PROCESSES} processes ({os.cpu_count()} cores)"]
+    lines.append(f"two independent runs {plain:8.2f} s")
+    lines.append(f"nc.ensemble          {ours:8.2f} s   {plain / ours:.2f}x of their rate")
+    return lines
+
+
+def main() -> None:
+    """Print the table; with a number, be one of the independent runs."""
+    if len(sys.argv) > 1:
+        import threadpoolctl
+
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            for seed in range(int(sys.argv[1]), MEMBERS, PROCESSES):
+                problem(seed).solve()
+        return
+    print("\n".join(table()))
+
+
+if __name__ == "__main__":
+    main()
