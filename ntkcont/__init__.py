@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ntkcont.dynamics.cycles import cycle_envelope
     from ntkcont.dynamics.fixed_points import FixedPoints, find_fixed_points
     from ntkcont.dynamics.simulate import simulate
+    from ntkcont.ensembles.problem import Problem
+    from ntkcont.ensembles.verb import ensemble
     from ntkcont.models import classics
     from ntkcont.models.checkpoint_files import Checkpoints, load_checkpoints
     from ntkcont.models.gru import GRU
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
     from ntkcont.results.critical_curve import CriticalCurve
     from ntkcont.results.diagram import Diagram
+    from ntkcont.results.ensemble import Ensemble, Outcome
     from ntkcont.results.load import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -69,6 +72,10 @@ _LAZY = {
     "UserZero": "pathfollowing.events",
     "follow_training": "training.follow",
     "TrainingRecord": "results.training_record",
+    "ensemble": "ensembles.verb",
+    "Problem": "ensembles.problem",
+    "Ensemble": "results.ensemble",
+    "Outcome": "results.ensemble",
     "simulate": "dynamics.simulate",
     "find_fixed_points": "dynamics.fixed_points",
     "FixedPoints": "dynamics.fixed_points",

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from ntkcont.cache_folder import user_cache
+from ntkcont.cache_folder import user_cache, writable
 from ntkcont.errors import InputError, nearest
 
 # bounds the folder; a bounded cache is also the one that JAX guards by a lock between processes
@@ -24,8 +24,7 @@ def configured_jax() -> Any:
 
     config: Any = jax.config
     if config.jax_compilation_cache_dir is None:
-        folder = user_cache() / "jax"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writable(user_cache() / "jax")
         config.update("jax_compilation_cache_dir", str(folder))
         if config.jax_persistent_cache_min_compile_time_secs == 1.0:  # JAX's default: skips all our functions
             config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -72,6 +72,18 @@ The other program is an extra: pip install 'ntkcont[pydstool]' (Python 3.11 or 3
 Options of it stand in the tables [compare.pydstool] and [compare.xpplab]; docs/problem-files.md lists them.
 exit status: 0 the report is written; 2 bad input, or the other program is missing or failed.""",
     ),
+    "warmup": (
+        "compile everything now that later runs would compile first",
+        """\
+examples:
+  ntkcont warmup
+  ntkcont warmup fold.toml network.toml
+
+Compiles the numerical kernels, once for an installation and a kind of processor, and runs one small problem of each
+kind; then a few steps of each problem file, which also compiles its own model and its kernel.  Prints a line and the
+seconds for each.  Do this once on a node of a cluster before many processes start there.  Compiled code is kept in the
+user's cache folder; the environment variable NTKCONT_CACHE_DIR moves it.""",
+    ),
     "info": (
         "what a file of results or a problem file holds",
         """\
@@ -131,6 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--against", choices=("pydstool", "xpplab"), help="the other program; default: the file's, else pydstool"
     )
     compare.add_argument("--out", default=".", metavar="DIR", help="folder for the report; default: the current one")
+    added["warmup"].add_argument("files", metavar="FILE.toml", nargs="*", help="problem files to prepare as well")
     added["info"].add_argument("file", metavar="FILE", help="a file of results (.npz) or a problem file (.toml)")
     plot = added["plot"]
     plot.add_argument("file", metavar="FILE", help="a file of results (.npz)")
@@ -191,6 +204,10 @@ def _run(options: argparse.Namespace) -> int:
         from ntkcont.cli.compare import compare
 
         return compare(options.file, options.against, options.out)
+    if options.command == "warmup":
+        from ntkcont.cli.warmup import warmup
+
+        return warmup(options.files)
     from ntkcont.cli import look
 
     if options.command == "info":

@@ -14,12 +14,13 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from ntkcont.cache_folder import user_cache
+from ntkcont.cache_folder import user_cache, writable
 from ntkcont.errors import InputError
 from ntkcont.models.model import Compiled, Model
 from ntkcont.models.names import check_clashes, read_mapping, read_params
@@ -157,6 +158,9 @@ def _source(
         raise InputError(msg) from None
 
 
+_one_at_a_time = threading.RLock()  # a module is in sys.modules before it is complete
+
+
 class _GeneratedCode:
     """The generated file of one model: written if missing, loaded on first use."""
 
@@ -166,9 +170,7 @@ class _GeneratedCode:
 
     @functools.cached_property
     def path(self) -> Path:
-        folder = user_cache() / "models"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{self.name}.py"
+        return writable(user_cache() / "models") / f"{self.name}.py"
 
     def ensure(self) -> None:
         """Write the file unless it exists; never touch an existing one, whose compiled code depends on its date."""
@@ -192,10 +194,10 @@ class _GeneratedCode:
         """The generated module; numba compiles it, or reads its cache, while it is imported."""
         import filelock
 
-        if self.name in sys.modules:
-            return sys.modules[self.name]
-        self.ensure()
-        with filelock.FileLock(str(self.path.with_suffix(".lock"))):
+        with _one_at_a_time, filelock.FileLock(str(self.path.with_suffix(".lock"))):
+            if self.name in sys.modules:
+                return sys.modules[self.name]
+            self.ensure()
             spec = importlib.util.spec_from_file_location(self.name, self.path)
             if spec is None or spec.loader is None:  # pragma: no cover
                 msg = f"cannot load {self.path}"

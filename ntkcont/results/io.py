@@ -10,7 +10,7 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import FileFormatError, InputError
+from ntkcont.results.archive import read_arrays
 from ntkcont.results.branch import Branch
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -238,6 +239,22 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
         If there is no such file.
     """
     path = Path(path)
+    with _errors_named(path):
+        arrays = read_arrays(path)
+        if "header" not in arrays:
+            raise _not_ours(path)
+        header, build = _header(path, arrays.pop("header"), readers)
+    for a in arrays.values():
+        a.flags.writeable = False
+    try:
+        return build(header, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+@contextlib.contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file of ours into a FileFormatError that names it."""
     if not path.exists():
         msg = f"{path}: there is no such file; check the path"
         raise FileNotFoundError(msg)
@@ -245,12 +262,7 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
         msg = f"{path}: this is a folder; give a .npz file in it"
         raise FileFormatError(msg)
     try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise _not_ours(path)
-            header, build = _header(path, archive["header"], readers)
-            arrays = {key: archive[key] for key in archive.files if key != "header"}
+        yield
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         if isinstance(error, FileFormatError | PermissionError):
             raise
@@ -258,12 +270,6 @@ def read_archive(path: str | os.PathLike[str], readers: Readers) -> Any:
             is_zip = file.read(4) == b"PK\x03\x04"
         if not is_zip:
             raise _not_ours(path) from error
-        raise _damaged(path, error) from error
-    for a in arrays.values():
-        a.flags.writeable = False
-    try:
-        return build(header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
-from ntkcont.results import curve_file, diagram_io, io, training_file
+from ntkcont.results import curve_file, diagram_io, ensemble_files, io, training_file
 
 _READERS: io.Readers = {
     io.FORMAT: (io.VERSION, io.unpack_branch),
@@ -16,16 +17,16 @@ _READERS: io.Readers = {
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what ``save`` of a branch, a diagram, a curve in two parameters or a training record wrote.
+    """Read what ``save`` of a branch, a diagram, a curve in two parameters or a training record wrote, or an ensemble.
 
     Parameters
     ----------
     path : path-like
-        The file.
+        The file, or the folder of an ensemble.
 
     Returns
     -------
-    Branch, Diagram, CriticalCurve or TrainingRecord
+    Branch, Diagram, CriticalCurve, TrainingRecord or Ensemble
         Equal to the one that was saved; its ``model`` is None.
 
     Raises
@@ -50,4 +51,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     True
     True
     """
+    if Path(path).is_dir():
+        return ensemble_files.open_store(path)
     return io.read_archive(path, _READERS)

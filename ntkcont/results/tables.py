@@ -237,6 +237,11 @@ def to_xarray(branch: Branch) -> Any:
         If xarray is missing.
     """
     xarray = _optional("xarray")
+    return xarray.Dataset(*xarray_parts(branch))
+
+
+def xarray_parts(branch: Branch) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the variables (dimensions and values), coordinates and attributes of the dataset of a branch."""
     data: dict[str, Any] = {
         "x": (("point", "state"), branch.x.copy()),
         "tangent_x": (("point", "state"), branch.tangent[:, :-1].copy()),
@@ -267,10 +272,10 @@ def to_xarray(branch: Branch) -> Any:
     coords = {
         free: (("point",), branch.p.copy()),
         "s": (("point",), branch.s.copy()),
-        "state": list(branch.states),
-        "special_point": np.array(points.names, dtype=np.str_),
+        "state": (("state",), np.array(branch.states)),
+        "special_point": (("special_point",), np.array(points.names, dtype=np.str_)),
     }
     attrs = {"kind": branch.kind, "free": branch.free, "status": str(branch.status)}
     attrs |= {"status_low_end": str(branch.ends[0]), "status_high_end": str(branch.ends[1])}
     attrs["params"] = json.dumps(dict(branch.params))
-    return xarray.Dataset(data, coords=coords, attrs=attrs)
+    return data, coords, attrs

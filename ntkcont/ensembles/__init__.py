@@ -1,0 +1,1 @@
+"""Many continuations: specifications, the processes that follow them, and the folder that keeps the branches."""
