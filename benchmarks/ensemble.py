@@ -69,7 +69,7 @@ def rows() -> list[Row]:
     pairs = [(independent(), together()) for _ in range(ROUNDS)]
     (plain, plain_cores), (ours, our_cores) = np.median(pairs, axis=0)
     return [
-        Row(part=PART, name=f"two independent runs, {os.cpu_count()} cores", value=plain, note=f"{plain_cores:.1f} s on cores"),
+        Row(part=PART, name="two independent runs", value=plain, note=f"{plain_cores:.1f} s on {os.cpu_count()} cores"),
         Row(
             part=PART, name="nc.ensemble on two processes", value=ours, beside="their rate", ratio=plain / ours,
             at_least=0.9, note=f"{our_cores:.1f} s on cores",
