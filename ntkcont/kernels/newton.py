@@ -61,7 +61,8 @@ def correct(
 ):  # fmt: skip
     """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` stay those of the last iterate.
 
-    Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix).
+    Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix,
+    size of the last correction).
     The second correction must not be larger than the first: a test against jumping to another branch.
     """
     n = z.shape[0] - 1
@@ -80,19 +81,19 @@ def correct(
             t -= tau[j] * (z[j] - zref[j]) / d[j]
         b[n] = t
         if not np.isfinite(s):
-            return NOT_FINITE, it, first, sign
+            return NOT_FINITE, it, first, sign, last
         sign = lu_factor(lapack, big, piv, ints)
         if np.isnan(sign):
-            return NOT_FINITE, it, first, sign
+            return NOT_FINITE, it, first, sign, last
         if sign == 0.0:
-            return DIVERGED, it, first, sign
+            return DIVERGED, it, first, sign, last
         lu_solve(lapack, big, piv, b, ints)
         size = 0.0
         for j in range(n + 1):
             size += b[j] * b[j]
         size = np.sqrt(size)
         if not np.isfinite(size):
-            return NOT_FINITE, it, first, sign
+            return NOT_FINITE, it, first, sign, last
         for j in range(n + 1):
             z[j] += b[j] * d[j]
         if it == 0:
@@ -101,11 +102,11 @@ def correct(
             for j in range(n):  # quadratic convergence to 0 leaves 1e-40
                 if abs(z[j]) < 1e-25 * d[j]:
                     z[j] = 0.0
-            return CONVERGED, it + 1, first, sign
+            return CONVERGED, it + 1, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
-            return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign
+            return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign, size
         last = size
-    return DIVERGED, max_iter, first, sign
+    return DIVERGED, max_iter, first, sign, last
 
 
 @entry(
@@ -124,7 +125,7 @@ def correct_point(
     piv = np.empty(n + 1, np.int32)
     ints = np.empty(8, np.int32)
     b = np.empty(n + 1)
-    outcome, iterations, first, _ = correct(
+    outcome, iterations, first, _, _ = correct(
         rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints
     )
     if outcome == CONVERGED:

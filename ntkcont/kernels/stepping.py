@@ -125,7 +125,7 @@ def advance(
             for j in range(n + 1):
                 pred[j] = z[j] + ds * tau[j] * d[j]
                 new[j] = pred[j]
-            outcome, iterations, first, sign = correct(
+            outcome, iterations, first, sign, last = correct(
                 rhs, jac, dfdp, c, p0, direction, is_map, lapack,
                 new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
             )  # fmt: skip
@@ -140,7 +140,7 @@ def advance(
                     pred[j] = new[j]
                 new[n] = bound
                 pred[n] = bound
-                outcome, iterations, first, _ = correct(
+                outcome, iterations, first, _, last = correct(
                     rhs, jac, dfdp, c, p0, direction, is_map, lapack,
                     new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
                 )  # fmt: skip
@@ -157,7 +157,7 @@ def advance(
                 sign = lu_factor(lapack, big, piv, ints)
             cos = 0.0
             length = 0.0
-            # the factors of the last Newton iterate, at most tol away, serve for the tangent
+            # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
             if good and sign != 0.0 and unit_tangent(lapack, big, piv, tau_new, ints):
                 for j in range(n + 1):
                     cos += tau[j] * tau_new[j]
@@ -182,7 +182,8 @@ def advance(
         for i in range(n):
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
-        if sign != control[ORIENTED]:  # the orientation that changed must be that of the point itself as well
+        # so must be an orientation that changed, and the tangent where the last correction was not small
+        if sign != control[ORIENTED] or last > 0.01 * control[TOL]:
             bordered(a, fq, d, tau, big)
             exact = lu_factor(lapack, big, piv, ints)
             if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):
