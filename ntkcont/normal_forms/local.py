@@ -180,7 +180,7 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     return Critical(value, q, p, float(kappa), float(overlap), dimension, max(together, dimension), merged, beside)
 
 
-def _others(spectrum: NDArray[np.complex128], eigenvalue: complex, is_map: bool, size: float) -> int:
+def _others(spectrum: NDArray[Any], eigenvalue: complex, is_map: bool, size: float) -> int:
     """Return how many eigenvalues of another kind than `eigenvalue` are on the stability boundary as well.
 
     Kinds are zero (multiplier 1), multiplier -1, and complex pairs.

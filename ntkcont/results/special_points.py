@@ -54,7 +54,7 @@ class SpecialPoint:
     converged : bool
         Whether Newton on the defining system was accepted; otherwise the point comes from bisection.
     multiplicity : int
-        Dimension of the critical eigenspace, default 1.
+        How many critical eigenvalues (at H and NS pairs) cross at the point, default 1.
     vectors : mapping of str to ndarray, shape (n,)
         Critical vectors, ``"v"`` right and ``"w"`` left; may be complex or absent.
     free : str
