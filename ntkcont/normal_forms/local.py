@@ -189,7 +189,7 @@ def _others(spectrum: NDArray[Any], eigenvalue: complex, is_map: bool, size: flo
     def kind(values: Any) -> Any:
         return np.where(np.abs(np.imag(values)) > NEAR * size, 2.0, np.sign(np.real(values)) if is_map else 0.0)
 
-    off = np.abs(np.abs(spectrum) - 1.0) if is_map else np.abs(spectrum.real)
+    off = np.abs(np.abs(spectrum) - 1.0) if is_map else np.abs(np.real(spectrum))
     return int(np.sum((off <= SINGULAR * size) & (kind(spectrum) != kind(np.array(eigenvalue)))))
 
 
