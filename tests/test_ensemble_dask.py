@@ -55,7 +55,8 @@ def test_a_worker_that_is_killed_costs_its_running_task_only(client, tmp_path):
 
 def test_a_task_that_hangs_is_recorded(client, tmp_path):
     """Its worker ends itself, Dask gives the task to another one, which sees why."""
-    problems = [cases.problem(cases.hangs, a=0.1), *cases.pitchforks(2)]
-    found = nc.ensemble(problems, client.get_executor(), store=tmp_path, timeout=8.0)
+    (tmp_path / "gate").mkdir()
+    problems = [cases.problem(cases.waits, a=0.1, folder=str(tmp_path / "gate"), count=9), *cases.pitchforks(2)]
+    found = nc.ensemble(problems, client.get_executor(), store=tmp_path / "store", timeout=8.0)
     assert [member.outcome.name for member in found.members] == ["TIMEOUT", "DONE", "DONE"]
-    assert "in hangs" in found.members[0].traceback
+    assert "in waits" in found.members[0].traceback

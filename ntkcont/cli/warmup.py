@@ -73,9 +73,9 @@ def _timed(name: str, run: Callable[[], Any]) -> None:
 def _continued(model: Any, free: str, p_span: tuple[float, float]) -> None:
     import ntkcont as nc
 
-    theta = {} if model.theta else {"theta_scale": "none", "state_scale": "none"}
+    scales: dict[str, Any] = {} if model.theta else {"theta_scale": "none", "state_scale": "none"}
     settings = nc.ContinuationSettings(max_steps=200)
-    kernel = nc.ntk.StateNTK(**theta)
+    kernel = nc.ntk.StateNTK(**scales)
     nc.continuation(model, np.full(model.n, 0.1), free=free, p_span=p_span, settings=settings, ntk=kernel)
 
 
