@@ -8,15 +8,15 @@ from numba import float64, int64, types
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.lapack import lu_factor, lu_solve
-from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, system
+from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, bordered, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
 
 # why `advance` returned
 RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES = 0, 1, 2, 3, 4
 
 # layout of `control`: the numbers that steer a run and survive between calls
-DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT = range(9)
-N_CONTROL = 9
+DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, NO_SPECTRA = range(10)
+N_CONTROL = 10
 
 
 @inner
@@ -96,6 +96,7 @@ def advance(
     next call goes on.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
     `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
+    With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.
     """
     n = z.shape[0] - 1
     p = np.empty(2 * p0.shape[0])
@@ -148,6 +149,10 @@ def advance(
                 new[n] = bound
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
+            elif good and n >= SHARE_FROM:  # the factors at hand are those of the prediction
+                system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+                bordered(a, fq, d, tau, big)
+                sign = lu_factor(lapack, big, piv, ints)
             cos = 0.0
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, serve for the tangent
@@ -167,9 +172,13 @@ def advance(
         # accepted; eigenvalues are those of the point itself: of the last Newton iterate they would carry its error,
         # which is `tol` of the diagram and may be large beside a small parameter
         k = produced[0]
-        system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-        info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints)
-        if info != 0:
+        if n < SHARE_FROM or at_bound:
+            system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+        if control[NO_SPECTRA] != 0.0:
+            for j in range(n):
+                out_wr[k, j] = np.nan
+                out_wi[k, j] = np.nan
+        elif spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints) != 0:
             return BAD_VALUES
         residual = 0.0
         for i in range(n):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ntkcont.pathfollowing.adaptive import AdaptiveDetector, wanted
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detector import Detector, at_bound
@@ -22,19 +23,14 @@ from ntkcont.status import Status
 RETRIES = 30
 
 
-def chunk_size(n: int) -> int:
-    """Return the steps per call of the kernel: enough to hide its cost, few enough to report progress."""
-    return int(np.clip(20000 // (n * n + 16), 8, 1000))
-
-
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     """Follow the branch from `start` along ``sign * start.tau``; the start itself is not among the points."""
     curve = task.curve
     tau = sign * start.tau if start.toward is None else start.toward[sign]
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
-    stepper = Stepper(curve, first, start.d, task.span, task.settings)
-    detector = Detector(task, first, start.d)
+    stepper = Stepper(curve, first, start.d, task.span, task.settings, spectra=not wanted(task))
+    detector = AdaptiveDetector(task, first, start.d) if wanted(task) else Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
@@ -46,7 +42,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     before = first
     status: Status | None = None
     while status is None:
-        size = min(chunk_size(curve.n), task.settings.max_steps - total)
+        size = min(detector.steps(), task.settings.max_steps - total)
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = detector.chunk(nodes, stepper.d, final=landed or status is not None)

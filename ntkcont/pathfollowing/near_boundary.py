@@ -1,0 +1,154 @@
+"""The eigenvalues near the stability boundary: all of them at two points, followed through the points in between.
+
+At both ends of a stretch of the branch the whole spectrum is known, and right and left eigenvectors of those
+eigenvalues that lie within `reach` of the boundary.  Both sets together span the subspaces on which the Jacobians in
+between are projected (Petrov-Galerkin, also known as two-sided Rayleigh-Ritz): with right and left vectors exact at
+both ends the error of an eigenvalue is the product of two interpolation errors, of fourth order in the length of the
+stretch, at the cost of one product of n x n by n x k.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.eigenvectors import eigenvalues_and_some_vectors
+from ntkcont.kernels.spectrum import N_COUNTS, counts_of
+from ntkcont.models.model import Array
+
+Complex = NDArray[np.complex128]
+
+#: Directions of the joint subspace that hold less than this of any vector are left out.
+DROPPED = 1e-7
+#: A Ritz value counts if its residual is at most this fraction of `reach`; what is no eigenvalue has a large one.
+TRUSTED = 0.2
+
+
+def beyond(values: Complex, is_map: bool) -> Array:
+    """Return the signed distance from the stability boundary, positive beyond it; of multipliers for maps."""
+    return np.abs(values) - 1.0 if is_map else values.real
+
+
+def followed(n: int) -> int:
+    """Return how many eigenvalues nearest to the boundary are followed."""
+    return min(n, 12 + n // 14)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectrum:
+    """All eigenvalues at one point (multipliers for maps), their counts, and vectors of those within `reach`.
+
+    `right` and `left`, shape (n, k): real columns, two for a pair.
+    """
+
+    eigenvalues: Complex
+    counts: NDArray[np.int64]
+    reach: float
+    right: Array
+    left: Array
+
+    @classmethod
+    def of(cls, jacobian: Array, is_map: bool) -> Spectrum:
+        """Compute it; `jacobian` is F_x, for maps DG - I."""
+        n = len(jacobian)
+        shift = 1.0 if is_map else 0.0
+        few = followed(n)
+        reach = np.inf
+
+        def choose(lam: Complex) -> NDArray[np.bool_]:
+            nonlocal reach
+            distance = np.abs(beyond(lam + shift, is_map))
+            if few < n:
+                ranked = np.sort(distance)
+                reach = 0.5 * float(ranked[few - 1] + ranked[few])  # between two, so that pairs stay together
+            return distance <= reach
+
+        lam, chosen, right, left = eigenvalues_and_some_vectors(jacobian, choose)
+        lam = lam + shift
+        missing = np.abs(beyond(lam, is_map))[~chosen]
+        if missing.size and np.isfinite(reach):  # inverse iteration may fail for a few
+            reach = min(reach, float(missing.min()))
+        counts = np.zeros(N_COUNTS, dtype=np.int64)
+        wr, wi = np.ascontiguousarray(lam.real), np.ascontiguousarray(lam.imag)
+        counts_of(wr, wi, is_map, counts)
+        return cls(wr + 1j * wi, counts, reach, right, left)
+
+
+@dataclasses.dataclass(frozen=True)
+class Near:
+    """Eigenvalues within reach of the boundary at one point (both of a pair), and how far beyond it they are."""
+
+    values: Complex
+    beyond: Array
+
+
+class Basis:
+    """The joint subspaces of two points."""
+
+    def __init__(self, a: Spectrum, b: Spectrum, is_map: bool) -> None:
+        self.is_map, self.reach = is_map, min(a.reach, b.reach)
+        self.size = float(max(np.max(np.abs(a.eigenvalues)), np.max(np.abs(b.eigenvalues))))
+        v, w = _orthonormal(a.right, b.right), _orthonormal(a.left, b.left)
+        p, cosines, q = np.linalg.svd(w.T @ v, full_matrices=False)
+        kept = cosines > 1e-9
+        root = np.sqrt(cosines[kept])
+        self.v, self.w = v @ (q[kept].T / root), w @ (p[:, kept] / root)
+
+    def near(self, jacobian: Array) -> Near:
+        """Return the trusted Ritz values near the boundary; `jacobian` is F_x, for maps DG - I."""
+        from scipy.linalg import lapack
+
+        image = jacobian @ self.v
+        wr, wi, _, y, info = lapack.dgeev(self.w.T @ image, compute_vl=0)
+        if info != 0:
+            raise np.linalg.LinAlgError
+        band = 1e-11 * self.size
+        wi[np.abs(wi) <= band] = 0.0
+        shift = 1.0 if self.is_map else 0.0
+        values = wr + 1j * wi
+        distance = beyond(values + shift, self.is_map)
+        rows = np.flatnonzero((np.abs(distance) <= self.reach) & (wi >= 0.0))
+        y_of = np.array([y[:, i] + 1j * y[:, i + 1] if wi[i] > 0.0 else y[:, i] for i in rows], dtype=complex).T
+        if not len(rows):
+            return Near(np.empty(0, complex), np.empty(0))
+        vectors = self.v @ y_of
+        residual = np.linalg.norm(image @ y_of - vectors * values[rows], axis=0) / np.linalg.norm(vectors, axis=0)
+        limit = TRUSTED * self.reach if np.isfinite(self.reach) else np.inf
+        good = values[rows[residual <= limit]] + shift
+        both = np.concatenate([good, good[good.imag > 0.0].conj()])
+        return Near(both, beyond(both, self.is_map))
+
+
+def _orthonormal(a: Array, b: Array) -> Array:
+    """Return an orthonormal basis of the columns of both."""
+    u, singular, _ = np.linalg.svd(np.concatenate([a, b], axis=1), full_matrices=False)
+    return u[:, singular > DROPPED * singular[0]] if singular.size else u
+
+
+def matched(a: Near, b: Near, limit: float) -> list[tuple[int, int]]:
+    """Pair the eigenvalues of two points, at the least total distance; what moved further than `limit` stays alone."""
+    from scipy.optimize import linear_sum_assignment
+
+    cost = np.minimum(np.abs(a.values[:, None] - b.values[None, :]), limit)
+    rows, columns = linear_sum_assignment(cost)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if cost[i, j] < limit]
+
+
+def movement(a: Spectrum, b: Spectrum, is_map: bool) -> float:
+    """Return how far eigenvalues near the boundary have moved at most, as far as two spectra can tell."""
+    from scipy.optimize import linear_sum_assignment
+
+    reach = min(a.reach, b.reach)
+    if not np.isfinite(reach):
+        return 0.0
+    sets = []
+    for spectrum in (a, b):
+        lam = spectrum.eigenvalues[spectrum.eigenvalues.imag >= 0.0]
+        sets.append(lam[np.abs(beyond(lam, is_map)) <= 2.0 * reach])
+    inner = np.abs(beyond(sets[0], is_map)) <= reach
+    cost = np.abs(sets[0][:, None] - sets[1][None, :])
+    rows, columns = linear_sum_assignment(cost)
+    moved = cost[rows, columns][inner[rows]]
+    return float(moved.max()) if moved.size else 0.0
