@@ -17,7 +17,7 @@ from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detector import Detector, probe
 from ntkcont.pathfollowing.near_boundary import Spectrum
 from ntkcont.pathfollowing.nodes import Nodes
-from ntkcont.pathfollowing.stretch import Doubtful, Event, Stretch
+from ntkcont.pathfollowing.stretch import FAR, Doubtful, Event, Stretch
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
@@ -40,6 +40,7 @@ class AdaptiveDetector(Detector):
         super().__init__(task, first, d)
         self.spectrum: Spectrum | None = None  # that of `last`
         self.length = FIRST
+        self.divided, self.moved = False, 0.0  # in the last chunk
 
     def steps(self) -> int:
         """Return how many steps the next chunk should have."""
@@ -59,7 +60,7 @@ class AdaptiveDetector(Detector):
         k = len(nodes.s)
         if k == 0:
             return found
-        self.divided = False
+        self.divided, self.moved = False, 0.0
         d = self._scales(nodes, k - 1, d_end)
         if self.last is not None and self.fresh and self._degenerate(self.last):
             self.last = probe(self.task.curve, self.last, self.d, -min(1e-3, self.task.settings.ds_max))
@@ -97,7 +98,7 @@ class AdaptiveDetector(Detector):
             self.last = one[0]
         events = self._resolve((self.last, nodes[end]), (left, spectrum), nodes, list(range(end)), d)
         self.last, self.spectrum = nodes[end], spectrum
-        if not self.divided and self.moved < 0.2:
+        if not self.divided and self.moved < 0.35 * FAR:
             self.length = min(2 * self.length, LONGEST)
         elif self.divided:
             self.length = max(2, self.length // 2)
@@ -108,9 +109,9 @@ class AdaptiveDetector(Detector):
     ) -> list[Event]:
         """Return what happens between two nodes with spectra, and count at the nodes in between."""
         stretch = Stretch(self.task.curve, ends, spectra, [nodes[i] for i in inner], d, self.task.params)
-        self.moved = stretch.moved / stretch.reach
         try:
             events = stretch.events()
+            self.moved = max(self.moved, stretch.moved / stretch.reach)
         except Doubtful:
             if not inner:
                 return [Event(point, 0) for point in self._between(*ends, d, None, (None, None))]

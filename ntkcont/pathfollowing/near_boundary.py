@@ -33,7 +33,7 @@ def beyond(values: Complex, is_map: bool) -> Array:
 
 def followed(n: int) -> int:
     """Return how many eigenvalues nearest to the boundary are followed."""
-    return min(n, 12 + n // 14)
+    return min(n, 24 + n // 12)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,19 +136,6 @@ def matched(a: Near, b: Near, limit: float) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if cost[i, j] < limit]
 
 
-def movement(a: Spectrum, b: Spectrum, is_map: bool) -> float:
-    """Return how far eigenvalues near the boundary have moved at most, as far as two spectra can tell."""
-    from scipy.optimize import linear_sum_assignment
-
-    reach = min(a.reach, b.reach)
-    if not np.isfinite(reach):
-        return 0.0
-    sets = []
-    for spectrum in (a, b):
-        lam = spectrum.eigenvalues[spectrum.eigenvalues.imag >= 0.0]
-        sets.append(lam[np.abs(beyond(lam, is_map)) <= 2.0 * reach])
-    inner = np.abs(beyond(sets[0], is_map)) <= reach
-    cost = np.abs(sets[0][:, None] - sets[1][None, :])
-    rows, columns = linear_sum_assignment(cost)
-    moved = cost[rows, columns][inner[rows]]
-    return float(moved.max()) if moved.size else 0.0
+def moved(a: Near, b: Near, pairs: list[tuple[int, int]]) -> float:
+    """Return the longest way of an eigenvalue between two points."""
+    return max((abs(a.values[i] - b.values[j]) for i, j in pairs), default=0.0)

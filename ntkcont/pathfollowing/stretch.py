@@ -4,7 +4,7 @@ The eigenvalues near the stability boundary are followed from point to point.  W
 its defining system.  The answer is given only if everything agrees: the crossings found make up the difference between
 the numbers of unstable eigenvalues at both ends; real ones lie where the factorisations say so (the sign of the
 bordered determinant and of the tangent's parameter component are known at every point, for free); no eigenvalue has
-moved as far as half the width of the strip that is followed.  Otherwise there is no answer, and somebody computes
+moved as far as the half width of the strip that is followed.  Otherwise there is no answer, and somebody computes
 another spectrum.
 """
 
@@ -23,7 +23,7 @@ from ntkcont.pathfollowing.defining import Located
 from ntkcont.pathfollowing.events import DEFAULT_EVENTS, resolve_events
 from ntkcont.pathfollowing.locate import Bracket, found_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
-from ntkcont.pathfollowing.near_boundary import Basis, Near, Spectrum, beyond, matched, movement
+from ntkcont.pathfollowing.near_boundary import Basis, Near, Spectrum, matched, moved
 from ntkcont.results.special_points import SpecialPoint
 
 #: How often a piece is halved to separate what happens in it.
@@ -32,6 +32,9 @@ DEPTH = 14
 MOST_LOOKS = 12
 #: An extremum is looked at that comes nearer to the boundary than this fraction of the nearer end's distance.
 SHALLOW = 0.7
+#: Eigenvalues may move at most this fraction of `reach` along a stretch: one that is not followed, further away than
+#: `reach`, would have to move 2.5 times as far as the fastest of the others to cross the boundary and come back.
+FAR = 0.8
 #: An eigenvalue this near to the boundary, relative to the largest, has no side.
 ON_BOUNDARY = 1e-8
 
@@ -117,7 +120,7 @@ class Stretch:
     ) -> None:
         self.curve, self.ends, self.spectra, self.inner, self.d, self.params = curve, ends, spectra, inner, d, params
         self.is_map = curve.is_map
-        self.moved = movement(*spectra, curve.is_map)
+        self.moved = np.inf  # the longest way of an eigenvalue along the stretch
         self.reach = min(spectrum.reach for spectrum in spectra)
         self.size = float(max(np.max(np.abs(spectrum.eigenvalues)) for spectrum in spectra))
         self.solvers = resolve_events(None, curve.model.kind)[0]
@@ -130,11 +133,12 @@ class Stretch:
         Doubtful
             If the eigenvalues followed do not explain it.
         """
-        if self.moved > 0.5 * self.reach:
-            msg = "eigenvalues moved too far"
-            raise Doubtful(msg)
         self.basis = Basis(*self.spectra, self.is_map)
         chain = self._chain()
+        self.moved = self._way(chain)
+        if self.moved > FAR * self.reach:
+            msg = "eigenvalues moved too far"
+            raise Doubtful(msg)
         chain = self._with_looks(chain)
         found: list[Event] = []
         for a, b in itertools.pairwise(chain):
@@ -199,6 +203,25 @@ class Stretch:
                 found.append(i)
         return found
 
+    def _way(self, chain: list[_At]) -> float:
+        """Return the longest way of an eigenvalue along the chain, summed over its intervals."""
+        ways = []
+        for a, b in itertools.pairwise(chain):
+            pairs = matched(a.near, b.near, 0.5 * self.reach)
+            if self._lost(a.near, b.near, pairs):
+                msg = "an eigenvalue near the boundary was lost"
+                raise Doubtful(msg)
+            ways.append(moved(a.near, b.near, pairs))
+        return sum(ways)
+
+    def _lost(self, a: Near, b: Near, pairs: list[tuple[int, int]]) -> bool:
+        """Whether an eigenvalue near the boundary has no partner at the other point."""
+        for near, side in ((a, 0), (b, 1)):
+            alone = set(range(len(near.values))) - {pair[side] for pair in pairs}
+            if any(abs(near.beyond[i]) < 0.4 * self.reach for i in alone):
+                return True
+        return False
+
     # ---------------------------------------------------------------- twice in one interval
 
     def _with_looks(self, chain: list[_At]) -> list[_At]:
@@ -249,13 +272,10 @@ class Stretch:
 
     def _crossings(self, a: _At, b: _At) -> list[_Crossing] | None:
         """Return what crosses the boundary between two points; None if it cannot be told."""
-        limit = 0.5 * self.reach
-        pairs = matched(a.near, b.near, limit)
-        inner = self.reach - limit
-        for near, side in ((a.near, 0), (b.near, 1)):
-            alone = set(range(len(near.values))) - {pair[side] for pair in pairs}
-            if any(abs(near.beyond[i]) < inner for i in alone):
-                return None
+        pairs = matched(a.near, b.near, 0.5 * self.reach)
+        if self._lost(a.near, b.near, pairs):
+            msg = "an eigenvalue near the boundary was lost"
+            raise Doubtful(msg)
         found = []
         for i, j in pairs:
             f, g = float(a.near.beyond[i]), float(b.near.beyond[j])
