@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from numba import boolean, int64, types
 
 from ntkcont.kernels.abi import VECTOR

@@ -78,10 +78,21 @@ class Spectrum:
 
 @dataclasses.dataclass(frozen=True)
 class Near:
-    """Eigenvalues within reach of the boundary at one point (both of a pair), and how far beyond it they are."""
+    """Eigenvalues within reach of the boundary at one point (both of a pair), and how far beyond it they are.
+
+    Also the Jacobian between the joint subspaces (K, K), and right and left eigenvectors in their coordinates.
+    """
 
     values: Complex
     beyond: Array
+    projected: Array
+    right: Complex
+    left: Complex
+
+    def expected(self, other: Near) -> Complex:
+        """Return where these eigenvalues are at another point, to first order in the change of the Jacobian."""
+        change = other.projected - self.projected
+        return self.values + np.sum(self.left * (change @ self.right).T, axis=1)
 
 
 class Basis:
@@ -101,24 +112,26 @@ class Basis:
         from scipy.linalg import lapack
 
         image = jacobian @ self.v
-        wr, wi, _, y, info = lapack.dgeev(self.w.T @ image, compute_vl=0)
+        projected = self.w.T @ image
+        wr, wi, _, y, info = lapack.dgeev(projected, compute_vl=0)
         if info != 0:
             raise np.linalg.LinAlgError
-        band = 1e-11 * self.size
-        wi[np.abs(wi) <= band] = 0.0
-        shift = 1.0 if self.is_map else 0.0
+        wi[np.abs(wi) <= 1e-11 * self.size] = 0.0
         values = wr + 1j * wi
+        first = np.flatnonzero(wi > 0.0)
+        vectors = y.astype(complex)
+        vectors[:, first] = y[:, first] + 1j * y[:, first + 1]
+        vectors[:, first + 1] = vectors[:, first].conj()
+        shift = 1.0 if self.is_map else 0.0
         distance = beyond(values + shift, self.is_map)
-        rows = np.flatnonzero((np.abs(distance) <= self.reach) & (wi >= 0.0))
-        y_of = np.array([y[:, i] + 1j * y[:, i + 1] if wi[i] > 0.0 else y[:, i] for i in rows], dtype=complex).T
-        if not len(rows):
-            return Near(np.empty(0, complex), np.empty(0))
-        vectors = self.v @ y_of
-        residual = np.linalg.norm(image @ y_of - vectors * values[rows], axis=0) / np.linalg.norm(vectors, axis=0)
-        limit = TRUSTED * self.reach if np.isfinite(self.reach) else np.inf
-        good = values[rows[residual <= limit]] + shift
-        both = np.concatenate([good, good[good.imag > 0.0].conj()])
-        return Near(both, beyond(both, self.is_map))
+        rows = np.flatnonzero(np.abs(distance) <= self.reach)
+        if rows.size:
+            lifted = self.v @ vectors[:, rows]
+            residual = np.linalg.norm(image @ vectors[:, rows] - lifted * values[rows], axis=0)
+            limit = TRUSTED * self.reach if np.isfinite(self.reach) else np.inf
+            rows = rows[residual <= limit * np.linalg.norm(lifted, axis=0)]
+        left = np.linalg.inv(vectors)[rows]
+        return Near(values[rows] + shift, distance[rows], projected, vectors[:, rows], left)
 
 
 def _orthonormal(a: Array, b: Array) -> Array:
@@ -128,12 +141,18 @@ def _orthonormal(a: Array, b: Array) -> Array:
 
 
 def matched(a: Near, b: Near, limit: float) -> list[tuple[int, int]]:
-    """Pair the eigenvalues of two points, at the least total distance; what moved further than `limit` stays alone."""
+    """Pair the eigenvalues of two points; what moved further than `limit` stays alone.
+
+    Each is paired with the one that is nearest to where it should be, to first order, seen from both points, at the
+    least total distance: in a dense spectrum the nearest one is another.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    cost = np.minimum(np.abs(a.values[:, None] - b.values[None, :]), limit)
+    distance = np.abs(a.values[:, None] - b.values[None, :])
+    off = np.abs(a.expected(b)[:, None] - b.values[None, :]) + np.abs(a.values[:, None] - b.expected(a)[None, :])
+    cost = np.where(distance < limit, np.minimum(0.5 * off, distance), limit)
     rows, columns = linear_sum_assignment(cost)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if cost[i, j] < limit]
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if distance[i, j] < limit]
 
 
 def moved(a: Near, b: Near, pairs: list[tuple[int, int]]) -> float:

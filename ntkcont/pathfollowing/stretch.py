@@ -20,7 +20,7 @@ from ntkcont.linear import LU
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located
-from ntkcont.pathfollowing.events import DEFAULT_EVENTS, resolve_events
+from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.locate import Bracket, found_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.near_boundary import Basis, Near, Spectrum, matched, moved
@@ -39,7 +39,7 @@ FAR = 0.8
 ON_BOUNDARY = 1e-8
 
 
-class Doubtful(Exception):  # noqa: N818
+class Doubtful(Exception):
     """The eigenvalues followed do not explain what happened."""
 
 
