@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
     from ntkcont.results.critical_curve import CriticalCurve
     from ntkcont.results.diagram import Diagram
+    from ntkcont.results.lifted import lifted
     from ntkcont.results.load import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -78,6 +79,7 @@ _LAZY = {
     "SpecialPoints": "results.special_points",
     "Signatures": "results.signatures",
     "load": "results.load",
+    "lifted": "results.lifted",
     "Diagram": "results.diagram",
     "CriticalCurve": "results.critical_curve",
     "from_pydstool": "dialects.pydstool",

@@ -44,7 +44,8 @@ def extend(
     model : Model, optional
         Needed for a branch read from a file.
     settings, events, ntk
-        As in :func:`continuation` (``store_states`` is that of the branch); a branch with a kernel needs the same kernel, one without takes none.
+        As in :func:`continuation` (``store_states`` is that of the branch); a branch with a kernel needs the same
+        kernel, one without takes none.
 
     Returns
     -------

@@ -74,4 +74,5 @@ class ContinuationSettings:
             raise InputError(msg)
         for name, allowed in (("eigenvalues", ("all", "adaptive")), ("store_states", ("all", "special"))):
             if getattr(self, name) not in allowed:
-                raise unknown_name(f"ContinuationSettings.{name}", getattr(self, name), allowed)
+                error = unknown_name("ContinuationSettings." + name, getattr(self, name), allowed)
+                raise error

@@ -229,7 +229,8 @@ def to_xarray(branch: Branch) -> Any:
         Coordinates: the free parameter by name and ``s`` along the points, the names of the states, the names of the
         special points. Variables: ``x``, ``tangent_x``, ``tangent_p``, ``eigenvalues_real``, ``eigenvalues_imag``,
         ``stable``, ``n_unstable``, the signatures (``ntk_<name>`` where the name is taken, as for the kernel's
-        eigenvalues), and ``special_*``. A branch without states has none of the first five. Attributes: kind, free, status and, as JSON, the fixed parameters.
+        eigenvalues), and ``special_*``. A branch without states has none of the first five. Attributes: kind, free,
+        status and, as JSON, the fixed parameters.
 
     Raises
     ------
