@@ -4,8 +4,10 @@ With ``h = gain U y + sum_k p_k drives_k + b`` and ``f = phi(g h)`` per unit, th
 share a leak are ``y_c' = (V^T f - y_c) rate_c`` where ``U y`` of a unit takes the y of its own class (synaptic form),
 or ``y_c' = (V_c^T f - y_c) rate_c`` with the sum over the units of the class and ``U sum_c y_c`` (rate form).
 
-``c = [n, r, classes, form, map, phi, inputs, 0 | rate (classes) | class of each unit (n) | phi_gain (n) | b (n) |
-drives (inputs, n) | U (n, r) | V (n, r)]``
+Units are sorted by class.
+
+``c = [n, r, classes, form, map, phi, inputs, 0 | rate (classes) | first unit of each class and n (classes + 1) |
+phi_gain (n) | b (n) | drives (inputs, n) | U (n, r) | transpose of V (r, n)]``
 """
 
 from __future__ import annotations
@@ -25,65 +27,53 @@ HEADER = 8
 
 @inner
 def _parts(c: Any) -> Any:
-    """Return where the classes, phi_gain, b, drives, U and V begin."""
-    n, r, inputs = int(c[N]), int(c[RANK]), int(c[INPUTS])
-    of_class = HEADER + int(c[CLASSES])
-    u = of_class + (3 + inputs) * n
-    return of_class, of_class + n, of_class + 2 * n, of_class + 3 * n, u, u + n * r
-
-
-@inner
-def _own(y: Any, c: Any) -> Any:
-    """Return y by class as each unit sees it, shape (classes, r): its own (synaptic form) or the sum of all (rate)."""
-    r, classes = int(c[RANK]), int(c[CLASSES])
-    seen = np.zeros((classes, r))
-    for a in range(classes):
-        for k in range(r):
-            if c[FORM] == SYNAPTIC:
-                seen[a, k] = y[a * r + k]
-            else:
-                for b in range(classes):
-                    seen[a, k] += y[b * r + k]
-    return seen
+    """Return where the bounds of classes, phi_gain, b, drives, U and V begin."""
+    n, r, inputs, classes = int(c[N]), int(c[RANK]), int(c[INPUTS]), int(c[CLASSES])
+    bounds = HEADER + classes
+    gain = bounds + classes + 1
+    u = gain + (2 + inputs) * n
+    return bounds, gain, gain + n, gain + 2 * n, u, u + n * r
 
 
 @inner
 def _argument(out: Any, y: Any, q: Any, with_bias: bool, c: Any) -> None:
     """Write ``g (q[0] U y + sum_k q[1 + k] drives_k [+ b])`` into `out`, shape (n,)."""
-    n, r, inputs = int(c[N]), int(c[RANK]), int(c[INPUTS])
-    of_class, gain, bias, drives, u, _ = _parts(c)
-    seen = _own(y, c)
-    for i in range(n):
-        own = int(c[of_class + i])
-        total = 0.0
+    n, r, inputs, classes = int(c[N]), int(c[RANK]), int(c[INPUTS]), int(c[CLASSES])
+    bounds, gain, bias, drives, u, _ = _parts(c)
+    seen = np.zeros(r)
+    for a in range(classes):
         for k in range(r):
-            total += c[u + i * r + k] * seen[own, k]
-        total *= q[0]
-        for k in range(inputs):
-            total += q[1 + k] * c[drives + k * n + i]
-        if with_bias:
-            total += c[bias + i]
-        out[i] = c[gain + i] * total
+            if c[FORM] == SYNAPTIC:
+                seen[k] = q[0] * y[a * r + k]
+            else:  # the sum of all classes
+                seen[k] = 0.0
+                for b in range(classes):
+                    seen[k] += q[0] * y[b * r + k]
+        first, last = int(c[bounds + a]), int(c[bounds + a + 1])
+        np.dot(c[u + first * r : u + last * r].reshape((last - first, r)), seen, out[first:last])
+    for k in range(inputs):
+        if q[1 + k] != 0.0:
+            for i in range(n):
+                out[i] += q[1 + k] * c[drives + k * n + i]
+    if with_bias:
+        for i in range(n):
+            out[i] += c[bias + i]
+    for i in range(n):
+        out[i] *= c[gain + i]
 
 
 @inner
 def _collect(out: Any, f: Any, c: Any) -> None:
     """Write ``V^T f`` for each class into `out`: of all units (synaptic form), of its own (rate form)."""
     n, r, classes = int(c[N]), int(c[RANK]), int(c[CLASSES])
-    of_class, _, _, _, _, v = _parts(c)
-    for j in range(classes * r):
-        out[j] = 0.0
-    for i in range(n):
-        start = int(c[of_class + i]) * r
+    bounds, _, _, _, _, v = _parts(c)
+    for a in range(classes):
+        first, last = int(c[bounds + a]), int(c[bounds + a + 1])
+        if c[FORM] == SYNAPTIC:
+            first, last = 0, n
         for k in range(r):
-            out[start + k] += c[v + i * r + k] * f[i]
-    if c[FORM] == SYNAPTIC:
-        for k in range(r):
-            total = 0.0
-            for a in range(classes):
-                total += out[a * r + k]
-            for a in range(classes):
-                out[a * r + k] = total
+            row = v + k * n
+            out[a * r + k] = np.dot(c[row + first : row + last], f[first:last])
 
 
 @entry(RHS_SIGNATURE)
@@ -103,18 +93,22 @@ def rhs(out: Any, x: Any, p: Any, c: Any) -> None:
 def jac(out: Any, x: Any, p: Any, c: Any) -> None:
     """Jacobian of `rhs` with respect to the state."""
     n, r, classes = int(c[N]), int(c[RANK]), int(c[CLASSES])
-    of_class, gain, _, _, u, v = _parts(c)
+    bounds, gain, _, _, u, v = _parts(c)
     f = np.empty(n)
     _argument(f, x, p[: p.size // 2], True, c)
     slope(f, int(c[PHI]))
-    m = np.zeros((classes, r, r))  # V^T diag(phi' g gain) U over the units of each class
     for i in range(n):
-        a = int(c[of_class + i])
-        factor = f[i] * c[gain + i] * p[0]
+        f[i] *= c[gain + i] * p[0]
+    m = np.empty((classes, r, r))  # V^T diag(phi' g gain) U over the units of each class
+    left = np.empty((r, n))
+    for k in range(r):
+        for i in range(n):
+            left[k, i] = c[v + k * n + i] * f[i]
+    for a in range(classes):
+        first, last = int(c[bounds + a]), int(c[bounds + a + 1])
+        units = c[u + first * r : u + last * r].reshape((last - first, r))
         for k in range(r):
-            left = c[v + i * r + k] * factor
-            for j in range(r):
-                m[a, k, j] += left * c[u + i * r + j]
+            np.dot(left[k, first:last], units, m[a, k])
     for a in range(classes):
         rate = c[HEADER + a]
         for b in range(classes):

@@ -71,7 +71,8 @@ class ReducedRNN(Model):
         header = np.zeros(8)
         header[:7] = [n, r, len(leaks), layout.FORMS[network.form], network.alpha is not None, activation.number,
                       network.drives.shape[0]]  # fmt: skip
-        parts = [header, rates, classes, network.phi_gain, network.b, network.drives, W.U, W.V]
+        order, bounds = np.argsort(classes, kind="stable"), np.append(0, np.cumsum(np.bincount(classes)))
+        units = [network.phi_gain[order], network.b[order], network.drives[:, order], W.U[order], W.V[order].T]
         one = len(leaks) == 1
         super().__init__(
             kind=network.kind,
@@ -79,7 +80,7 @@ class ReducedRNN(Model):
             params=network.params,
             build=_build,
             jax_function=_jax_function(network, activation.jax, classes, rates),
-            constants=np.concatenate([np.asarray(part, dtype=float).ravel() for part in parts]),
+            constants=np.concatenate([np.ravel(part).astype(float) for part in (header, rates, bounds, *units)]),
             theta=network.theta,
             homogeneous=True,
             description=f"{network.description}\nreduced to {len(leaks) * r} states",
