@@ -72,8 +72,14 @@ def lifted(branch: Branch, model: ReducedRNN | None = None) -> Branch:
         place, direction = state(point.x, point.tangent, point.p)
         points.append(
             dataclasses.replace(
-                point, x=place, tangent=direction, eigenvalues=reduced.all_eigenvalues(point.eigenvalues),
-                states=network.states, vectors={}, ntk=None, model=network,
+                point,
+                x=place,
+                tangent=direction,
+                eigenvalues=reduced.all_eigenvalues(point.eigenvalues),
+                states=network.states,
+                vectors={},
+                ntk=None,
+                model=network,
             )  # fmt: skip
         )
     eigenvalues = reduced.all_eigenvalues(branch.eigenvalues) if k else nothing((0, network.n), complex)
