@@ -24,7 +24,7 @@ from ntkcont.results.special_points import SpecialPoint
 #: Below this many states a full spectrum costs no more than avoiding it.
 FROM = 64
 #: Steps between full spectra, at most and at first.
-LONGEST, FIRST = 32, 4
+LONGEST, FIRST = 64, 4
 
 
 def wanted(task: Task) -> bool:

@@ -40,12 +40,13 @@ def followed(n: int) -> int:
 class Spectrum:
     """All eigenvalues at one point (multipliers for maps), their counts, and vectors of those within `reach`.
 
-    `right` and `left`, shape (n, k): real columns, two for a pair.
+    `right` and `left`, shape (n, k): real columns, two for a pair; `rows` are the numbers of their eigenvalues.
     """
 
     eigenvalues: Complex
     counts: NDArray[np.int64]
     reach: float
+    rows: NDArray[np.intp]
     right: Array
     left: Array
 
@@ -73,7 +74,7 @@ class Spectrum:
         counts = np.zeros(N_COUNTS, dtype=np.int64)
         wr, wi = np.ascontiguousarray(lam.real), np.ascontiguousarray(lam.imag)
         counts_of(wr, wi, is_map, counts)
-        return cls(wr + 1j * wi, counts, reach, right, left)
+        return cls(wr + 1j * wi, counts, reach, np.flatnonzero(chosen), right, left)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +107,21 @@ class Basis:
         kept = cosines > 1e-9
         root = np.sqrt(cosines[kept])
         self.v, self.w = v @ (q[kept].T / root), w @ (p[:, kept] / root)
+
+    def at_end(self, spectrum: Spectrum, jacobian: Array) -> Near:
+        """Return the eigenvalues near the boundary at one of both points themselves, where all is known."""
+        values = spectrum.eigenvalues[spectrum.rows]
+        first = np.flatnonzero(values.imag > 0.0)
+        right = (self.w.T @ spectrum.right).astype(complex)
+        left = (spectrum.left.T @ self.v).astype(complex)
+        for vectors, sign in ((right.T, 1j), (left, -1j)):  # of u* A = lambda u*
+            vectors[first] += sign * vectors[first + 1]
+            vectors[first + 1] = vectors[first].conj()
+        left /= np.sum(left * right.T, axis=1)[:, None]
+        distance = beyond(values, self.is_map)
+        kept = np.abs(distance) <= self.reach
+        projected = self.w.T @ (jacobian @ self.v)
+        return Near(values[kept], distance[kept], projected, right[:, kept], left[kept])
 
     def near(self, jacobian: Array) -> Near:
         """Return the trusted Ritz values near the boundary; `jacobian` is F_x, for maps DG - I."""

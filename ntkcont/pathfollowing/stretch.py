@@ -179,8 +179,12 @@ class Stretch:
         keep |= {int(i) for j in changed for i in (j, j + 1)}
         for i in self._folds(nodes):
             keep |= {i - 1, i}
-        chain = [self._at(nodes[i]) for i in sorted(keep)]
-        chain = [chain[0], *(at for at in chain[1:-1] if not self._undecided(at.near)), chain[-1]]
+        inside = [self._at(nodes[i]) for i in sorted(keep - {0, k - 1})]
+        low, high = (
+            _At(node, self.basis.at_end(spectrum, self.curve.system(node.z)[1]))
+            for node, spectrum in zip(self.ends, self.spectra, strict=True)
+        )
+        chain = [low, *(at for at in inside if not self._undecided(at.near)), high]
         while len(chain) < 4:  # shapes need four points
             gaps = [b.node.s - a.node.s for a, b in itertools.pairwise(chain)]
             i = int(np.argmax(gaps))
