@@ -58,10 +58,11 @@ def eigenvalues_and_some_vectors(
         Columns in the order of the chosen eigenvalues, of norm 1; a pair takes two, the real and the imaginary part
         of the vector of the first.
     """
-    from scipy.linalg import lapack
+    from scipy.linalg import get_lapack_funcs
 
     n = len(a)
-    h, tau, _ = lapack.dgehrd(a, lwork=64 * n)
+    (gehrd,) = get_lapack_funcs(("gehrd",), (a,))
+    h, tau, _ = gehrd(a, lwork=64 * n)
     hessenberg = np.asfortranarray(np.triu(h, -1))
     wr, wi = np.empty(n), np.empty(n)
     info = np.zeros(1, dtype=np.int32)

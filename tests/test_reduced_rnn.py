@@ -34,9 +34,8 @@ def networks(bias, **options):
     """The low-rank network and the dense one."""
     rng = np.random.default_rng(1)
     U, V = factors(N)
-    common = {
-        "b": bias * rng.standard_normal(N), "W_in": rng.standard_normal((N, 2)), "inputs": {"stim": [1.0, 0.5]}, **options
-    }  # fmt: skip
+    b, W_in = bias * rng.standard_normal(N), rng.standard_normal((N, 2))
+    common = {"b": b, "W_in": W_in, "inputs": {"stim": [1.0, 0.5]}, **options}
     return nc.RateRNN(nc.LowRank(U, V), **common), nc.RateRNN(U @ V.T, **common)
 
 

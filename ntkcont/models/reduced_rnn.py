@@ -152,7 +152,8 @@ class ReducedRNN(Model):
         units = np.bincount(self.classes)
         quiet = -1.0 / self.leaks if self.network.alpha is None else 1.0 - self.leaks
         rest = np.repeat(quiet, units - self.network.W.rank)
-        return np.concatenate([own, np.broadcast_to(rest, (*own.shape[:-1], rest.size))], axis=-1)
+        others = np.broadcast_to(rest.astype(complex), (*own.shape[:-1], rest.size))
+        return np.concatenate([own, others], axis=-1)
 
 
 def _slope(network: RateRNN, argument: Array) -> Array:

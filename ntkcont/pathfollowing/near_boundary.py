@@ -125,11 +125,12 @@ class Basis:
 
     def near(self, jacobian: Array) -> Near:
         """Return the trusted Ritz values near the boundary; `jacobian` is F_x, for maps DG - I."""
-        from scipy.linalg import lapack
+        from scipy.linalg import get_lapack_funcs
 
         image = jacobian @ self.v
         projected = self.w.T @ image
-        wr, wi, _, y, info = lapack.dgeev(projected, compute_vl=0)
+        (geev,) = get_lapack_funcs(("geev",), (projected,))
+        wr, wi, _, y, info = geev(projected, compute_vl=0)
         if info != 0:
             raise np.linalg.LinAlgError
         wi[np.abs(wi) <= 1e-11 * self.size] = 0.0

@@ -80,7 +80,7 @@ def lifted(branch: Branch, model: ReducedRNN | None = None) -> Branch:
                 vectors={},
                 ntk=None,
                 model=network,
-            )  # fmt: skip
+            )
         )
     eigenvalues = reduced.all_eigenvalues(branch.eigenvalues) if k else nothing((0, network.n), complex)
     described = {"digest": network.digest, "description": network.description, "kind": network.kind}
