@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tracemalloc
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -108,6 +109,18 @@ def test_extension(net, both):
     assert np.array_equal(longer.p, reference.p)
     assert np.array_equal(longer.n_unstable, reference.n_unstable)
     check_branch(reference, net, p_span=(0.1, 1.7))
+
+
+def test_pictures(both):
+    """Without states a diagram shows how many eigenvalues are unstable; what needs states says so."""
+    _, slim = both
+    ax = nc.plot.bifurcation_diagram(slim)
+    assert ax.get_ylabel() == "unstable eigenvalues"
+    plt.close(ax.figure)
+    with pytest.raises(nc.InputError, match="keeps no states for a norm"):
+        nc.plot.bifurcation_diagram(slim, y="norm")
+    with pytest.raises(nc.InputError, match="keeps no states to draw"):
+        nc.plot.state_space(slim)
 
 
 def test_diagrams_need_states(net):
