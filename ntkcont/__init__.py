@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ntkcont.results.critical_curve import CriticalCurve
     from ntkcont.results.diagram import Diagram
     from ntkcont.results.ensemble import Ensemble, Outcome
+    from ntkcont.results.lifted import lifted
     from ntkcont.results.load import load
     from ntkcont.results.signatures import Signatures
     from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -85,6 +86,7 @@ _LAZY = {
     "SpecialPoints": "results.special_points",
     "Signatures": "results.signatures",
     "load": "results.load",
+    "lifted": "results.lifted",
     "Diagram": "results.diagram",
     "CriticalCurve": "results.critical_curve",
     "from_pydstool": "dialects.pydstool",

@@ -21,3 +21,10 @@ class LU:
         """Solve ``a x = b`` (trans 0), ``a^T x = b`` (1) or ``a^* x = b`` (2)."""
         with np.errstate(all="ignore"):
             return self._solve(self._lu, self._piv, b, trans=trans)[0]
+
+    @property
+    def sign(self) -> float:
+        """Sign of the determinant, 0 if it vanishes exactly."""
+        diagonal = np.sign(np.real(np.diag(self._lu)))
+        swaps = int(np.sum(self._piv != np.arange(len(self._piv))))
+        return float(np.prod(diagonal) * (-1.0) ** swaps)

@@ -198,9 +198,9 @@ def tampered(path, **changes):
 
 def test_a_newer_version_asks_for_an_upgrade(tmp_path):
     path = hopf_branch().save(tmp_path / "b.npz")
-    tampered(path, version=2)
+    tampered(path, version=3)
     with pytest.raises(
-        FileFormatError, match=r"b\.npz: written in format version 2, this ntkcont reads up to 1; upgrade"
+        FileFormatError, match=r"b\.npz: written in format version 3, this ntkcont reads up to 2; upgrade"
     ):
         load(path)
 

@@ -17,6 +17,11 @@ from ntkcont.kernels.lapack import lu_factor, lu_solve
 # outcomes of one correction
 CONVERGED, DIVERGED, NOT_FINITE = 0, 1, 2
 
+#: From this many states on a factorisation costs far more than an evaluation: it serves several corrections ...
+SHARE_FROM = 100
+#: ... as long as each is at most this fraction of the one before.
+CONTRACTION = 0.05
+
 
 @inner
 def parameters(p0, direction, q, p):
@@ -43,6 +48,17 @@ def system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq):
 
 
 @inner
+def residual(rhs, c, p0, direction, is_map, z, p, f):
+    """Evaluate F alone at z = (x, q)."""
+    n = z.shape[0] - 1
+    parameters(p0, direction, z[n], p)
+    rhs(f, z[:n], p, c)
+    if is_map:
+        for i in range(n):
+            f[i] -= z[i]
+
+
+@inner
 def bordered(a, fq, d, tau, big):
     """Fill `big`, shape (n+1, n+1), with the Jacobian in scaled variables and `tau` as the last row."""
     n = a.shape[0]
@@ -59,19 +75,27 @@ def correct(
     rhs, jac, dfdp, c, p0, direction, is_map, lapack,
     z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints,
 ):  # fmt: skip
-    """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` stay those of the last iterate.
+    """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` are those last factored.
 
     Returns (outcome, iterations, size of the first correction, sign of the determinant of the last bordered matrix,
     size of the last correction).
     The second correction must not be larger than the first: a test against jumping to another branch.
+    Below SHARE_FROM states the matrix is factored in every iteration, so that at the end it is that of the last
+    iterate; above, as long as that converges fast, only in the first (which counts as three iterations at most).
     """
     n = z.shape[0] - 1
     first = 0.0
     last = 0.0
     sign = 0.0
+    fresh = True
+    refreshed = 0
     for it in range(max_iter):
-        system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
-        bordered(a, fq, d, tau, big)
+        if fresh:
+            refreshed += 1
+            system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+            bordered(a, fq, d, tau, big)
+        else:
+            residual(rhs, c, p0, direction, is_map, z, p, f)
         s = 0.0
         for i in range(n):
             b[i] = -f[i]
@@ -82,7 +106,8 @@ def correct(
         b[n] = t
         if not np.isfinite(s):
             return NOT_FINITE, it, first, sign, last
-        sign = lu_factor(lapack, big, piv, ints)
+        if fresh:
+            sign = lu_factor(lapack, big, piv, ints)
         if np.isnan(sign):
             return NOT_FINITE, it, first, sign, last
         if sign == 0.0:
@@ -98,13 +123,15 @@ def correct(
             z[j] += b[j] * d[j]
         if it == 0:
             first = size
-        if size <= tol:
+        if size <= (tol if fresh else 1e-3 * tol):  # a shared factorisation leaves an error in proportion to `size`
             for j in range(n):  # quadratic convergence to 0 leaves 1e-40
                 if abs(z[j]) < 1e-25 * d[j]:
                     z[j] = 0.0
-            return CONVERGED, it + 1, first, sign, size
+            factorised = it + 1 if refreshed > 1 or n < SHARE_FROM else min(it + 1, 3)
+            return CONVERGED, factorised, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
             return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign, size
+        fresh = n < SHARE_FROM or (it > 0 and size > CONTRACTION * last)
         last = size
     return DIVERGED, max_iter, first, sign, last
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import boolean, int64, types
 
-from ntkcont.kernels.cache import inner
+from ntkcont.kernels.abi import VECTOR
+from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.lapack import eigenvalues
 
 # columns of the counts
@@ -80,6 +82,14 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, counts, ints):
         for i in range(n):
             wr[i] = np.nan
             wi[i] = np.nan
+    clean_and_count(wr, wi, is_map, counts)
+    return info
+
+
+@inner
+def clean_and_count(wr, wi, is_map, counts):
+    """Make real what is real but for rounding, then count."""
+    n = wr.shape[0]
     if n > 1:  # rounding makes a pair of a double real eigenvalue, which no Hopf point is
         size = 1.0 if is_map else 0.0
         if not is_map:
@@ -89,4 +99,9 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, counts, ints):
             if abs(wi[i]) <= BAND * size:
                 wi[i] = 0.0
     count(wr, wi, is_map, counts)
-    return info
+
+
+@entry(types.void(VECTOR, VECTOR, boolean, int64[::1]))
+def counts_of(wr, wi, is_map, counts):
+    """Fill the spectral columns of `counts` from all eigenvalues (multipliers for maps) of a point."""
+    clean_and_count(wr, wi, is_map, counts)

@@ -8,7 +8,7 @@ from numba import float64, int64, types
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.lapack import lu_factor, lu_solve
-from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, bordered, correct, system
+from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, bordered, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
 
 # why `advance` returned
@@ -23,8 +23,8 @@ GROWTH = 1e6
 STANDSTILL = 1e-8
 
 # layout of `control`: the numbers that steer a run and survive between calls
-DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, ORIENTED = range(10)
-N_CONTROL = 10
+DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, ORIENTED, NO_SPECTRA = range(11)
+N_CONTROL = 11
 
 
 @inner
@@ -96,6 +96,7 @@ def advance(
     next call goes on.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
     `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
+    With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.
     """
     n = z.shape[0] - 1
     p = np.empty(2 * p0.shape[0])
@@ -155,6 +156,10 @@ def advance(
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
+            elif good and n >= SHARE_FROM:  # the factors at hand are those of the prediction
+                system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+                bordered(a, fq, d, tau, big)
+                sign = lu_factor(lapack, big, piv, ints)
             cos = 0.0
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
@@ -174,16 +179,21 @@ def advance(
         # accepted; eigenvalues are those of the point itself: of the last Newton iterate they would carry its error,
         # which is `tol` of the diagram and may be large beside a small parameter
         k = produced[0]
-        system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-        info = spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints)
-        if info != 0:
+        if n < SHARE_FROM or at_bound:
+            system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+        if control[NO_SPECTRA] != 0.0:
+            for j in range(n):
+                out_wr[k, j] = np.nan
+                out_wi[k, j] = np.nan
+        elif spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints) != 0:
             return BAD_VALUES
         residual = 0.0
         for i in range(n):
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
         # so must be an orientation that changed, and the tangent where the last correction was not small
-        if sign != control[ORIENTED] or last > 0.01 * control[TOL]:
+        at_iterate = n < SHARE_FROM or at_bound
+        if at_iterate and (sign != control[ORIENTED] or last > 0.01 * control[TOL]):
             bordered(a, fq, d, tau, big)
             exact = lu_factor(lapack, big, piv, ints)
             if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):

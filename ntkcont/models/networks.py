@@ -22,6 +22,7 @@ from ntkcont.models.network_weights import LowRank, read_weights, sparse_pattern
 from ntkcont.models.switching import Switching
 
 if TYPE_CHECKING:
+    from ntkcont.models.reduced_rnn import ReducedRNN
     from ntkcont.models.reproduces import Reproduction
 
 __all__ = ["LowRank", "RateRNN"]
@@ -239,6 +240,39 @@ class RateRNN(Model):
         from ntkcont.models.state_dict import network_from_state_dict
 
         return network_from_state_dict(cls, sd, keys, options)
+
+    def reduced(self) -> ReducedRNN:
+        """Return the network in the r coordinates of its low-rank connectivity, in which nothing is lost.
+
+        Returns
+        -------
+        ReducedRNN
+            A model with the same fixed points, bifurcations and parameters; ``lift`` and ``all_eigenvalues`` lead back,
+            ``nc.lifted(branch)`` does for a whole branch.
+
+        Raises
+        ------
+        InputError
+            W is not a :class:`LowRank`, phi is not "tanh", "softplus" or "sigmoid", or the leaks differ so much from
+            unit to unit that there is nothing to reduce.
+
+        References
+        ----------
+        F. Mastrogiuseppe, S. Ostojic, "Linking connectivity, dynamics, and computations in low-rank recurrent neural
+        networks", Neuron 99 (2018).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import ntkcont as nc
+        >>> net = nc.RateRNN(nc.LowRank(np.ones((500, 1)), np.full((500, 1), 0.002)))
+        >>> branch = nc.continuation(net.reduced(), [0.0], free="gain", p_span=(0.5, 1.5))
+        >>> round(branch.special_points["BP1"].p, 9)
+        1.0
+        """
+        from ntkcont.models.reduced_rnn import ReducedRNN
+
+        return ReducedRNN(self)
 
     # ---------------------------------------------------------------- weights
 

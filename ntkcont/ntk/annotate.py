@@ -34,10 +34,17 @@ def annotate(branch: Branch, kernel: StateNTK, model: Model | None = None) -> Br
     Raises
     ------
     InputError
-        No model is known, or it is not the branch's (kind, states, parameters, or not at rest at its points).
+        No model is known, or it is not the branch's (kind, states, parameters, or not at rest at its points), or the
+        branch keeps no states.
     """
     from ntkcont.results.signatures import Signatures
 
+    if not branch.has_states:
+        msg = (
+            "branch: it keeps no states to evaluate at (store_states='special'); give the kernel to the continuation "
+            "itself, ntk=..."
+        )
+        raise InputError(msg)
     model = model_of(branch, model)
     reference, span = scales_of(branch, model)
     bound = kernel.bind(model, branch.free, dict(branch.params), reference, span)

@@ -11,16 +11,17 @@ import numpy as np
 from ntkcont.kernels.spectrum import N_UNSTABLE
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
-from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
-from ntkcont.pathfollowing.nodes import Nodes, concatenate
+from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes, slim
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import provenance
 from ntkcont.pathfollowing.start import Start, scaled_jacobian
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.deferred import Deferred
+from ntkcont.results.frozen import nothing
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, renumbered
 from ntkcont.status import Status
@@ -41,6 +42,7 @@ class Side:
     status: Status
     error: str
     d: Array
+    last: Node | None = None
 
 
 def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np.ndarray] | None:
@@ -91,16 +93,17 @@ def assemble(
 ) -> Branch:
     """Join the directions at the start, where s is `s0`, into one branch with increasing s."""
     curve, n = task.curve, task.curve.n
+    keep = task.settings.store_states == "all"
     first = at_start(start)
     parts: list[Nodes] = []
     signatures: list[dict[str, np.ndarray]] = []
     special: list[SpecialPoint] = []
     if -1.0 in sides:
-        back = concatenate(sides[-1.0].chunks, n)
+        back = concatenate(sides[-1.0].chunks, n) if sides[-1.0].chunks else _kept(empty_nodes(n), keep)
         parts.append(Nodes(back.z[::-1], -back.tangent[::-1], -back.s[::-1], back.eigenvalues[::-1], back.counts[::-1]))
         special += [_mirrored(p) for p in sides[-1.0].special]
         signatures += [{k: v[::-1] for k, v in chunk.items()} for chunk in reversed(sides[-1.0].signatures)]
-    parts.append(first)
+    parts.append(_kept(first, keep))
     found = evaluate(bound, first, n)
     if found is not None:
         signatures.append(found)
@@ -117,7 +120,8 @@ def assemble(
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
     special = [with_normal_form(curve.model, q) for q in special]
-    special = [end_point(curve, nodes[0], task.params), *special, end_point(curve, nodes[last], task.params)]
+    low_end, high_end = (_end(sides.get(sign), start, sign) for sign in (-1.0, 1.0))
+    special = [end_point(curve, low_end, task.params), *special, end_point(curve, high_end, task.params)]
     if bound is not None:
         special = [
             dataclasses.replace(
@@ -132,18 +136,34 @@ def assemble(
         ends = (Status.CLOSED, Status.CLOSED)
     computed = [side.status for side in sides.values()]
     status = next((value for value in computed if not value.ok), computed[-1])
-    _tangents_on_branch_points(curve, nodes, special, start.d)
+    if keep:
+        _tangents_on_branch_points(curve, nodes, special, start.d)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
     _warn_permanent_zero(nodes, curve)
+    k = last + 1
     special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
     return Branch(
         kind=curve.model.kind, free=curve.free, states=curve.model.states, params=task.params,
-        p=nodes.z[:, n], x=nodes.z[:, :n], s=nodes.s + s0, tangent=nodes.tangent,
-        eigenvalues=nodes.eigenvalues, stable=n_unstable == 0, n_unstable=n_unstable,
+        p=nodes.z[:, -1], x=nodes.z[:, :n] if keep else nothing((k, n)), s=nodes.s + s0,
+        tangent=nodes.tangent if keep else nothing((k, n + 1)),
+        eigenvalues=nodes.eigenvalues if keep else nothing((k, n), complex),
+        stable=n_unstable == 0, n_unstable=n_unstable,
         special_points=renumbered(special), ntk=_signatures(signatures, bound),
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
     )  # fmt: skip
+
+
+def _kept(nodes: Nodes, keep: bool) -> Nodes:
+    return nodes if keep else slim(nodes)
+
+
+def _end(side: Side | None, start: Start, sign: float) -> Node:
+    """Return the last node of one direction, oriented along the branch; the start where it has none."""
+    if side is None or side.last is None:
+        return Node(start.z, start.tau * start.d, 0.0, start.node.eigenvalues, start.node.counts)
+    last = side.last
+    return dataclasses.replace(last, s=sign * last.s, tangent=sign * last.tangent)
 
 
 def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[SpecialPoint], d: Array) -> None:
@@ -174,6 +194,9 @@ def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None
 def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
     """Say so when an eigenvalue sits on the stability boundary all along: a conserved quantity or a symmetry."""
     lam = nodes.eigenvalues
+    lam = lam[np.isfinite(lam).all(axis=1)] if lam.shape[1] else lam[:0]
+    if not len(lam):
+        return
     distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
     size = np.maximum(np.abs(lam).max(axis=1), 1e-300)
     if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size):

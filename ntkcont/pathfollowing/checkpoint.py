@@ -147,8 +147,9 @@ class RecordedStepper(Stepper):
         d: Array,
         span: tuple[float, float],
         settings: ContinuationSettings,
+        spectra: bool = True,
     ) -> None:
-        super().__init__(curve, first, d, span, settings)
+        super().__init__(curve, first, d, span, settings, spectra)
         self.checkpoint = checkpoint
 
     def advance(self, size: int) -> tuple[Nodes, Status | None, str]:

@@ -43,6 +43,11 @@ class Detector:
         self.fresh = True  # that node is the start, which may be a special point
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
+    def steps(self) -> int:
+        """Return how many steps the next chunk should have: enough to hide its cost, few enough to report progress."""
+        n = self.task.curve.n
+        return int(np.clip(20000 // (n * n + 16), 8, 1000))
+
     def chunk(self, nodes: Nodes, d_end: Array, final: bool) -> list[SpecialPoint]:
         """Return the special points between the last node of the previous chunk and the last of this one.
 

@@ -104,6 +104,11 @@ def diagram(
     if settings is not None and not isinstance(settings, ContinuationSettings):
         msg = f"settings: got {type(settings).__name__}; give nc.ContinuationSettings(...)"
         raise InputError(msg)
+    if settings is not None and settings.store_states != "all":
+        msg = (
+            f"settings.store_states: got {settings.store_states!r}; a diagram tells its branches apart by their states"
+        )
+        raise InputError(msg)
     for name, number, least in (("depth", depth, 0), ("max_branches", max_branches, 1)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
             msg = f"{name}: got {number!r}; it must be a whole number of at least {least}"

@@ -20,6 +20,7 @@ from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.events import UserZero, resolve_events
 from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.locate import as_point
+from ntkcont.pathfollowing.nodes import slim
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
 from ntkcont.pathfollowing.run import run
@@ -338,7 +339,9 @@ def follow(
             nodes = chunk.nodes
             signatures = recalled_signatures(task.checkpoint, functools.partial(evaluate, bound, nodes, n))
             with held_back() as interrupted:
-                side.chunks.append(nodes)
+                side.chunks.append(nodes if task.settings.store_states == "all" else slim(nodes))
+                if len(nodes.s):
+                    side.last = nodes[-1]
                 side.special += chunk.special
                 if signatures is not None:
                     side.signatures.append(signatures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +44,8 @@ def extend(
     model : Model, optional
         Needed for a branch read from a file.
     settings, events, ntk
-        As in :func:`continuation`; a branch with a kernel needs the same kernel, one without takes none.
+        As in :func:`continuation` (``store_states`` is that of the branch); a branch with a kernel needs the same
+        kernel, one without takes none.
 
     Returns
     -------
@@ -87,17 +89,21 @@ def extend(
     span = check_span(p_span if p_span is not None else branch.provenance["p_span"])
     chosen, users = resolve_events(events, model.kind)
     curve = Curve(model, branch.free, branch.params)
-    task = Task(curve, dict(branch.params), span, settings or ContinuationSettings(), chosen, users)
+    kept: Literal["all", "special"] = "all" if branch.has_states else "special"
+    settings = dataclasses.replace(settings or ContinuationSettings(), store_states=kept)
+    task = Task(curve, dict(branch.params), span, settings, chosen, users)
     result = branch
     for end in ("low", "high") if direction == "both" else (direction,):
         i, sign = (0, -1.0) if end == "low" else (-1, 1.0)
-        z = np.append(branch.x[i], branch.p[i])
+        at_end = branch.special_points[i]  # an EP
+        x, tangent = (branch.x[i], branch.tangent[i]) if branch.has_states else (at_end.x, at_end.tangent)
+        z = np.append(x, branch.p[i])
         if not span[0] <= z[-1] <= span[1]:
             msg = f"p_span: the end at {branch.free} = {z[-1]:g} lies outside ({span[0]:g}, {span[1]:g}); widen it"
             raise InputError(msg)
         d = np.array(branch.provenance["scales"][end], dtype=float)
         d[-1] = span[1] - span[0]
-        tau = branch.tangent[i] / d
+        tau = tangent / d
         tau = tau / np.linalg.norm(tau)
         node, _ = curve.node(z, d, tau, 0.0)
         start = Start(z, tau, d, Node(z, tau * d, 0.0, node.eigenvalues, node.counts))

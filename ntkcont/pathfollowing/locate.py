@@ -210,17 +210,39 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
         v, w = _critical_pair(curve, z, complex(target.get(crossing.label, 0.0)))
         omega = extra if crossing.label in ("H", "NS") else None
     residual = float(np.max(np.abs(curve.system(z)[0])))
+    null = found.null if found is not None else None
+    return _record(curve, crossing.label, z, d, null, bracket, params).replace(
+        omega=omega, residual=residual, test_value=test_value, converged=converged,
+        multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
+    )  # fmt: skip
+
+
+def found_point(
+    curve: Curve, label: str, found: Located, bracket: Bracket, d: Array, params: dict[str, float]
+) -> SpecialPoint:
+    """Return the record of a simple special point that Newton found."""
+    omega, v, w = None, found.v, found.w
+    if found.extra is not None and label in ("H", "NS"):
+        omega = abs(found.extra) if label == "H" else abs(float(np.angle(np.exp(1j * found.extra))))
+    if found.extra is not None and found.extra < 0.0 and np.iscomplexobj(v):
+        v, w = v.conj(), w.conj()
+    return _record(curve, label, found.z, d, found.null, bracket, params).replace(
+        omega=omega, residual=float(np.max(np.abs(curve.system(found.z)[0]))), test_value=found.test_value, converged=True, multiplicity=1,
+        vectors={"v": v, "w": w},
+    )  # fmt: skip
+
+
+def _record(
+    curve: Curve, label: str, z: Array, d: Array, null: Array | None, bracket: Bracket, params: dict[str, float]
+) -> _Draft:
+    """Return what follows from the place of a special point: its tangent and eigenvalues."""
     chord = (bracket.right.z - bracket.left.z) / d
     tau = chord / np.linalg.norm(chord)
     node, sign = curve.node(np.ascontiguousarray(z), d, tau, 0.0)
     tangent = node.tangent if sign != 0.0 and np.all(np.isfinite(node.tangent)) else tau * d
-    if crossing.label == "BP":  # the bordered matrix is singular there
-        null = found.null if found is not None else None
+    if label == "BP":  # the bordered matrix is singular there
         tangent = (tau if null is None else (null @ tau) @ null) * d
-    return _record(curve, crossing.label, "", z, d, tangent, node, bracket, params).replace(
-        omega=omega, residual=residual, test_value=test_value, converged=converged,
-        multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
-    )  # fmt: skip
+    return _draft(curve, label, "", z, d, tangent, node, bracket, params)
 
 
 def _record_of_several(
@@ -250,7 +272,7 @@ def _record_of_several(
         omega, target = None, -2.0 if label == "PD" else 0.0
         test = float(np.min(np.abs(lam - target - (1.0 if curve.is_map else 0.0))))
     v, w = _critical_pair(curve, node.z, complex(target))
-    return _record(curve, label, "", node.z, d, tangent, node, bracket, params).replace(
+    return _draft(curve, label, "", node.z, d, tangent, node, bracket, params).replace(
         omega=omega, residual=float(np.max(np.abs(curve.system(node.z)[0]))), test_value=test, converged=True,
         multiplicity=crossing.multiplicity, vectors={"v": v, "w": w},
     )  # fmt: skip
@@ -266,7 +288,7 @@ class _Draft:
         return SpecialPoint(**{**self.fields, **more})
 
 
-def _record(
+def _draft(
     curve: Curve, label: str, name: str, z: Array, d: Array, tangent: Array, node: Node, bracket: Bracket, params: dict
 ) -> _Draft:
     n = curve.n
@@ -332,6 +354,6 @@ def user_zero(
         u, converged, test_value = 1.0, False, value(1.0)
     node = nodes[u]
     bracket = Bracket(left, right)
-    return _record(curve, "UZ", event.name, node.z, d, node.tangent, node, bracket, params).replace(
+    return _draft(curve, "UZ", event.name, node.z, d, node.tangent, node, bracket, params).replace(
         residual=float(np.max(np.abs(curve.system(node.z)[0]))), test_value=test_value, converged=converged
     )

@@ -30,6 +30,14 @@ class Nodes:
         return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k])
 
 
+def slim(nodes: Nodes) -> Nodes:
+    """Return the points without states and eigenvalues: parameter, arclength and counts alone."""
+    k = len(nodes.s)
+    return Nodes(
+        nodes.z[:, -1:].copy(), nodes.tangent[:, -1:].copy(), nodes.s.copy(), np.empty((k, 0), complex), nodes.counts
+    )
+
+
 def empty_nodes(n: int) -> Nodes:
     """Return no points."""
     nothing = np.empty((0, n + 1))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.adaptive import AdaptiveDetector, wanted
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Node
@@ -26,11 +27,6 @@ from ntkcont.status import Status
 RETRIES = 30
 
 
-def chunk_size(n: int) -> int:
-    """Return the steps per call of the kernel: enough to hide its cost, few enough to report progress."""
-    return int(np.clip(20000 // (n * n + 16), 8, 1000))
-
-
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     """Follow the branch from `start` along ``sign * start.tau``; the start itself is not among the points."""
     curve = task.curve
@@ -38,9 +34,9 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
     first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
-    parts = curve, first, start.d, task.span, task.settings
+    parts = curve, first, start.d, task.span, task.settings, not wanted(task)
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
-    detector = Detector(task, first, start.d)
+    detector = AdaptiveDetector(task, first, start.d) if wanted(task) else Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
@@ -52,7 +48,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     before = first
     status: Status | None = None
     while status is None:
-        size = min(chunk_size(curve.n), task.settings.max_steps - total)
+        size = min(detector.steps(), task.settings.max_steps - total)
         d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
-from ntkcont.errors import InputError
+from ntkcont.errors import InputError, unknown_name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,19 @@ class ContinuationSettings:
         Accepted steps per direction, default 5000.
     tol : float
         Newton stops when its last correction is smaller (scaled variables), default 1e-10.
+    eigenvalues : {"all", "adaptive"}
+        "all", the default: of every point.  "adaptive", for networks of some hundred units and more: of chosen points
+        (rows of nan elsewhere); in between, those near the stability boundary are followed.  ``n_unstable`` is known at
+        every point in both cases, and special points have all their eigenvalues.  Neutral saddles, an annotation, are
+        found by "all" only; models with fewer than 64 states, and those with kinks, are always computed with "all".
+    store_states : {"all", "special"}
+        "special" keeps states, tangents and eigenvalues of the special points and the ends only; of the other points
+        the parameter, arclength, stability and kernel signatures (rows of nan that take no memory stand for the rest).
 
     Raises
     ------
     InputError
-        If a value is not positive or the steps are not ordered ``ds_min <= ds <= ds_max``.
+        If a value is not positive, the steps are not ordered ``ds_min <= ds <= ds_max``, or a choice is unknown.
 
     Examples
     --------
@@ -45,6 +54,8 @@ class ContinuationSettings:
     ds_max: float = 0.02
     max_steps: int = 5000
     tol: float = 1e-10
+    eigenvalues: Literal["all", "adaptive"] = "all"
+    store_states: Literal["all", "special"] = "all"
 
     def __post_init__(self) -> None:
         for name in ("ds", "ds_min", "ds_max", "tol"):
@@ -61,3 +72,7 @@ class ContinuationSettings:
                 "they must satisfy ds_min <= ds <= ds_max"
             )
             raise InputError(msg)
+        for name, allowed in (("eigenvalues", ("all", "adaptive")), ("store_states", ("all", "special"))):
+            if getattr(self, name) not in allowed:
+                error = unknown_name("ContinuationSettings." + name, getattr(self, name), allowed)
+                raise error

@@ -22,9 +22,17 @@ STATUS = {
 
 
 class Stepper:
-    """Takes steps from `first` (tangent in the direction of travel) with scales d."""
+    """Takes steps from `first` (tangent in the direction of travel) with scales d; `spectra`: with eigenvalues."""
 
-    def __init__(self, curve: Curve, first: Node, d: Array, span: tuple[float, float], settings: ContinuationSettings):
+    def __init__(
+        self,
+        curve: Curve,
+        first: Node,
+        d: Array,
+        span: tuple[float, float],
+        settings: ContinuationSettings,
+        spectra: bool = True,
+    ) -> None:
         self.curve, self.span, self.first = curve, span, first
         self.d = d.copy()
         self.d_start = d.copy()
@@ -40,6 +48,7 @@ class Stepper:
             (stepping.P_HIGH, span[1]),
             (stepping.ANGLE_TARGET, 0.12),
             (stepping.ANGLE_LIMIT, 0.35),
+            (stepping.NO_SPECTRA, float(not spectra)),
         ):
             self.control[slot] = value
         self.produced = np.zeros(3, dtype=np.int64)

@@ -46,7 +46,9 @@ def plain(text: str) -> str:
 
 
 def default_y(branch: Branch) -> str:
-    """Return the first state, or the norm where all states are alike (networks)."""
+    """Return the first state, the norm where all states are alike (networks), or what is left without states."""
+    if not branch.has_states:
+        return "n_unstable"
     alike = branch.model.homogeneous if branch.model is not None else branch.n > _FEW_STATES
     return "norm" if alike and branch.n > 1 else branch.states[0]
 
@@ -71,6 +73,9 @@ def values_of(branch: Branch, quantity: Quantity, argument: str) -> Values:
         name = getattr(quantity, "__name__", "")
         return Values(values, _between(branch, values, s_special), "" if name == "<lambda>" else plain(name))
     if quantity == "norm" and "norm" not in branch.columns:
+        if not branch.has_states:
+            msg = f"{argument}: the branch keeps no states for a norm (store_states='special'); draw 'n_unstable'"
+            raise InputError(msg)
         special = np.array([np.linalg.norm(point.x) for point in points], dtype=np.float64)
         return Values(np.linalg.norm(branch.x, axis=1), special, _TITLES["norm"])
     if quantity in branch.states:

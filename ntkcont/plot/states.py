@@ -170,6 +170,9 @@ def _items(given: Any) -> list[Any]:
     if len(shapes) > 1 or any(np.ndim(item.x) != 2 for item in items):
         msg = "branch_or_fixed_points: the numbers of states differ; give fixed points of one model"
         raise InputError(msg)
+    if not all(getattr(item, "has_states", True) for item in items):
+        msg = "branch: it keeps no states to draw (store_states='special'); compute it with store_states='all'"
+        raise InputError(msg)
     if not any(len(item.x) for item in items):
         msg = "branch_or_fixed_points: there are no points to draw"
         raise InputError(msg)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
-from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
+from ntkcont.results.frozen import FrozenDict, array, construct, frozen, is_nothing, nothing, packed, same
 from ntkcont.results.signatures import Signatures, stacked
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints, renumbered
 from ntkcont.status import Status
@@ -40,13 +40,13 @@ class Branch:
     p : ndarray, shape (k,)
         Values of the free parameter.
     x : ndarray, shape (k, n)
-        States.
+        States; rows of nan (that take no memory) of a branch that keeps those of its special points only.
     s : ndarray, shape (k,)
         Scaled arclength, increasing; 0 at the start, negative before it.
     tangent : ndarray, shape (k, n+1)
         (dx/ds, dp/ds) in original units.
     eigenvalues : ndarray of complex, shape (k, n)
-        Of the Jacobian (flows), multipliers (maps); a row of nan where none were computed.
+        Of the Jacobian (flows), multipliers (maps); a row of nan where none were computed or kept.
     stable : ndarray of bool, shape (k,)
         Whether the fixed point is linearly stable.
     n_unstable : ndarray of int, shape (k,)
@@ -137,6 +137,11 @@ class Branch:
         return len(self.states)
 
     @property
+    def has_states(self) -> bool:
+        """Whether states, tangents and eigenvalues were kept (``ContinuationSettings.store_states``)."""
+        return not is_nothing(self.x)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names that ``branch[name]`` knows, in the order in which they are looked up."""
         from ntkcont.results.columns import names
@@ -205,7 +210,7 @@ class Branch:
             self,
             **{name: getattr(self, name)[::-1] for name in ("p", "x", "eigenvalues", "stable", "n_unstable")},
             s=-self.s[::-1],
-            tangent=-self.tangent[::-1],
+            tangent=-self.tangent[::-1] if self.has_states else self.tangent,
             special_points=renumbered(points),
             ntk=None if self.ntk is None else self.ntk.take(slice(None, None, -1)),
             ends=self.ends[::-1],
@@ -251,7 +256,7 @@ class Branch:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "model"}
+        fields = {f.name: packed(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "model"}
         return construct, (Branch, fields)  # compiled functions do not travel between processes
 
     def __copy__(self) -> Branch:
@@ -291,7 +296,8 @@ def join(left: Branch, right: Branch) -> Branch:
     -------
     Branch
         Shared point once; special points in order and numbered anew, without the end points at the joint and with a
-        special point that both found there once; kernel signatures put together, nan where one has none.
+        special point that both found there once; kernel signatures put together, nan where one has none; states
+        kept if both keep them.
 
     Raises
     ------
@@ -310,9 +316,10 @@ def join(left: Branch, right: Branch) -> Branch:
             raise InputError(msg)
     if not len(left) or not len(right):
         return right if not len(left) else left
-    scale = np.maximum(np.max(np.abs(left.x), axis=0), 1e-300)
     reach = max(np.ptp(left.p), np.ptp(right.p), abs(float(left.p[-1])), 1e-300)
-    gap = max(float(np.max(np.abs(left.x[-1] - right.x[0]) / scale)), abs(float(left.p[-1] - right.p[0])) / reach)
+    gap = abs(float(left.p[-1] - right.p[0])) / reach
+    (x_left, size), (x_right, _) = _end_state(left, -1), _end_state(right, 0)
+    gap = max(gap, float(np.max(np.abs(x_left - x_right) / np.maximum(size, 1e-300))))
     if not gap <= 1e-6:
         msg = (
             f"right: it starts at {right.free}={right.p[0]:.10g}, but left ends at {left.p[-1]:.10g} "
@@ -339,7 +346,11 @@ def join(left: Branch, right: Branch) -> Branch:
     rest = slice(1, None)
     columns = {}
     for name in ("p", "x", "tangent", "eigenvalues", "stable", "n_unstable"):
-        columns[name] = np.concatenate([getattr(left, name), getattr(right, name)[rest]])
+        parts = [getattr(left, name), getattr(right, name)[rest]]
+        if any(is_nothing(part) for part in parts) and parts[0].ndim > 1:
+            columns[name] = nothing((len(left) + len(right) - 1, parts[0].shape[1]), parts[0].dtype)
+        else:
+            columns[name] = np.concatenate(parts)
     columns["s"] = np.concatenate([left.s, right.s[rest] + shift])
     for column in columns.values():
         column.flags.writeable = False
@@ -359,6 +370,14 @@ def join(left: Branch, right: Branch) -> Branch:
         provenance=provenance,
         model=left.model or right.model,
     )
+
+
+def _end_state(branch: Branch, i: int) -> tuple[Real, Real]:
+    """Return the state at an end of a branch, and the magnitudes of states along it."""
+    if branch.has_states:
+        return branch.x[i], np.max(np.abs(branch.x), axis=0)
+    states = np.array([point.x for point in branch.special_points])
+    return states[i], np.max(np.abs(states), axis=0)
 
 
 def _merged(left: Branch, right: Branch) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def names(branch: Branch) -> tuple[str, ...]:
     """Return the names of the columns, in the order in which they are looked up."""
     signatures = () if branch.ntk is None else branch.ntk.scalars
     return tuple(
-        dict.fromkeys([branch.free, *branch.states, *branch.params, *auxiliary_names(branch), *_OWN, *signatures])
+        dict.fromkeys([branch.free, *kept_names(branch), *branch.params, *auxiliary_names(branch), *_OWN, *signatures])
     )
 
 
@@ -32,11 +32,13 @@ def column(branch: Branch, name: str) -> NDArray[Any]:
     if name == branch.free:
         return branch.p
     if name in branch.states:
+        _refuse_without_states(branch, name)
         values = branch.x[:, branch.states.index(name)]
     elif name in branch.params:
         values = np.full(len(branch), branch.params[name])
         values.flags.writeable = False
-    elif name in auxiliary_names(branch):
+    elif branch.model is not None and name in branch.model.aux_names:
+        _refuse_without_states(branch, name)
         values = auxiliary(branch, name)
         values.flags.writeable = False
     elif name in _OWN:
@@ -49,12 +51,26 @@ def column(branch: Branch, name: str) -> NDArray[Any]:
     return values
 
 
+def kept_names(branch: Branch) -> tuple[str, ...]:
+    """Return the names of the states, none where they were not kept."""
+    return branch.states if branch.has_states else ()
+
+
+def _refuse_without_states(branch: Branch, name: str) -> None:
+    if not branch.has_states:
+        msg = (
+            f"column: {name!r} was kept at the special points only (branch.special_points); "
+            'compute with ContinuationSettings(store_states="all") for every point'
+        )
+        raise InputError(msg)
+
+
 # ---------------------------------------------------------------- named quantities of the model
 
 
 def auxiliary_names(branch: Branch) -> tuple[str, ...]:
-    """Return the names of the model's quantities; none where the branch was read from a file."""
-    return () if branch.model is None else branch.model.aux_names
+    """Return the names of the model's quantities; none where the branch has no model (from a file) or no states."""
+    return () if branch.model is None or not branch.has_states else branch.model.aux_names
 
 
 def auxiliary(branch: Branch, name: str) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -44,13 +45,23 @@ class FrozenDict(dict[str, Any]):
     __hash__ = None  # type: ignore[assignment]
 
 
+def nothing(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Return read-only nan of any shape that takes no memory: what was not kept."""
+    return np.broadcast_to(np.array(np.nan, dtype=dtype), shape)
+
+
+def is_nothing(a: NDArray[Any]) -> bool:
+    """Whether an array is one that :func:`nothing` returned, or a part of it."""
+    return a.ndim > 0 and not any(a.strides) and a.base is not None and a.dtype.kind in "fc" and not a.flags.writeable
+
+
 def read_only(value: Any) -> NDArray[Any]:
     """Return `value` as an array that nobody else can write to; copies unless it already is one.
 
     An array that is read-only and owns its memory is shared, so that a branch derived from another costs no copy.
     """
     a = np.asarray(value)
-    if a is value and a.base is None and not a.flags.writeable:
+    if a is value and not a.flags.writeable and (a.base is None or is_nothing(a)):
         return a
     a = np.array(a, order="C")
     a.flags.writeable = False
@@ -115,4 +126,21 @@ def same(a: Any, b: Any) -> bool:
 
 def construct(cls: type[T], fields: dict[str, Any]) -> T:
     """Call the class with keywords: what unpickling a frozen result does, so that it is checked and frozen again."""
-    return cls(**fields)
+    return cls(**{name: value.array() if isinstance(value, Nothing) else value for name, value in fields.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class Nothing:
+    """What :func:`nothing` returned, on its way to another process, where it takes no memory either."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def array(self) -> NDArray[Any]:
+        """Return it."""
+        return nothing(self.shape, self.dtype)
+
+
+def packed(value: Any) -> Any:
+    """Return a value in the form in which it goes to another process."""
+    return Nothing(value.shape, value.dtype.str) if isinstance(value, np.ndarray) and is_nothing(value) else value

@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from ntkcont.errors import FileFormatError, InputError
 from ntkcont.results.archive import read_arrays
 from ntkcont.results.branch import Branch
+from ntkcont.results.frozen import is_nothing, nothing
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 FORMAT = "ntkcont branch"
-VERSION = 1
+VERSION = 2  # 1: without arrays that are nan throughout and not stored
+
+Arrays = dict[str, NDArray[Any]]
 
 _ARRAYS = ("p", "x", "s", "tangent", "eigenvalues", "stable", "n_unstable")
 
@@ -173,7 +176,8 @@ def save(branch: Branch, path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     packer = Packer()
-    write_archive(path, {"format": FORMAT, "version": VERSION, **pack_branch(branch, packer)}, packer, "the branch")
+    version = VERSION if not branch.has_states else 1  # older programs read what they can
+    write_archive(path, {"format": FORMAT, "version": version, **pack_branch(branch, packer)}, packer, "the branch")
     return path
 
 
@@ -199,7 +203,7 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
         "ends": [end.name for end in branch.ends],
         "provenance": packer.pack(branch.provenance, "provenance"),
     }
-    header["arrays"] = {name: packer.array(getattr(branch, name), name) for name in _ARRAYS}
+    header["arrays"] = {name: _pack_column(getattr(branch, name), name, packer) for name in _ARRAYS}
     shared = {name: getattr(branch, name) for name in _SHARED}
     header["special_points"] = [pack_point(point, packer, shared) for point in branch.special_points]
     header["ntk"] = None
@@ -209,6 +213,18 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
             "metadata": packer.pack(branch.ntk.metadata, "ntk.metadata"),
         }
     return header
+
+
+def _pack_column(column: NDArray[Any], name: str, packer: Packer) -> Any:
+    if is_nothing(column):
+        return {"nan": list(column.shape), "dtype": column.dtype.str}
+    return packer.array(column, name)
+
+
+def _unpack_column(packed: Any, arrays: Arrays) -> NDArray[Any]:
+    if isinstance(packed, dict):
+        return nothing(tuple(int(size) for size in packed["nan"]), packed["dtype"])
+    return arrays[packed]
 
 
 POINT_FIELDS = tuple(f.name for f in dataclasses.fields(SpecialPoint) if f.name != "model")
@@ -222,7 +238,6 @@ def pack_point(point: SpecialPoint, packer: Packer, shared: Mapping[str, Any]) -
     return {field: packer.pack(value, f"special_points[{point.name!r}].{field}") for field, value in kept.items()}
 
 
-Arrays = dict[str, NDArray[Any]]
 #: Format of a file: the newest version that is read, and what makes the result of header and arrays.
 Readers = Mapping[str, tuple[int, Callable[[dict[str, Any], Arrays], Any]]]
 
@@ -302,7 +317,7 @@ def unpack_branch(header: dict[str, Any], arrays: Arrays) -> Branch:
     saved: dict[str, Any] = {key: unpack(value, arrays) for key, value in header["branch"].items()}
     saved["status"] = Status[saved["status"]]
     saved["ends"] = tuple(Status[name] for name in saved["ends"])
-    columns: dict[str, Any] = {name: arrays[header["arrays"][name]] for name in _ARRAYS}
+    columns: dict[str, Any] = {name: _unpack_column(header["arrays"][name], arrays) for name in _ARRAYS}
     points = []
     for packed in header["special_points"]:
         fields = {key: unpack(value, arrays) for key, value in packed.items()}

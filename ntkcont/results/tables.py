@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.results.columns import auxiliary, auxiliary_names
+from ntkcont.results.columns import auxiliary, auxiliary_names, kept_names
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def point_columns(branch: Branch, *, params: bool = False) -> dict[str, Any]:
     """Return the columns of the tables by name, no name twice; with `params` also the fixed parameters."""
     taken: set[str] = set()
     data: dict[str, Any] = {_unused(branch.free, taken, "param"): branch.p.copy()}
-    for j, name in enumerate(branch.states):
+    for j, name in enumerate(kept_names(branch)):
         data[_unused(name, taken, "state")] = branch.x[:, j].copy()
     for name in auxiliary_names(branch):
         data[_unused(name, taken, "aux")] = auxiliary(branch, name)
@@ -229,7 +229,8 @@ def to_xarray(branch: Branch) -> Any:
         Coordinates: the free parameter by name and ``s`` along the points, the names of the states, the names of the
         special points. Variables: ``x``, ``tangent_x``, ``tangent_p``, ``eigenvalues_real``, ``eigenvalues_imag``,
         ``stable``, ``n_unstable``, the signatures (``ntk_<name>`` where the name is taken, as for the kernel's
-        eigenvalues), and ``special_*``. Attributes: kind, free, status and, as JSON, the fixed parameters.
+        eigenvalues), and ``special_*``. A branch without states has none of the first five. Attributes: kind, free,
+        status and, as JSON, the fixed parameters.
 
     Raises
     ------
@@ -242,11 +243,15 @@ def to_xarray(branch: Branch) -> Any:
 
 def xarray_parts(branch: Branch) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the variables (dimensions and values), coordinates and attributes of the dataset of a branch."""
-    data: dict[str, Any] = {
-        "x": (("point", "state"), branch.x.copy()),
-        "tangent_x": (("point", "state"), branch.tangent[:, :-1].copy()),
-        "tangent_p": (("point",), branch.tangent[:, -1].copy()),
-        **_split("eigenvalues", ("point", "eigenvalue"), branch.eigenvalues),
+    data: dict[str, Any] = {}
+    if branch.has_states:
+        data = {
+            "x": (("point", "state"), branch.x.copy()),
+            "tangent_x": (("point", "state"), branch.tangent[:, :-1].copy()),
+            "tangent_p": (("point",), branch.tangent[:, -1].copy()),
+            **_split("eigenvalues", ("point", "eigenvalue"), branch.eigenvalues),
+        }
+    data |= {
         "stable": (("point",), branch.stable.copy()),
         "n_unstable": (("point",), branch.n_unstable.copy()),
     }
