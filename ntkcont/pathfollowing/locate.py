@@ -227,8 +227,8 @@ def found_point(
     if found.extra is not None and found.extra < 0.0 and np.iscomplexobj(v):
         v, w = v.conj(), w.conj()
     return _record(curve, label, found.z, d, found.null, bracket, params).replace(
-        omega=omega, residual=float(np.max(np.abs(curve.system(found.z)[0]))), test_value=found.test_value, converged=True, multiplicity=1,
-        vectors={"v": v, "w": w},
+        omega=omega, residual=float(np.max(np.abs(curve.system(found.z)[0]))), test_value=found.test_value,
+        converged=True, multiplicity=1, vectors={"v": v, "w": w},
     )  # fmt: skip
 
 
