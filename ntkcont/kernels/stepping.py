@@ -147,9 +147,11 @@ def advance(
                 )  # fmt: skip
                 good = outcome == CONVERGED and first <= 0.5 * ds
                 new[n] = bound
+                if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
+                    system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
-            elif good and n >= SHARE_FROM:  # the factors at hand are those of the prediction
+            elif good and n >= SHARE_FROM:
                 system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
