@@ -146,6 +146,19 @@ def test_identical_populations_cross_together():
 # ------------------------------------------------------------------------------------------------ the parts
 
 
+def test_one_factorisation_serves_several_corrections():
+    """From 100 states on: points and tangents are as accurate as with a factorisation for each."""
+    rng = np.random.default_rng(4)
+    net = nc.RateRNN(random_weights(110, 4), b=0.5 * rng.standard_normal(110))
+    branch = nc.continuation(
+        net, net.b, free="gain", p_span=(0.05, 1.0), params={"gain": 0.05}, direction="+", settings=ADAPTIVE
+    )
+    assert np.max(np.abs(branch.x[-1] - branch.x[0])) > 0.3  # it is curved
+    for x, p in zip(branch.x[1:], branch.p[1:], strict=True):
+        assert np.max(np.abs(net.rhs(x, {"gain": p}))) < 1e-12
+    check_branch(branch, net, p_span=(0.05, 1.0), rows=range(0, len(branch), 9))
+
+
 def test_small_systems_are_computed_in_full():
     net = nc.RateRNN(random_weights(20, 0))
     branch = nc.continuation(net, np.zeros(20), free="gain", p_span=(0.5, 1.5), settings=ADAPTIVE)

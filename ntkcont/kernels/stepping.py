@@ -154,9 +154,11 @@ def advance(
                     length += ((new[j] - z[j]) / d[j]) ** 2
                 # Newton at the bound may come back to where the branch entered, or go to another of its points there
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
+                if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
+                    system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
-            elif good and n >= SHARE_FROM:  # the factors at hand are those of the prediction
+            elif good and n >= SHARE_FROM:
                 system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
                 bordered(a, fq, d, tau, big)
                 sign = lu_factor(lapack, big, piv, ints)
@@ -192,8 +194,7 @@ def advance(
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
         # so must be an orientation that changed, and the tangent where the last correction was not small
-        at_iterate = n < SHARE_FROM or at_bound
-        if at_iterate and (sign != control[ORIENTED] or last > 0.01 * control[TOL]):
+        if n < SHARE_FROM and (sign != control[ORIENTED] or last > 0.01 * control[TOL]):
             bordered(a, fq, d, tau, big)
             exact = lu_factor(lapack, big, piv, ints)
             if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):
