@@ -239,3 +239,24 @@ def test_time_in_other_units_changes_frequencies_only(rate):
     upper = nc.continuation(imperfect, [1.0], free="p", p_span=(-1, 1))
     assert found(upper) == []
     assert upper["x"].min() > 0.0
+
+
+@pytest.mark.parametrize(
+    ("p_span", "labels"), [((0.5, 1.0), ["BP"]), ((0.5, 1.25), ["BP", "BP"]), ((1.0, 1.5), ["BP", "BP"])]
+)
+def test_a_branch_that_ends_on_a_branch_point_has_no_fold_there(p_span, labels):
+    """At gain = 1/d for each eigenvalue d of W; the tangent at a branch point is any of a plane's."""
+    d = np.linspace(-1.0, 0.4, 30)
+    d[-2:] = 0.8, 1.0
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((30, 30)))[0]
+    branch = nc.continuation(
+        nc.RateRNN(Q @ np.diag(d) @ Q.T),
+        np.zeros(30),
+        free="gain",
+        p_span=p_span,
+        params={"gain": p_span[0]},
+        direction="+",
+    )
+    found = [point for point in branch.special_points if point.label not in ("EP", "NSad")]
+    assert [point.label for point in found] == labels
+    np.testing.assert_allclose([point.p for point in found], [1.0, 1.25][: len(found)], atol=1e-9)

@@ -13,7 +13,7 @@ from ntkcont.pathfollowing.adaptive import AdaptiveDetector, wanted
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Node
-from ntkcont.pathfollowing.detect import degenerate
+from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
@@ -72,7 +72,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
         if status is Status.BOUND or (status is Status.CLOSED and start.beside is None):
-            special += at_bound(detector, stepper.d)
+            special = _one_at_the_end([*special, *at_bound(detector, stepper.d)], nodes, stepper.d)
         if status is Status.CLOSED:
             nodes.counts[-1] = node.counts
         if detector.error:
@@ -95,6 +95,17 @@ def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
         if before is not None:
             return before.counts
     return first.counts
+
+
+def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list[SpecialPoint]:
+    """Drop a fold on a branch point on which the branch ends: no tangent there says which way the parameter goes."""
+
+    def there(point: SpecialPoint) -> bool:
+        return bool(np.linalg.norm((np.append(point.x, point.p) - nodes.z[-1]) / d) < SIDE_BRANCH)
+
+    if not len(nodes.s) or not any(q.label == "BP" and there(q) for q in special):
+        return special
+    return [q for q in special if q.label != "LP" or not there(q)]
 
 
 def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
