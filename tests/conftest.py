@@ -1,4 +1,4 @@
-"""What all tests share: one BLAS thread, a fixed hypothesis profile."""
+"""What all tests share: one BLAS thread, quick compilation, a fixed hypothesis profile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 # before numpy loads its BLAS: several test processes share few cores
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# the code of a test runs a few times at most: half of its time would go into optimising what XLA compiles
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 
