@@ -16,7 +16,7 @@ import pytest
 
 import ntkcont as nc
 from ntkcont.kernels import stepping
-from ntkcont.pathfollowing import detector
+from ntkcont.pathfollowing import detector, near_boundary
 from ntkcont.results import journal
 from tests.invariants import check_branch
 
@@ -42,6 +42,13 @@ def in_pieces(**keywords):
 def closed(**keywords):
     isola = nc.Model.from_equations({"x": "1 - x**2 - mu**2"}, {"mu": 0.0})
     return nc.continuation(isola, [1.0], free="mu", p_span=(-2.0, 2.0), **keywords)
+
+
+def adaptively(**keywords):
+    """A branch with few full spectra, of which only those at special points are kept."""
+    W = np.random.default_rng(2).standard_normal((70, 70)) / np.sqrt(70)
+    settings = nc.ContinuationSettings(eigenvalues="adaptive", store_states="special")
+    return nc.continuation(nc.RateRNN(W), np.zeros(70), free="gain", p_span=(0.8, 1.4), settings=settings, **keywords)
 
 
 RUNS = {"network": networks, "closed": closed}
@@ -141,6 +148,19 @@ def test_a_branch_in_pieces(tmp_path):
     for end in records(data)[1::4]:
         path.write_bytes(data[:end])
         assert in_pieces(checkpoint=path) == branch
+
+
+def test_adaptive_spectra(tmp_path, monkeypatch):
+    branch = adaptively()
+    assert "BP" in branch.special_points.labels
+    path = tmp_path / "c"
+    assert adaptively(checkpoint=path) == branch
+    data = path.read_bytes()
+    path.write_bytes(data[: records(data)[7]])
+    assert adaptively(checkpoint=path) == branch
+    assert path.read_bytes() == data
+    monkeypatch.setattr(near_boundary, "eigenvalues_and_some_vectors", None)  # all of them are in the file
+    assert adaptively(checkpoint=path) == branch
 
 
 def test_ctrl_c_returns_what_there_is_and_the_rerun_goes_on(tmp_path, monkeypatch):

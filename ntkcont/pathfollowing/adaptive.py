@@ -13,6 +13,7 @@ import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE, ORIENTATION, TANGENT_SIGN
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.checkpoint import recalled_spectrum
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detector import Detector, probe
 from ntkcont.pathfollowing.near_boundary import Spectrum
@@ -139,7 +140,10 @@ class AdaptiveDetector(Detector):
 
     def _full(self, nodes: Nodes, i: int) -> Spectrum:
         """Compute all eigenvalues of node i and enter them."""
-        spectrum = Spectrum.of(self.task.curve.system(nodes.z[i])[1], self.task.curve.is_map)
+        curve, z = self.task.curve, nodes.z[i]
+        spectrum = recalled_spectrum(
+            self.task.checkpoint, float(nodes.s[i]), lambda: Spectrum.of(curve.system(z)[1], curve.is_map)
+        )
         signs = nodes.counts[i, [TANGENT_SIGN, ORIENTATION]]
         nodes.counts[i] = spectrum.counts
         nodes.counts[i, [TANGENT_SIGN, ORIENTATION]] = signs

@@ -22,6 +22,7 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.assemble import at_start, evaluate
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import Crossing
+from ntkcont.pathfollowing.near_boundary import Spectrum
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import versions
@@ -183,6 +184,17 @@ def recalled_point(
 
     where = f"{crossing.label} between {float(crossing.left.s)!r} and {float(crossing.right.s)!r}"
     return checkpoint.recall(where, compute, pack, lambda fields: SpecialPoint(**fields))
+
+
+def recalled_spectrum(checkpoint: Checkpoint | None, s: float, compute: Callable[[], Spectrum]) -> Spectrum:
+    """Return a full spectrum with its vectors, computed now or in the run before."""
+    if checkpoint is None:
+        return compute()
+
+    def pack(spectrum: Spectrum) -> dict[str, Any]:
+        return {field.name: getattr(spectrum, field.name) for field in dataclasses.fields(spectrum)}
+
+    return checkpoint.recall(f"spectrum at {s!r}", compute, pack, lambda fields: Spectrum(**fields))
 
 
 def recalled_signatures(
