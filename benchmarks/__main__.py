@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import ensemble, kernel, machine, peers, startup, stepping, trajectory
+from benchmarks import ensemble, kernel, large, machine, peers, startup, stepping, trajectory
 from benchmarks.rows import Row, as_json, lines
 from ntkcont.pathfollowing.provenance import versions
 
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "shares": lambda: stepping.shares() + stepping.kernel_adds(),
     "kernel": kernel.rows,
     "trajectory": trajectory.rows,
+    "large": large.rows,
     "ensemble": ensemble.rows,
     "startup": startup.rows,
     "peers": peers.rows,
