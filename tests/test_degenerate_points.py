@@ -101,3 +101,12 @@ def test_double_flip_on_a_ring_of_three_maps():
         agree += any(abs(x[i] - x[i - 1]) < 1e-8 for i in range(3))
         rest += bool(np.min(np.abs(image - x)) < 1e-8)
     assert (agree, rest) == (3, 3)
+
+
+def test_where_the_whole_jacobian_vanishes_its_change_is_what_eigenvalues_are_small_against():
+    """A = diag(mu, -mu) is zero at mu = 0, up to what the location leaves of it: every vector is an eigenvector."""
+    branch = followed({"x": "mu*x - x**3", "y": "-mu*y - y**3"}, [0.0, 0.0], span=(-1, 1))
+    (point,) = branch.special_points("BP")
+    form = dict(point.normal_form)  # a warning would be an error
+    assert form["type"] == "multiple"
+    assert form["kernel_dimension"] == 2
