@@ -101,3 +101,45 @@ def test_double_flip_on_a_ring_of_three_maps():
         agree += any(abs(x[i] - x[i - 1]) < 1e-8 for i in range(3))
         rest += bool(np.min(np.abs(image - x)) < 1e-8)
     assert (agree, rest) == (3, 3)
+
+
+def test_where_the_whole_jacobian_vanishes_its_change_is_what_eigenvalues_are_small_against():
+    """A = diag(mu, -mu) is zero at mu = 0, up to what the location leaves of it: every vector is an eigenvector."""
+    branch = followed({"x": "mu*x - x**3", "y": "-mu*y - y**3"}, [0.0, 0.0], span=(-1, 1))
+    (point,) = branch.special_points("BP")
+    form = dict(point.normal_form)  # a warning would be an error
+    assert form["type"] == "multiple"
+    assert form["kernel_dimension"] == 2
+
+
+@pytest.mark.parametrize(
+    ("equations", "others"),
+    [
+        ({"x": "mu*x - x**2", "y": "mu*y - y**3"}, [("mu - x", "y"), ("x", "mu - y**2"), ("mu - x", "mu - y**2")]),
+        ({"x": "mu*x - x**2", "y": "-mu*y - y**3"}, [("mu - x", "y"), ("x", "mu + y**2"), ("mu - x", "mu + y**2")]),
+        ({"x": "mu*x - x**3 + y", "y": "-mu*y - y**3"}, [("mu - x**2", "y"), ("mu + y**2", "mu*x - x**3 + y")]),
+        ({"x": "mu*x - x**3 + y", "y": "mu*y - y**3"}, [("mu - x**2", "y"), ("mu - y**2", "mu*x - x**3 + y")]),
+    ],
+)
+def test_branches_with_one_tangent(equations, others):
+    """Beside (mu - x, mu - y^2) lies (0, mu - y^2), and beside mu = x^2 a branch mu ~ x^6, with the same tangents."""
+    model = nc.Model.from_equations(equations, {"mu": -0.5})
+    diagram = checked(model, [0.0, 0.0], free="mu", p_span=(-1, 1))
+    assert diagram.unfollowed == ()
+    assert len(diagram) == 1 + len(others)
+    for curve in others:
+        distances = []
+        for branch in diagram:
+            names = {"x": branch.x[:, 0], "y": branch.x[:, 1], "mu": branch.p}
+            distances.append(max(float(np.max(np.abs(eval(each, {}, names)))) for each in curve))
+        assert sum(distance < 1e-8 for distance in distances) == 1
+
+
+def test_a_degenerate_point_without_other_branches_is_mentioned():
+    """y = -mu x and mu^2 x + x^3 = 0: nothing but x = y = 0, though two eigenvalues cross."""
+    model = nc.Model.from_equations({"x": "mu*x + y", "y": "mu*y - x**3"}, {"mu": -0.5})
+    diagram = checked(model, [0.0, 0.0], free="mu", p_span=(-1, 1))
+    assert len(diagram) == 1
+    (left,) = diagram.unfollowed
+    assert left.point == "BP1"
+    assert "branches may be missing" in left.reason

@@ -15,6 +15,7 @@ from ntk_networks import N, complex_outlier, newton, outlier_network
 import ntkcont as nc
 from ntkcont.ntk.exponents import fit_exponent
 from ntkcont.ntk.predictions import Prediction
+from tests.invariants import check_branch
 
 KERNELS = ("equilibrium", "resolvent", "arclength")
 UNSCALED = {"theta_scale": "none", "state_scale": "none"}
@@ -84,6 +85,15 @@ def test_saddle_node_of_one_state():
         assert (side.rank, side.participation_ratio, side.diverges) == (1, 1.0, ("equilibrium", "resolvent"))
         assert not side.right
     assert (first.side.after, second.side.after) == (False, True)
+
+
+@pytest.mark.parametrize(("drive", "order"), [("x**3", 3), ("mu", 2), ("x**5", 5), ("x*(x**2 - mu)", np.inf)])
+def test_drive_that_vanishes_at_a_fold(drive, order):
+    """S = x^m/(2 x) at fixed mu = x^2 and 2 x^(m + 1)/(1 + 4 x^2) at fixed arclength."""
+    model = nc.Model.from_equations({"x": f"k*({drive}) + mu - x**2"}, {"mu": 1.0, "k": 0.0})
+    branch = nc.continuation(model, [1.0], free="mu", p_span=(-1, 1.5))
+    check_branch(branch, model, p_span=(-1, 1.5))
+    check(table_of(branch, ["k"], **UNSCALED), "fold", order - 1, order - 1, order + 1)
 
 
 def test_transcritical_of_one_state():

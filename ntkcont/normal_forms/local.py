@@ -42,6 +42,8 @@ class Local:
         Its critical vectors, where known.
     tolerance : float
         What counts as zero, relative to the terms of a sum.
+    change : float
+        How much A changes over a diagram's width of the branch: what A is small against where all of it vanishes.
     """
 
     A: Array
@@ -53,6 +55,7 @@ class Local:
     multiplicity: int
     vectors: Any
     tolerance: float
+    change: float = 0.0
 
     @property
     def n(self) -> int:
@@ -152,6 +155,8 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     a = local.shifted(eigenvalue)
     spectrum = local.eigenvalues if np.all(np.isfinite(local.eigenvalues)) else np.linalg.eigvals(local.A)
     size = max(float(np.max(np.abs(spectrum))), abs(eigenvalue))
+    if max(size, float(np.linalg.norm(a))) <= SINGULAR * local.change:  # all of A is rounding
+        size = local.change
     count = int(np.sum(np.abs(spectrum - eigenvalue) <= NEAR * size)) if size > 0.0 else n
     together, dimension = local.multiplicity, 1
     if count > 1 or together > 1:  # several that cross together are located by their mean, or may have no common space

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError
-from ntkcont.models.model import Model
+from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.border_collisions import border_collision
 from ntkcont.normal_forms.branch_points import branch_point, degenerate_branch_point
-from ntkcont.normal_forms.degenerate import fold_is_degenerate, pitchfork_is_degenerate
+from ntkcont.normal_forms.degenerate import AWAY, fold_is_degenerate, pitchfork_is_degenerate
 from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, calls_back
 from ntkcont.normal_forms.flips import flip
 from ntkcont.normal_forms.folds import degenerate_fold, fold
@@ -139,8 +139,9 @@ def _form(model: Model, point: SpecialPoint) -> dict[str, Any]:
 def linearised(model: Model, point: SpecialPoint) -> Local:
     """Return the linearisation at a special point, without second and third derivatives."""
     params = {name: point.params[name] for name in model.params}
+    A = model.jac(point.x, params)
     return Local(
-        A=model.jac(point.x, params),
+        A=A,
         Fp=model.dfdp(point.x, point.free, params),
         derivatives=Derivatives(),
         is_map=model.kind == "map",
@@ -149,7 +150,21 @@ def linearised(model: Model, point: SpecialPoint) -> Local:
         multiplicity=point.multiplicity,
         vectors=point.vectors,
         tolerance=0.0,
+        change=_change(model, point, A),
     )
+
+
+def _change(model: Model, point: SpecialPoint, A: Array) -> float:
+    """Return how much the Jacobian changes along the branch, extrapolated to the tangent's length; 0 if unknown."""
+    step = AWAY * np.array(point.tangent)
+    params = {name: point.params[name] for name in model.params}
+    sizes = [0.0]
+    for sign in (1.0, -1.0):
+        beside = {**params, point.free: point.p + sign * float(step[-1])}
+        with np.errstate(all="ignore"):  # the equations need not be defined so far away
+            size = float(np.linalg.norm(model.jac(point.x + sign * step[:-1], beside) - A)) / AWAY
+        sizes += [size] if np.isfinite(size) else []
+    return max(sizes)
 
 
 class _At:

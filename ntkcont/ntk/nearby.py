@@ -54,6 +54,7 @@ class Neighbours:
         self.t = t / np.linalg.norm(t)
         self.vertical = bool(abs(self.t[-1]) < _VERTICAL)
         self.z = np.append(self.x, self.p)
+        self._points: dict[float, Array] = {0.0: self.z}
 
     @property
     def order(self) -> int:
@@ -74,6 +75,14 @@ class Neighbours:
             rows.append(self._snapped(z))
         z = np.array(rows).reshape(-1, len(self.z))
         return Found(h_all[: len(z)], z[:, :-1], z[:, -1])
+
+    def at(self, h: float) -> Array:
+        """Return the point of the branch at the signed distance h; that of the tangent if Newton does not converge."""
+        if h not in self._points:
+            guess = self.z + h * self.t * self.scale
+            z = self._newton(guess, h)
+            self._points[h] = guess if z is None else self._snapped(z)
+        return self._points[h]
 
     def residual(self, z: Array) -> Array:
         """Return f(x, p), for maps G(x, p) - x."""

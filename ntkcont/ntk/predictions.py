@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_STEP = 1e-3  # along the tangent, for orders of vanishing
+_STEPS = (1e-3, 1e-2)  # along the branch, for orders of vanishing
+_STEP = _STEPS[0]
+_CLEAR = 0.2  # how far the power from one distance to the next may be from a whole number
 _NOTHING = 1e-6
 _ROUNDING = 1e-12
 _MULTIPLE = 1e-6
@@ -30,7 +32,7 @@ class Prediction:
     """What theory says of a kernel: its exponent (inf: identically zero) and the same in words.
 
     ``text`` is "-2", "bounded" (nothing is singular), "constant" (the drive vanishes as fast as the eigenvalue),
-    "+1" (it vanishes) or "0 exactly".
+    "+1" (it vanishes), "0 exactly", or "?" (how fast the drive vanishes is unclear; the exponent is nan).
     """
 
     exponent: float
@@ -61,7 +63,7 @@ def _channels(drive: float, speed: int, regular: float, order: int) -> Predictio
     """Return the prediction of a singular and a regular channel."""
     singular = 2.0 * (drive - speed) / order
     rest = 2.0 * regular / order
-    if singular <= rest:
+    if math.isnan(singular) or singular <= rest:
         return _said(singular, "constant")
     return _said(rest, "bounded")
 
@@ -71,13 +73,15 @@ def _regular(order: float, per: int) -> Prediction:
 
 
 def _said(exponent: float, finite: str) -> Prediction:
+    if math.isnan(exponent):
+        return Prediction(exponent=math.nan, text="?")
     if math.isinf(exponent):
         return Prediction(exponent=math.inf, text="0 exactly")
     return Prediction(exponent=exponent, text=finite if exponent == 0.0 else f"{exponent:+g}")
 
 
 class Local:
-    """The scaled linearisation at the point and a little along the tangent."""
+    """The scaled linearisation at the point and a little along the branch."""
 
     def __init__(self, bound: BoundNTK, neighbours: Neighbours, label: str, omega: float | None) -> None:
         self.bound, self.neighbours, self.label, self.omega = bound, neighbours, label, omega
@@ -98,9 +102,8 @@ class Local:
         return all(float(np.linalg.norm(self.linear(0.0, step)[1])) <= _ROUNDING * self.moved for step in steps)
 
     def linear(self, h: float, step: Array | None = None) -> tuple[Array, Array, Array]:
-        """Return A, F and the derivative in the free parameter at distance h along the tangent."""
-        near = self.neighbours
-        z = near.z + h * near.t * near.scale + (0.0 if step is None else step)
+        """Return A, F and the derivative in the free parameter at distance h along the branch, and a step beside."""
+        z = self.neighbours.at(h) + (0.0 if step is None else step)
         values = self.bound.values.copy()
         values[self.bound.index] = z[-1]
         b = self.bound
@@ -108,13 +111,35 @@ class Local:
         return A[0], F[0], fp[0]
 
     def order(self, quantity: Callable[[float], Any]) -> float:
-        """Return the power of h with which a quantity vanishes: 0, 1, 2 (or more), or inf."""
-        here, near, far = (float(np.linalg.norm(quantity(h))) for h in (0.0, _STEP, 2.0 * _STEP))
-        if max(here, near, far) <= _NOTHING * _STEP * self.unit:
+        """Return the power of h with which a quantity vanishes along the branch: 0, 1, ..., or inf; nan if unclear.
+
+        Higher powers must be the same nearby and farther away: the nearer values may be rounding, and the farther ones
+        those of other terms.
+        """
+        here = self.size(quantity, 0.0)
+        orders: list[float] = []
+        for step in _STEPS:
+            near, far = self.size(quantity, step), self.size(quantity, 2.0 * step)
+            if max(here, near, far) <= _NOTHING * _STEP * self.unit:
+                continue
+            if here > 0.1 * near:
+                return 0.0
+            if not near > 0.0:
+                return math.nan
+            exact = math.log2(far / near)
+            order = max(1.0, float(round(exact)))
+            if order == 1.0:
+                return order
+            if abs(exact - order) > _CLEAR:
+                return math.nan
+            orders.append(order)
+        if not orders:
             return math.inf
-        if here > 0.1 * near:
-            return 0.0
-        return float(min(2, max(1, round(math.log2(far / near)))))
+        return orders[0] if len(set(orders)) == 1 else math.nan
+
+    def size(self, quantity: Callable[[float], Any], h: float) -> float:
+        """Return the size of a quantity at distance h."""
+        return float(np.linalg.norm(quantity(h)))
 
     def output(self, S: NDArray[Any]) -> NDArray[Any]:
         """Apply the readout."""

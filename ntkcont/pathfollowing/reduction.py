@@ -8,9 +8,12 @@ branch through the point leaves a small sphere ``|a| = r`` at two zeros of g (Go
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 
-from ntkcont.dynamics.deflation import deflated_newton
+from ntkcont.dynamics.deflation import System, deflated_newton
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.defining import LU, Scaled
 from ntkcont.roots import bracketed_root
@@ -19,10 +22,26 @@ from ntkcont.roots import bracketed_root
 RADII = (3e-2, 1e-2, 4e-3, 1.6e-3, 6.4e-4, 2.5e-4, 1e-4)
 #: More zeros than this on a sphere are a curve of zeros.
 MOST = 48
+#: Zeros beside others are looked for from this many radii beside them.
+BESIDE = 0.7
+#: Cosine above which two branches have one tangent.
+TANGENT = 0.98
+#: Samples on a circle; steps of the search for a minimum between them; what is negative there by more than rounding.
+SAMPLES, DIP, NOISE = 180, 24, 1e-7
+GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 
 
 class NoBranches(ArithmeticError):
     """The branches through a point cannot be told; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Passing:
+    """A branch through the point y0: ``y0 + h tangent + h^2 bend + h^3 twist``, with a unit tangent."""
+
+    tangent: Array
+    bend: Array
+    twist: Array
 
 
 class Reduced:
@@ -104,15 +123,55 @@ def _on_circle(reduced: Reduced, r: float, _: list[Array]) -> list[Array]:
             raise NoBranches(msg)
         return float(result[0][0])
 
-    angles = 0.0123 + np.linspace(0.0, 2.0 * np.pi, 181)
-    values = [value(angle) for angle in angles[:-1]]
-    values.append(values[0])
+    return [np.array([np.cos(angle), np.sin(angle)]) for angle in _angles(value)]
+
+
+def _angles(value: Callable[[float], float]) -> list[float]:
+    """Return the zeros of a function of the angle, those between two samples of the same sign as well.
+
+    Branches with one tangent are about r apart on a circle of radius r.  Known zeros are divided out, and where the
+    rest dips towards zero its minimum is looked at.
+    """
+    angles = 0.0123 + np.linspace(0.0, 2.0 * np.pi, SAMPLES + 1)
+    known = {float(angle): value(float(angle)) for angle in angles[:-1]}
+    signs = [known[float(angle)] for angle in (*angles[:-1], angles[0])]
     roots = [
         bracketed_root(value, float(angles[i]), float(angles[i + 1]), tol=1e-13)
-        for i in range(len(angles) - 1)
-        if values[i] * values[i + 1] < 0.0
+        for i in range(SAMPLES)
+        if signs[i] * signs[i + 1] < 0.0
     ]
-    return [np.array([np.cos(angle), np.sin(angle)]) for angle in roots]
+
+    def rest(angle: float) -> float:
+        g = known[angle] if angle in known else value(angle)
+        return g / float(np.prod(np.sin(0.5 * (angle - np.array(roots))))) if roots else g
+
+    while len(roots) <= MOST:
+        pair = _pair_in_a_dip(rest, angles)
+        if pair is None:
+            return roots
+        roots += pair
+    return roots
+
+
+def _pair_in_a_dip(rest: Callable[[float], float], angles: Array) -> list[float] | None:
+    """Return two zeros between neighbouring angles of a function that has one sign at all of them; None if none are."""
+    step = float(angles[1] - angles[0])
+    values = [rest(float(angle)) for angle in angles[:-1]]
+    for i, here in enumerate(values):
+        before, after = values[i - 1], values[(i + 1) % SAMPLES]
+        if not (abs(here) <= min(abs(before), abs(after)) and here * before > 0.0 and here * after > 0.0):
+            continue
+        middle = float(angles[i])
+        low, high = middle - step, middle + step
+        sign, (a, b) = np.sign(here), (low, high)
+        for _ in range(DIP):  # golden section
+            one, two = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
+            at_one, at_two = sign * rest(one), sign * rest(two)
+            lowest = one if at_one < at_two else two
+            if min(at_one, at_two) < -NOISE * abs(here):
+                return [bracketed_root(rest, *ends, tol=1e-13) for ends in ((low, lowest), (lowest, high))]
+            a, b = (a, two) if at_one < at_two else (one, b)
+    return None
 
 
 def _on_sphere(reduced: Reduced, r: float, near: list[Array]) -> list[Array]:
@@ -151,6 +210,7 @@ def _on_sphere(reduced: Reduced, r: float, near: list[Array]) -> list[Array]:
             mirrored = deflated_newton(system, -new, found, tol=1e-9, max_iter=12, reach=0.5)
             if mirrored is not None and np.min(np.linalg.norm(np.array(found) - mirrored, axis=1)) > 1e-5:
                 found += [mirrored]
+    _beside(system, found, r)
     if len(found) > MOST or any(_singular(system(u)) for u in found):
         msg = (
             "its kernel has dimension 2 and the solutions around it form surfaces (a continuous symmetry?); "
@@ -158,6 +218,19 @@ def _on_sphere(reduced: Reduced, r: float, near: list[Array]) -> list[Array]:
         )
         raise NoBranches(msg)
     return found
+
+
+def _beside(system: System, found: list[Array], r: float) -> None:
+    """Add the zeros close to those found: branches with one tangent are about r apart on a sphere of radius r."""
+    queue = list(found)
+    while queue and len(found) <= MOST:
+        u = queue.pop()
+        for e in np.linalg.svd(u[None])[2][1:]:
+            for step in (r, -r):
+                new = deflated_newton(system, u + BESIDE * step * e, found, tol=1e-9, max_iter=20, reach=r)
+                if new is not None and np.min(np.linalg.norm(np.array(found) - new, axis=1)) > 1e-5:
+                    found.append(new)
+                    queue.append(new)
 
 
 def _singular(evaluated: tuple[Array, Array] | None) -> bool:
@@ -168,15 +241,14 @@ def _singular(evaluated: tuple[Array, Array] | None) -> bool:
     return bool(singular[-1] < 1e-7 * singular[-2])
 
 
-def _paired(zeros: list[Array], reduced: Reduced, r: float) -> list[tuple[Array, Array]] | None:
-    """Join the zeros on opposite sides to branches (tangent, bend); None if some have no opposite."""
+def _paired(zeros: list[Array], reduced: Reduced, r: float) -> list[Passing] | None:
+    """Join the zeros on opposite sides to branches; None if some have no opposite."""
     left, pairs = list(zeros), []
     while left:
         first = left.pop(0)
         if not left:
             return None
-        opposite = int(np.argmin([first @ other for other in left]))
-        second = left.pop(opposite)
+        second = left.pop(_opposite(first, left))
         if first @ second > -0.9 * np.linalg.norm(first) * np.linalg.norm(second):
             return None
         ends = [reduced(r * u) for u in (first, second)]
@@ -185,26 +257,44 @@ def _paired(zeros: list[Array], reduced: Reduced, r: float) -> list[tuple[Array,
         one, two = ends[0][2] - reduced.y0, ends[1][2] - reduced.y0
         tangent = (first - second) @ reduced.null  # without what is of third order beside the null space
         tangent = tangent / np.linalg.norm(tangent)
-        length = float(np.linalg.norm(one - two))
-        pairs.append((tangent, 2.0 * (one + two) / length**2))
+        h = 0.5 * float(tangent @ (one - two))
+        pairs.append(Passing(tangent, 0.5 * (one + two) / h**2, (0.5 * (one - two) - h * tangent) / h**3))
     return pairs
 
 
-def _agree(one: list[tuple[Array, Array]], other: list[tuple[Array, Array]]) -> bool:
+def _opposite(first: Array, others: list[Array]) -> int:
+    """Return which zero continues the branch of `first` on the other side.
+
+    Where several branches have one tangent, it is the one that bends away from the tangent as `first` does.
+    """
+    cosines = np.array([first @ u / (np.linalg.norm(first) * np.linalg.norm(u)) for u in others])
+    along = np.flatnonzero(cosines < -TANGENT)
+    if len(along) < 2:
+        return int(np.argmin(cosines))
+    same = [first, *(u for u, cosine in zip(others, cosines, strict=True) if cosine > TANGENT)]
+    tangent = np.mean(same, axis=0) - np.mean([others[i] for i in along], axis=0)
+    tangent = tangent / np.linalg.norm(tangent)
+    bends = [u - (u @ tangent) * tangent for u in (first, *(others[i] for i in along))]
+    return int(along[int(np.argmin([np.linalg.norm(bend - bends[0]) for bend in bends[1:]]))])
+
+
+def _agree(one: list[Passing], other: list[Passing]) -> bool:
     """Whether two sets of branches have the same tangents, up to what the size of the sphere changes."""
     if len(one) != len(other):
         return False
-    cosines = np.abs(np.array([u for u, _ in one]) @ np.array([u for u, _ in other]).T)
-    return bool(len(set(np.argmax(cosines, axis=1))) == len(one) and np.all(np.max(cosines, axis=1) > 0.98))
+    cosines = np.abs(np.array([each.tangent for each in one]) @ np.array([each.tangent for each in other]).T)
+    for row in cosines:  # several may have the same tangent
+        best = int(np.argmax(row))
+        if not row[best] > TANGENT:
+            return False
+        cosines[:, best] = -1.0
+    return True
 
 
-def branches_around(reduced: Reduced) -> list[tuple[Array, Array]]:
-    """Return (tangent, bend) of all branches through the point, from spheres around it.
-
-    They are ``y0 + h tangent + h^2 bend``, with unit tangents, in scaled variables.
-    """
+def branches_around(reduced: Reduced) -> list[Passing]:
+    """Return all branches through the point, from spheres around it."""
     search = _on_circle if reduced.m == 1 else _on_sphere
-    before: list[tuple[Array, Array]] | None = None
+    before: list[Passing] | None = None
     zeros: list[Array] = []
     reasons: list[NoBranches] = []
     for r in RADII:

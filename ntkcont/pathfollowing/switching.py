@@ -31,10 +31,15 @@ ALIGNED = 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """A branch near the point: ``z + h tangent + h^2 bend`` in original units, h in the scaled variables of its d."""
+    """A branch near the point: ``z + h tangent + h^2 bend + h^3 twist``, h in the scaled variables of its d.
+
+    All are in original units.  The twist tells branches whose first terms are those of other ones, or no solution at
+    all to first order.
+    """
 
     tangent: Array
     bend: Array
+    twist: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +79,15 @@ def outgoing(
     """
     z = np.append(point.x, point.p)
     d = grown(d, z, curve)
-    for way in ways(curve, point, z, d):
+    found = ways(curve, point, z, d)
+    for way in found:
         yield _start(curve, z, way, d, span, ds) or "its branch could not be followed: Newton failed beside it"
+    if len(found) < 2 and point.label == "BP":
+        yield "no other branch was found around it, though it is degenerate: branches may be missing"
 
 
 def ways(curve: Curve, point: SpecialPoint, z: Array, d: Array) -> list[Way]:
-    """Return the branches through the point, to second order as far as that is known."""
+    """Return the branches through the point, to third order as far as that is known."""
     if not point.converged:
         msg = "it is not located well enough to switch branches there (converged is False)"
         raise NoBranches(msg)
@@ -91,12 +99,12 @@ def ways(curve: Curve, point: SpecialPoint, z: Array, d: Array) -> list[Way]:
         raise NoBranches(msg)
     straight = np.zeros(curve.n + 1)
     if m == 1 and point.label == "PD":
-        return [Way(np.append(np.real(point.vectors["v"]), 0.0), straight)]
+        return [Way(np.append(np.real(point.vectors["v"]), 0.0), straight, straight)]
     reduced = Reduced(Scaled(curve, d), z / d, m)
     found = quadratic_directions(reduced) if m == 1 else None
     if found is not None:
-        return [Way(tangent * d, straight) for tangent in found]
-    return [Way(tangent * d, bend * d) for tangent, bend in branches_around(reduced)]
+        return [Way(tangent * d, straight, straight) for tangent in found]
+    return [Way(each.tangent * d, each.bend * d, each.twist * d) for each in branches_around(reduced)]
 
 
 def grown(d: Array, z: Array, curve: Curve) -> Array:
@@ -141,14 +149,15 @@ class _Local:
         tau = way.tangent / d
         length = float(np.linalg.norm(tau))
         tau = tau / length
-        self.bend = way.bend / d / length**2  # h is measured along tau
+        self.bend, self.twist = way.bend / d / length**2, way.twist / d / length**3  # h is measured along tau
         if tau[-1] < -1e-9 or (abs(tau[-1]) <= 1e-9 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
-            tau = -tau
+            tau, self.twist = -tau, -self.twist
         self.tau = np.ascontiguousarray(tau)
 
     def at(self, h: float) -> Node | None:
         """Return the point of the branch at the (signed) distance h along its tangent; None if Newton fails there."""
-        z, size = self.curve.correct(self.z + (h * self.tau + h * h * self.bend) * self.d, self.d, self.tau)
+        offset = h * (self.tau + h * (self.bend + h * self.twist))
+        z, size = self.curve.correct(self.z + offset * self.d, self.d, self.tau)
         if z is None or size > abs(h):
             return None
         node, orientation = self.curve.node(z, self.d, np.sign(h) * self.tau, abs(h))
