@@ -99,6 +99,20 @@ def test_networks_that_grow_without_bound_have_no_folds_of_rounding(seed, bias):
     assert branch.p.max() == pytest.approx(folds[0].p, rel=1e-3)  # the turn that the points show
 
 
+@pytest.mark.parametrize("h", [1e-13, 2e-13, 3e-14])
+@pytest.mark.parametrize("shift", [0.0, 1e-9])
+def test_a_branch_that_only_starts_tiny_does_not_go_to_infinity(h, shift):
+    """x = -h/mu looks like a pole at mu = 0 until the cube counts, at x of the size of h^(1/3): mu = x^2 - h/x."""
+    m = one("h + (mu-s)*x - x**3", h=h, mu=-1.0, s=shift)
+    branch = nc.continuation(m, [0.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m, p_span=(-1, 1))
+    assert branch.ends == (Status.BOUND, Status.BOUND)
+    assert found(branch) == []
+    x = branch["x"]
+    np.testing.assert_allclose(branch.p, shift + x**2 - h / x, rtol=1e-8, atol=1e-10)
+    assert x[-1] == pytest.approx(1.0, abs=1e-8)
+
+
 # ------------------------------------------------------------------------------------------------ arcs at a bound
 
 

@@ -8,6 +8,7 @@ from ntkcont.kernels import stepping
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node, followed
+from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
@@ -79,6 +80,9 @@ class Stepper:
                 out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
             )  # fmt: skip
             status = STATUS.get(reason)
+            if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d):
+                status = None
+                self.d_start[:n] = np.maximum(self.d_start, self.d / stepping.RANGE)[:n]  # growth counts from here on
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         except Exception as failure:  # whatever the user's function raises: keep the points before it
@@ -98,7 +102,7 @@ class Stepper:
 
     def state(self) -> dict[str, Array]:
         """Return copies of what the next steps start from."""
-        return {name: getattr(self, name).copy() for name in ("z", "tau", "d", "control", "produced")}
+        return {name: getattr(self, name).copy() for name in ("z", "tau", "d", "d_start", "control", "produced")}
 
     def set_state(self, state: dict[str, Array]) -> None:
         """Go on from what `state` returned."""
