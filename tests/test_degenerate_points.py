@@ -115,14 +115,13 @@ def test_where_the_whole_jacobian_vanishes_its_change_is_what_eigenvalues_are_sm
 @pytest.mark.parametrize(
     ("equations", "others"),
     [
-        ({"x": "mu*x - x**2", "y": "mu*y - y**3"}, [("mu - x", "y"), ("x", "mu - y**2"), ("mu - x", "mu - y**2")]),
         ({"x": "mu*x - x**2", "y": "-mu*y - y**3"}, [("mu - x", "y"), ("x", "mu + y**2"), ("mu - x", "mu + y**2")]),
         ({"x": "mu*x - x**3 + y", "y": "-mu*y - y**3"}, [("mu - x**2", "y"), ("mu + y**2", "mu*x - x**3 + y")]),
         ({"x": "mu*x - x**3 + y", "y": "mu*y - y**3"}, [("mu - x**2", "y"), ("mu - y**2", "mu*x - x**3 + y")]),
     ],
 )
 def test_branches_with_one_tangent(equations, others):
-    """Beside (mu - x, mu - y^2) lies (0, mu - y^2), and beside mu = x^2 a branch mu ~ x^6, with the same tangents."""
+    """Beside x = mu = -y^2 lies x = 0, mu = -y^2, and beside mu = x^2 a branch mu ~ x^6, with the same tangents."""
     model = nc.Model.from_equations(equations, {"mu": -0.5})
     diagram = checked(model, [0.0, 0.0], free="mu", p_span=(-1, 1))
     assert diagram.unfollowed == ()
@@ -143,3 +142,24 @@ def test_a_degenerate_point_without_other_branches_is_mentioned():
     (left,) = diagram.unfollowed
     assert left.point == "BP1"
     assert "branches may be missing" in left.reason
+
+
+def test_branches_that_touch_in_their_folds():
+    """(mu - x^2)(mu - 2 x^2): at the origin f and all its first and second derivatives but f_mu_mu = 2 vanish."""
+    model = nc.Model.from_equations({"x": "(mu - x**2)*(mu - 2*x**2)"}, {"mu": 1.0})
+    diagram = checked(model, [1.0], free="mu", p_span=(-1, 1))
+    assert diagram.unfollowed == ()
+    assert len(diagram) == 2
+    for branch, ratio in zip(diagram, (1.0, 2.0), strict=True):
+        np.testing.assert_allclose(branch.p, ratio * branch.x[:, 0] ** 2, atol=1e-9)
+        assert len(branch.special_points("LP")) == 0
+        (point,) = branch.special_points("BP")
+        assert abs(point.p) < 1e-12
+    assert diagram[0].special_points["BP1"].normal_form["type"] == "degenerate"
+
+
+def test_folds_that_nearly_touch_are_folds():
+    """(mu - x^2)(mu + 1e-4 - 2 x^2): near the fold at the origin is that of another branch."""
+    branch = followed({"x": "(mu - x**2)*(mu + 1e-4 - 2*x**2)"}, [1.0], p=1.0, span=(-1, 1))
+    assert any(q.label == "LP" and abs(q.p) < 1e-10 for q in branch.special_points)
+    assert all(q.normal_form["type"] != "degenerate" for q in branch.special_points if q.label != "EP")

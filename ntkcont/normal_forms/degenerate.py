@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ntkcont.normal_forms.derivatives import Derivatives
 from ntkcont.normal_forms.local import Critical
 
 #: What is looked at, as a fraction of the diagram, and the coefficient's least share of what happens there.
@@ -37,6 +38,19 @@ def fold_is_degenerate(form: dict[str, Any], jacobian: Jacobian, x: Any, critica
     """Whether the quadratic coefficient of a fold is that of a point with a = 0."""
     distance = AWAY * float(np.linalg.norm(tangent[:-1]))
     return distance > 0.0 and 2.0 * abs(form["a"]) * distance <= SHARE * growth(jacobian, x, critical, distance)
+
+
+def crossing_is_degenerate(
+    form: dict[str, Any], derivatives: Callable[[Any], Derivatives], x: Any, critical: Critical, tangent: Any
+) -> bool:
+    """Whether b11 is that of a point with b11 = 0, as where branches touch: of what it is at 1 % of the diagram."""
+    q, p = np.append(np.real(critical.q), 0.0), np.real(critical.p)
+    unit = np.append(np.zeros(len(x)), 1.0)
+    step = AWAY * float(np.linalg.norm(tangent[:-1])) * q[:-1]
+    with np.errstate(all="ignore"):  # the equations need not be defined so far away
+        here, *beside = (float(p @ derivatives(x + sign * step).second(q, unit)) for sign in (0.0, 1.0, -1.0))
+        changes = [abs(value - here) for value in beside]
+    return abs(form["b11"]) <= SHARE * max((change for change in changes if 0.0 < change < np.inf), default=-np.inf)
 
 
 def pitchfork_is_degenerate(form: dict[str, Any], jacobian: Jacobian, x: Any, critical: Critical, tangent: Any) -> bool:

@@ -13,7 +13,12 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.border_collisions import border_collision
 from ntkcont.normal_forms.branch_points import branch_point, degenerate_branch_point
-from ntkcont.normal_forms.degenerate import AWAY, fold_is_degenerate, pitchfork_is_degenerate
+from ntkcont.normal_forms.degenerate import (
+    AWAY,
+    crossing_is_degenerate,
+    fold_is_degenerate,
+    pitchfork_is_degenerate,
+)
 from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, calls_back
 from ntkcont.normal_forms.flips import flip
 from ntkcont.normal_forms.folds import degenerate_fold, fold
@@ -130,10 +135,10 @@ def _form(model: Model, point: SpecialPoint) -> dict[str, Any]:
         return {"type": "piecewise linear", "note": note}
     at = _At(model, point, form)
     if network is not None:
-        return at.evaluate(NetworkDerivatives(network, at.x, at.p, at.dp), 1e-8)
+        return at.evaluate(lambda x: NetworkDerivatives(network, x, at.p, at.dp), 1e-8)
     if calls_back(model):
         return at.by_differences()
-    return at.evaluate(Traced(model, at.x, at.p, at.dp, form.order), 1e-8)
+    return at.evaluate(lambda x: Traced(model, x, at.p, at.dp, form.order), 1e-8)
 
 
 def linearised(model: Model, point: SpecialPoint) -> Local:
@@ -179,16 +184,19 @@ class _At:
         self.local = linearised(model, point)
         self.critical = critical(self.local, form.eigenvalue(point.omega or 0.0))
 
-    def evaluate(self, derivatives: Derivatives, tolerance: float) -> dict[str, Any]:
-        """Return the normal form with these derivatives."""
+    def evaluate(self, derivatives: Callable[[Any], Derivatives], tolerance: float) -> dict[str, Any]:
+        """Return the normal form with the derivatives that are given as a function of the state."""
         if not self.critical.simple:
             return self.critical.refusal()
-        local = dataclasses.replace(self.local, derivatives=derivatives, tolerance=tolerance)
+        local = dataclasses.replace(self.local, derivatives=derivatives(self.x), tolerance=tolerance)
         found = {**self.form.coefficients(local, self.critical), "kappa": self.critical.kappa}
         arguments = found, self._jacobian, self.x, self.critical, self.tangent
         if found["type"] == "fold" and fold_is_degenerate(*arguments):
             return {**degenerate_fold(found["a"], found["drive"]), "kappa": self.critical.kappa}
         if found["type"] == "pitchfork" and pitchfork_is_degenerate(*arguments):
+            return degenerate_branch_point(found)
+        if found["type"] == "pitchfork" and crossing_is_degenerate(found, derivatives, *arguments[2:]):
+            del found["directions"]  # rounding
             return degenerate_branch_point(found)
         return found
 
@@ -201,7 +209,10 @@ class _At:
             return self.critical.refusal()
         results: list[dict[str, Any]] = []
         for step in _STEPS:
-            differences = Differenced(self.model, self.x, self.p, self.dp, self.local.value, float(step))
+
+            def differences(x: Any, step: float = float(step)) -> Derivatives:
+                return Differenced(self.model, x, self.p, self.dp, self.local.value, step)
+
             with np.errstate(all="ignore"):  # large steps may leave the domain of the equations
                 results.append(self.evaluate(differences, 1e-6))
         values = np.array([[result[name] for name in self.form.names] for result in results])

@@ -21,6 +21,8 @@ from ntkcont.roots import bracketed_root
 
 #: A frequency below this fraction of the largest eigenvalue, within rounding of a fold, is a double zero eigenvalue.
 MERGED = 1e-5
+#: At a fold singular values of [F_x, F_q] below this fraction of their change over the diagram are rounding's root.
+TOUCHING = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +146,17 @@ def _several_branches(
     return (found, m) if found is not None and bracket.holds(found.z, d) else None
 
 
+def _touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | None) -> Located | None:
+    """Locate the point where branches touch in their folds, which is a fold of each; None if it is a fold alone.
+
+    There [F_x, F_q] loses rank, which it does not at a fold, and Newton finds the fold to a root of rounding only.
+    """
+    if fold is None or (m := kernel_dimension(curve, fold.z, d, TOUCHING)) == 0:
+        return None
+    found = solve_multiple(curve, fold.z, d, m)
+    return found if found is not None and bracket.holds(found.z, d, 1.0) else None
+
+
 def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left eigenvectors for the eigenvalue of F_x nearest to `target` (for maps F_x = DG - I)."""
     a = curve.system(z)[1]
@@ -169,7 +182,10 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
     if not several_pairs:
         found, bracket = refine(curve, event, crossing, d)
     converged = found is not None and crossing.multiplicity == 1
-    if crossing.label == "BP":
+    touched = _touching_folds(curve, bracket, d, found) if converged and crossing.label == "LP" else None
+    if touched is not None:
+        found, crossing = touched, dataclasses.replace(crossing, label="BP")
+    elif crossing.label == "BP":
         several = _several_branches(curve, event, bracket, d, found)
         if several is not None:
             found, m = several
