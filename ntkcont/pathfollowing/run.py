@@ -34,7 +34,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
     first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
-    parts = curve, first, start.d, task.span, task.settings, not wanted(task)
+    settings = task.settings
+    if start.ds is not None:
+        settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
+    parts = curve, first, start.d, task.span, settings, not wanted(task)
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     detector = AdaptiveDetector(task, first, start.d) if wanted(task) else Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
