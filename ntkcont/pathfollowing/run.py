@@ -25,6 +25,8 @@ from ntkcont.status import Status
 
 #: How often a run goes back with a shorter step because it may have jumped to another branch.
 RETRIES = 30
+#: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
+BEHIND = 1e-7
 
 
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
@@ -55,7 +57,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
-        special = detector.chunk(nodes, stepper.d, final=landed or status is not None)
+        special = _ahead(detector.chunk(nodes, stepper.d, final=landed or status is not None))
         jump = _jump(special) if retries < RETRIES else None
         if jump is not None:
             kept, among, last, ds = _before(jump, nodes, special, before)
@@ -98,6 +100,11 @@ def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
         if before is not None:
             return before.counts
     return first.counts
+
+
+def _ahead(special: list[SpecialPoint]) -> list[SpecialPoint]:
+    """Drop what lies behind the start: beside a start that is nearly special it is looked for from behind it."""
+    return [q for q in special if q.s >= -BEHIND or q.bracket[1] >= 0.0]
 
 
 def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list[SpecialPoint]:
