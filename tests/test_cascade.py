@@ -73,6 +73,29 @@ def test_doubling_keeps_its_name(cascade):
     assert cascade[1].special_points["PD1"].label == "BP"
 
 
+def test_a_long_orbit_doubles_into_a_longer_one_and_nothing_else(model):
+    """The sixth doubling, of period 32: a full first step from it would fall back onto the orbits of period 32."""
+    period, start, span, birth = 32, 3.5692, (2.5, 3.58), 3.5696916098
+    settled = 0.3
+    for _ in range(20000):
+        settled = start * settled * (1.0 - settled)
+    iterate = model.power(period)
+    found = nc.diagram(iterate, [[settled]], free="r", p_span=span, params={"r": start}, depth=1)
+    check_diagram(found, iterate, span)
+    doublings = found[0].special_points("PD")
+    np.testing.assert_allclose([point.p for point in doublings], birth, atol=1e-9)
+    assert len(doublings) == 2
+    for point in doublings:
+        (index,) = (i for i, origin in enumerate(found.origins) if origin.point == point.name)
+        branch = found[index]
+        assert branch.ends == (nc.Status.BOUND, nc.Status.BOUND)
+        assert branch.p.min() == point.p
+        assert [q.name for q in branch.special_points("BP")] == [point.name]
+        halves = np.array([iterate.rhs(x, {"r": r}) - x for x, r in zip(branch.x, branch.p, strict=True)])
+        assert np.count_nonzero(np.abs(halves) < 1e-9) == 1  # the birth
+    assert all("depth" in each.reason for each in found.unfollowed)
+
+
 def test_bubble_is_one_closed_branch():
     """x <- -(1 + mu (1 - mu)) x + x**3: period 2 at x**2 = mu (1 - mu), born at 0 and at 1."""
     m = nc.Model.from_equations({"x": "-(1 + mu*(1 - mu))*x + x**3"}, {"mu": -0.5}, kind="map")

@@ -161,3 +161,18 @@ def test_a_hopf_point_of_another_pair_beside_a_fold(gap):
     assert found(branch) == [("LP", pytest.approx(0.0, abs=1e-14)), ("H", pytest.approx(-(gap**2), abs=1e-14))]
     assert all(q.converged for q in branch.special_points)
     assert branch.special_points["H1"].x[0] == pytest.approx(gap, rel=1e-6)
+
+
+@pytest.mark.parametrize("c", [3e-8, 1e-8, 1e-9, 1e-10])
+@pytest.mark.parametrize("direction", ["both", "+", "-"])
+def test_two_folds_around_the_start_are_two(c, direction):
+    """p = x^3 - c x turns back at x = +-sqrt(c/3), on both sides of the start, where the parameter hardly moves."""
+    model = nc.Model.from_equations({"x": "p - x**3 + c*x"}, {"p": 0.0, "c": c})
+    branch = nc.continuation(model, [0.0], free="p", p_span=(-1, 1), direction=direction)
+    check_branch(branch, model, p_span=(-1, 1))
+    turn = np.sqrt(c / 3.0)
+    expected = {"both": [-1.0, 1.0], "+": [-1.0], "-": [1.0]}[direction]
+    folds = sorted(branch.special_points("LP"), key=lambda point: point.x[0])
+    np.testing.assert_allclose([q.x[0] / turn for q in folds], expected, atol=1e-7)
+    np.testing.assert_allclose([q.p for q in folds], [-2.0 / 3.0 * c * turn * side for side in expected], rtol=1e-6)
+    assert [name for name, _ in found(branch)] == ["LP"] * len(expected)

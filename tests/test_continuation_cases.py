@@ -156,6 +156,19 @@ def test_an_imperfect_pitchfork_is_not_jumped_across(h):
     assert np.all(upper.x > 0.0)
 
 
+@pytest.mark.parametrize(("h", "is_one"), [(1e-10, False), (1e-12, True)])
+def test_below_the_limit_of_the_docs_an_imperfect_pitchfork_is_one(h, is_one):
+    """A branch point is recorded with its imperfection, which is h, and the branch crosses to the other side there."""
+    m = nc.Model.from_equations({"x": "h + mu*x - x**3"}, {"h": h, "mu": 0.99})
+    branch = nc.continuation(m, [-1.0], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    fold = ("LP", pytest.approx(3 * (h / 2) ** (2 / 3), abs=1e-12))
+    crossing = ("BP", pytest.approx(0.0, abs=1e-9))
+    assert sorted(found(branch)) == ([crossing, fold] if is_one else [fold])
+    assert [q.residual for q in branch.special_points("BP")] == ([pytest.approx(h, rel=1e-3)] if is_one else [])
+    assert bool(branch.x.max() > 0.9) == is_one
+
+
 @pytest.mark.parametrize(("x", "r"), [(0.8, 3.3), (0.52, 3.2), (0.85, 3.4), (0.6, 3.05)])
 def test_orbit_of_period_two_has_a_branch_point_and_no_fold_where_it_is_born(x, r):
     """The second iterate of the logistic map: no symmetry helps here; doublings at 1 + sqrt(6)."""

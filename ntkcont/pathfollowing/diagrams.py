@@ -21,7 +21,7 @@ from ntkcont.pathfollowing.protocols import KernelEvaluator
 from ntkcont.pathfollowing.reduction import NoBranches
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
-from ntkcont.pathfollowing.switching import Outgoing, birth_record, outgoing
+from ntkcont.pathfollowing.switching import Outgoing, birth_record, on_simple_orbit, outgoing
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.diagram import Diagram, Origin, Unfollowed, named
@@ -293,8 +293,12 @@ class _Work:
         d = np.array(self.branches[index].provenance["scales"]["start"], dtype=float)
         _, _, depth, _ = self.births[index]
         found: list[int] = []
-        leaving = half_branches if point.label == "BC" else outgoing
-        for each in leaving(task.curve, point, d, task.span, task.settings.ds):
+        simple = self.curve(period // 2) if point.label == "PD" else None
+        if point.label == "BC":
+            leaving = half_branches(task.curve, point, d, task.span, task.settings.ds)
+        else:
+            leaving = outgoing(task.curve, point, d, task.span, task.settings.ds, simple)
+        for each in leaving:
             if isinstance(each, str):
                 self.unfollowed.append((index, point, each))
                 continue
@@ -304,10 +308,14 @@ class _Work:
             signs = self._new_sides(task, each, period, halves=point.label == "BC")
             if not signs:
                 continue
-            branch = self._born(task, each, signs, point)
-            if branch is None:
+            branch, fell = self._born(task, each, signs, point, simple)
+            if fell:
+                reason = "of its branch a side is missing: the steps fall back onto the orbits that double there"
+                self.unfollowed.append((index, point, reason))
+            if branch is None and not fell:
                 reason = "a branch that leaves there could not be followed within p_span"
                 self.unfollowed.append((index, point, reason))
+            if branch is None:
                 continue
             self._add(branch, (index, point, depth + 1, period))
             found.append(len(self.branches) - 1)
@@ -325,17 +333,22 @@ class _Work:
         # a side on which no neighbour was found is tried together with the other one
         return tuple(s for s in (-1.0, 1.0) if s in new or s not in each.sides)
 
-    def _born(self, task: Task, each: Outgoing, signs: tuple[float, ...], point: SpecialPoint) -> Branch | None:
+    def _born(
+        self, task: Task, each: Outgoing, signs: tuple[float, ...], point: SpecialPoint, simple: Curve | None
+    ) -> tuple[Branch | None, bool]:
+        """Follow a new branch; also return whether, at a period doubling, a side fell back onto the `simple` orbits."""
         start = each.start
         sides = self._sides(task, start, signs)
+        good = {sign: side for sign, side in sides.items() if simple is None or not _fell_back(side, simple, start)}
+        fell, sides = len(good) < len(sides), good
         if not any(len(nodes.s) for side in sides.values() for nodes in side.chunks):
-            return None
+            return None, fell
         collision = point.label == "BC"
         record = collision_record(point, start) if collision else birth_record(task.curve, point, start)
         for side in sides.values():  # a closed branch meets it again at its end
             side.special = [q for q in side.special if not (_again(q, record, start.d) or (collision and _at_birth(q)))]
         next(iter(sides.values())).special.insert(0, _as_seen(record, next(iter(sides))))
-        return assemble(task, start, sides, self.bound)
+        return assemble(task, start, sides, self.bound), fell
 
     # ---------------------------------------------------------------- the result
 
@@ -369,6 +382,12 @@ class _Work:
             z = np.column_stack([states[-1], branch.p])
             states.append(states[-1] + np.array([self.task.curve.linear(each)[0] for each in z]))
         return np.array(states[1:])
+
+
+def _fell_back(side: Side, simple: Curve, start: Start) -> bool:
+    """Whether the first point of a branch born at a period doubling is on the orbits that double there."""
+    first = next((nodes.z[0] for nodes in side.chunks if len(nodes.s)), None)
+    return first is not None and on_simple_orbit(simple, first, start.z, start.d)
 
 
 def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:

@@ -25,6 +25,8 @@ from ntkcont.status import Status
 
 #: How often a run goes back with a shorter step because it may have jumped to another branch.
 RETRIES = 30
+#: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
+BEHIND = 1e-7
 
 
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
@@ -34,7 +36,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     node = curve.node(start.z, start.d, tau, 0.0)[0]
     first = dataclasses.replace(node, tangent=tau * start.d)
     first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
-    parts = curve, first, start.d, task.span, task.settings, not wanted(task)
+    settings = task.settings
+    if start.ds is not None:
+        settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
+    parts = curve, first, start.d, task.span, settings, not wanted(task)
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     detector = AdaptiveDetector(task, first, start.d) if wanted(task) else Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
@@ -52,7 +57,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
-        special = detector.chunk(nodes, stepper.d, final=landed or status is not None)
+        special = _ahead(detector.chunk(nodes, stepper.d, final=landed or status is not None))
         jump = _jump(special) if retries < RETRIES else None
         if jump is not None:
             kept, among, last, ds = _before(jump, nodes, special, before)
@@ -95,6 +100,11 @@ def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
         if before is not None:
             return before.counts
     return first.counts
+
+
+def _ahead(special: list[SpecialPoint]) -> list[SpecialPoint]:
+    """Drop what lies behind the start: beside a start that is nearly special it is looked for from behind it."""
+    return [q for q in special if q.s >= -BEHIND or q.bracket[1] >= 0.0]
 
 
 def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list[SpecialPoint]:

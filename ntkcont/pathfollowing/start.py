@@ -29,7 +29,7 @@ class Start:
 
     At a start that is a special point known already the tangent may have either sign.  For the directions -1 and +1
     `toward` holds those of the first step, which may be a chord, and `beside` the points from which on other special
-    points are looked for (None: from the first step on).
+    points are looked for (None: from the first step on).  The first step is `ds` long (None: that of the settings).
     """
 
     z: Array
@@ -38,6 +38,7 @@ class Start:
     node: Node
     toward: Mapping[float, Array] | None = None
     beside: Mapping[float, Node | None] | None = None
+    ds: float | None = None
 
 
 def check_span(p_span: Any) -> tuple[float, float]:

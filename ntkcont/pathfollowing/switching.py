@@ -27,6 +27,11 @@ TURN = 0.35
 BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
 #: Cosine between the directions of a neighbour and of the branch.
 ALIGNED = 0.99
+#: Fractions of the first step that are tried where only one side of a branch has a neighbour at its full length.
+SHORTER = (0.3, 0.1, 0.01, 1e-3)
+#: At a distance h from a period doubling the map takes a point of the doubled orbit 2h away, one of the simple orbit 0;
+#: less than this times h and it is of the simple one.
+APART = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Outgoing:
 
 
 def outgoing(
-    curve: Curve, point: SpecialPoint, d: Array, span: tuple[float, float], ds: float
+    curve: Curve, point: SpecialPoint, d: Array, span: tuple[float, float], ds: float, simple: Curve | None = None
 ) -> Iterator[Outgoing | str]:
     """Yield all branches through a BP (those already known as well) or the doubled one at a PD, or why there is none.
 
@@ -71,6 +76,9 @@ def outgoing(
         Of the free parameter.
     ds : float
         Distance, in scaled variables, at which points beside it are computed.
+    simple : Curve, optional
+        At a PD, the equations of the orbits that double there: they solve those of `curve` as well, and a point beside
+        the PD must not be one of them.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def outgoing(
     d = grown(d, z, curve)
     found = ways(curve, point, z, d)
     for way in found:
-        yield _start(curve, z, way, d, span, ds) or "its branch could not be followed: Newton failed beside it"
+        yield _start(curve, z, way, d, span, ds, simple) or "its branch could not be followed: Newton failed beside it"
     if len(found) < 2 and point.label == "BP":
         yield "no other branch was found around it, though it is degenerate: branches may be missing"
 
@@ -116,36 +124,54 @@ def grown(d: Array, z: Array, curve: Curve) -> Array:
     return np.append(np.maximum(d[:n], size), d[n])
 
 
-def _start(curve: Curve, z: Array, way: Way, d: Array, span: tuple[float, float], ds: float) -> Outgoing | None:
+def on_simple_orbit(simple: Curve, z: Array, doubling: Array, d: Array) -> bool:
+    """Whether z, a point of period 2k beside a period doubling, has period k only: Newton fell back onto those."""
+    n = simple.n
+    moved = np.linalg.norm(simple.system(z)[0] / d[:n])
+    return bool(moved < APART * np.linalg.norm((z - doubling)[:n] / d[:n]))
+
+
+def _start(
+    curve: Curve, z: Array, way: Way, d: Array, span: tuple[float, float], ds: float, simple: Curve | None
+) -> Outgoing | None:
     """Return the start of a branch, with scales in which its first step hardly turns."""
     n = curve.n
     least = grown(np.append(np.full(n, 1e-12), d[n]), z, curve)
     best: Outgoing | None = None
-    local = _Local(curve, z, way, d)
+    local = _Local(curve, z, way, d, simple)
     for _ in range(14):
-        local = _Local(curve, z, way, d)
+        local = _Local(curve, z, way, d, simple)
         sides, turn = local.sides(ds)
         if sides:
             best = local.outgoing(sides, span, ds)
             if turn <= TURN:
-                return best
+                return best if len(sides) == 2 else _nearer(local, span, ds) or best
         smaller = np.append(np.maximum(0.3 * d[:n], least[:n]), d[n])
         if np.array_equal(smaller, d):
             break
         d = smaller
-    if best is None:  # a narrow branch of large states: the stepper shortens the first step as well
-        for shorter in (0.1, 0.01, 1e-3):
-            sides, _ = local.sides(shorter * ds)
-            if sides:
-                return local.outgoing(sides, span, shorter * ds)
+    if best is None or len(best.sides) < 2:  # a narrow branch of large states
+        best = _nearer(local, span, ds) or best
     return best
+
+
+def _nearer(local: _Local, span: tuple[float, float], ds: float) -> Outgoing | None:
+    """Return the start of a branch with a first step so short that it has neighbours, on both sides if possible."""
+    one_sided: Outgoing | None = None
+    for shorter in SHORTER:
+        sides, turn = local.sides(shorter * ds)
+        if len(sides) == 2 and turn <= TURN:
+            return local.outgoing(sides, span, shorter * ds)
+        if sides and one_sided is None:
+            one_sided = local.outgoing(sides, span, shorter * ds)
+    return one_sided
 
 
 class _Local:
     """A branch near the special point z it starts from, with given scales."""
 
-    def __init__(self, curve: Curve, z: Array, way: Way, d: Array) -> None:
-        self.curve, self.z, self.d = curve, z, d
+    def __init__(self, curve: Curve, z: Array, way: Way, d: Array, simple: Curve | None = None) -> None:
+        self.curve, self.z, self.d, self.simple = curve, z, d, simple
         tau = way.tangent / d
         length = float(np.linalg.norm(tau))
         tau = tau / length
@@ -159,6 +185,8 @@ class _Local:
         offset = h * (self.tau + h * (self.bend + h * self.twist))
         z, size = self.curve.correct(self.z + offset * self.d, self.d, self.tau)
         if z is None or size > abs(h):
+            return None
+        if self.simple is not None and on_simple_orbit(self.simple, z, self.z, self.d):
             return None
         node, orientation = self.curve.node(z, self.d, np.sign(h) * self.tau, abs(h))
         return node if orientation != 0.0 else None
@@ -200,7 +228,7 @@ class _Local:
             if span[0] <= nearest[-1] <= span[1]:
                 inside.append(sign)
         beside = {sign: self._beside(sign, toward[sign]) for sign in (-1.0, 1.0)}
-        return Outgoing(Start(self.z, tau, d, node, toward, beside), points, tuple(inside))
+        return Outgoing(Start(self.z, tau, d, node, toward, beside, ds), points, tuple(inside))
 
     def _beside(self, sign: float, toward: Array) -> Node | None:
         """Return the nearest point of the branch whose eigenvalues can be told from those of the special point.
