@@ -120,8 +120,9 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("integrator", ["rk4", "euler"])
+@pytest.mark.parametrize(
+    ("name", "integrator"), [(n, i) for n, case in EXACT.items() for i in ("rk4", "euler")[: 1 + (case[4] != "map")]]
+)
 def test_normal_forms_are_their_own_channel(name, integrator):
     equations, params, x, initial, kind = EXACT[name]
     model = nc.Model.from_equations(equations, params, kind=kind)

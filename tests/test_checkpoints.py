@@ -241,6 +241,15 @@ def changed(**arrays):
     return [weights(0), weights(1), {**weights(2), **arrays}]
 
 
+class HalfTensor:
+    """Has the shape and one method of a tensor, not the others."""
+
+    shape = (3,)
+
+    def detach(self):
+        return self
+
+
 BAD = {
     "shape": (changed(W=np.ones((2, 2))), {}, r"leaf 'W' has shape \(2, 2\), in checkpoint 0 it has shape \(3, 3\)"),
     "kind": (changed(W="W"), {}, r"2: the leaf 'W' is no array, in checkpoint 0 it has shape \(3, 3\)"),
@@ -249,6 +258,8 @@ BAD = {
     "nan": (changed(b=np.array([0.0, np.nan, 0.0])), {}, r"checkpoint 2\['b'\]: the entry at \(1,\) is nan; leave out"),
     "objects": (changed(b=np.array([{}, 1], dtype=object)), {}, r"checkpoint 2\['b'\]: .* no array of numbers"),
     "leaf": (changed(b=object()), {}, r"checkpoint 2\['b'\]: object was given, which is no array of numbers"),
+    "half a tensor": (changed(b=HalfTensor()), {}, r"checkpoint 2\['b'\]: HalfTensor was given, which is no array"),
+    "complex": (changed(b=1j * np.ones(3)), {}, r"checkpoint 2\['b'\]: complex numbers were given; weights must be"),
     "no arrays": ([{}, {}], {}, r"checkpoint 0: it holds no arrays; give the weights"),
     "nothing": ([], {}, r"source: \[\] holds no checkpoints"),
     "state dict": (weights(0), {}, r"a mapping with the key 'W' was given; keys must be training steps"),

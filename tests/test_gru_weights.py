@@ -83,7 +83,7 @@ BAD = {
     "none": ({"fc.weight": np.ones((3, 3))}, None, rf"no layer with recurrent weights .*; {SUPPORTED}"),
     "nested": ({"model": layer(), "step": 3}, None, r"it holds other dicts; give sd\['model'\]"),
     "half": ({"rnn.weight_hh": np.ones((6, 2))}, None, r"it holds 'rnn.weight_hh', but no 'rnn.weight_ih'"),
-    "text": (layer() | {"weight_ih": "abc"}, None, r"sd\['weight_ih'\]: str was given, which is no array of numbers"),
+    "text": (layer() | {"weight_ih": "abc"}, None, r"sd\['weight_ih'\]: str was given, no array of real numbers"),
     "shape": (layer() | {"bias_ih": np.ones(3)}, None, r"b_ih: shape \(3,\) .* with 4 units it must be \(12,\)"),
     "not a dict": ([1, 2], None, r"sd: list was given; give a mapping from names to arrays"),
 }  # fmt: skip

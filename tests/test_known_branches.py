@@ -1,4 +1,4 @@
-"""A fixed point that lies on a branch is recognised there, also where the weights turn sharply: no point counts twice."""
+"""A fixed point on a known branch is recognised, also where the weights turn sharply: none counts twice."""
 
 import numpy as np
 import pytest

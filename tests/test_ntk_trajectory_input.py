@@ -49,6 +49,11 @@ BINDING = [
     (NET, {"loss_mask": np.zeros(10)}, "loss_mask: it must hold weights that are not negative (0 and 1), and not only"),
     (NET, {"loss_mask": -np.ones(10)}, "loss_mask: it must hold weights that are not negative"),
     (MAP, {"T": 10}, "dt: 0.1 was given, but the model is a map: T counts its steps; leave dt out"),
+    (
+        MAP,
+        {"dt": None, "T": 10, "integrator": "euler"},
+        "integrator: 'euler' was given, but the model is a map, which is iterated; leave integrator out",
+    ),
     (MAP, {"dt": None, "T": 1.5}, "T: 1.5 was given; of a map it counts steps, so it must be a positive whole number"),
     (MAP, {"dt": None, "T": 10, "inputs": np.zeros((2, 10, 2))}, "inputs: the model takes no time-dependent inputs"),
 ]

@@ -101,7 +101,7 @@ def load_checkpoints(source: Any, *, steps: ArrayLike | None = None, pick: Pick 
         A file is damaged, of another kind, or holds Python objects besides arrays.
     InputError
         Shapes differ between checkpoints (with the leaf and the checkpoint), two have the same step, a name says no
-        step, a weight is not finite, or a package is missing (``pip install 'ntkcont[io]'`` for safetensors,
+        step, a weight is complex or not finite, or a package is missing (``pip install 'ntkcont[io]'`` for safetensors,
         ``'ntkcont[torch]'`` for ``.pt`` files).
 
     Examples

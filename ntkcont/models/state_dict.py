@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError, nearest, unknown_name
-from ntkcont.models.weight_trees import from_tensor
+from ntkcont.models.weight_trees import NOT_A_TENSOR, from_tensor
 
 ROLES = ("W", "b", "W_in", "W_out", "U", "V")
 _SUPPORTED = (
@@ -92,9 +92,12 @@ def _checked(keys: Mapping[str, Any]) -> Mapping[str, Any]:
 def as_array(value: Any, name: str) -> np.ndarray:
     """Return a numpy array from an array or a tensor of any library that has torch's methods."""
     try:
-        return np.array(from_tensor(value), dtype=float)
-    except (TypeError, ValueError):
-        msg = f"sd[{name!r}]: {type(value).__name__} was given, which is no array of numbers; give an array or a tensor"
+        array = np.array(from_tensor(value))
+        if np.iscomplexobj(array):
+            raise TypeError
+        return array.astype(float)
+    except NOT_A_TENSOR:
+        msg = f"sd[{name!r}]: {type(value).__name__} was given, no array of real numbers; give an array or a tensor"
         raise InputError(msg) from None
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from ntkcont.errors import InputError
 from ntkcont.jax_tools import configured_jax
 
+#: What is raised where a thing is no array, or has only some of the methods of a tensor.
+NOT_A_TENSOR = (AttributeError, RuntimeError, TypeError, ValueError)
 _OTHER = (str, bytes, type(None))
 
 
@@ -30,7 +32,7 @@ def plain_weights(tree: Any, where: str) -> Any:
     Raises
     ------
     InputError
-        A leaf holds Python objects or numbers that are not finite.
+        A leaf holds Python objects, complex numbers, or numbers that are not finite.
     """
     if isinstance(tree, Mapping):
         return {key: plain_weights(value, f"{where}[{key!r}]") for key, value in tree.items()}
@@ -60,12 +62,15 @@ def _array(leaf: Any, where: str) -> Any:
         array = np.array(from_tensor(leaf), order="C")
         if array.dtype.kind == "f" or (array.dtype.kind == "V" and array.dtype.names is None):  # V: JAX's bfloat16
             array = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except NOT_A_TENSOR:
         array = np.empty(0, dtype=object)
-    if array.dtype.kind not in "fciub":
+    if array.dtype.kind == "c":
+        msg = f"{where}: complex numbers were given; weights must be real, so give their real and imaginary parts"
+        raise InputError(msg)
+    if array.dtype.kind not in "fiub":
         msg = f"{where}: {type(leaf).__name__} was given, which is no array of numbers; give arrays or tensors"
         raise InputError(msg)
-    if array.dtype.kind in "fc" and not np.all(np.isfinite(array)):
+    if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         msg = f"{where}: the entry at {at} is {array[at]}; leave out what came after the run diverged"
         raise InputError(msg)

@@ -80,7 +80,8 @@ class StateNTK:
     loss_mask : array_like, shape (T,) or (B, T), optional
         Multiplies the weights: 0 where a trial does not enter at a recorded time.
     integrator : {"rk4", "euler"} or solver, default "rk4"
-        Of a flow; or a solver of diffrax such as ``diffrax.Tsit5()``, with steps of length `dt`.
+        Of a flow; or a solver of diffrax such as ``diffrax.Tsit5()``, with steps of length `dt`.  A map is iterated:
+        it takes none but the default.
     method : {"auto", "state", "parameter", "operator"}, default "auto"
         How the spectrum is computed: from a dense matrix of the side of the states or of the parameters, or by block
         Lanczos with products alone.  "auto" chooses by size; ``metadata["method_reason"]`` says why.  By products

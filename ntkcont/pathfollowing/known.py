@@ -101,7 +101,7 @@ class _Piece(NamedTuple):
 
 
 def _on_piece(piece: _Piece, curve: Curve, y: Array, units: Array, d: Array, halvings: int) -> bool:
-    """Whether the solution y is on this piece of the branch, both in `units`; they are at least d, in which it counts."""
+    """Whether the solution y is on this piece of the branch; both are in `units`, near in units d counts."""
 
     def apart(one: Array) -> float:
         return float(np.linalg.norm((one - y) * (units / d)))
@@ -146,7 +146,7 @@ def _halves(piece: _Piece, curve: Curve, units: Array) -> tuple[_Piece, ...]:
         )
     except np.linalg.LinAlgError:
         return ()
-    middle = exact / units
+    tangent, middle = np.asarray(tangent, dtype=np.float64), exact / units
 
     def between(one: Array, t_one: Array, two: Array, t_two: Array) -> _Piece:
         way = np.linalg.norm(two - one)

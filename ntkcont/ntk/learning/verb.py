@@ -187,7 +187,7 @@ def _trials(
     values = model.values(params)
     bound = kernel.bind(model, None, dict(zip(model.params, values.tolist(), strict=True)), reference)
     assert isinstance(bound, BoundTrajectoryNTK)
-    found = bound.at(point, values)
+    found = bound.at(point, values, kernel.method)
     check_any_kept(found, "loss")
     if point is not None:
         check_fixed_point(model, point, found.params)

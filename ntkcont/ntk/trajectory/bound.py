@@ -14,6 +14,7 @@ from ntkcont.models.model import Model
 from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.channels import channel_signatures
 from ntkcont.ntk.network import network_of
+from ntkcont.ntk.trajectory.beforehand import check_before
 from ntkcont.ntk.trajectory.critical import fixed_point_signatures
 from ntkcont.ntk.trajectory.linearised import Trajectories
 from ntkcont.ntk.trajectory.network import NetworkRollouts
@@ -78,8 +79,11 @@ class BoundTrajectoryNTK:
             values[list(self.model.params).index(name)] = value
         return self.at(None if x is None else np.asarray(x, dtype=float), values)
 
-    def at(self, x: Array | None, values: Array) -> Trajectories:
-        """Return the trials at a fixed point x (n,) and all parameter values (m,)."""
+    def at(self, x: Array | None, values: Array, method: str | None = None) -> Trajectories:
+        """Return the trials at a fixed point x (n,) and all parameter values (m,).
+
+        With the `method` of their spectrum, InputError if that will not fit in memory.
+        """
         params = dict(zip(self.model.params, values.tolist(), strict=True))
         initial, inputs = self.plan.start(x, params, self.model.n), self.plan.inputs
         if len(initial) != (self.trials or len(initial)):
@@ -89,6 +93,11 @@ class BoundTrajectoryNTK:
         if inputs is not None and len(inputs) != len(initial):
             msg = f"inputs: they have {len(inputs)} trials, but initial_states gave {len(initial)}; give one for each"
             raise InputError(msg)
+        check_before(
+            self.rollouts, self.model, self.plan, trials=len(initial), method=method,
+            components=self.model.n if self.base.readout is None else len(self.base.readout),
+            structured=isinstance(self.rollouts, NetworkRollouts),
+        )  # fmt: skip
         states, survived = self.rollouts.simulate(initial, values, inputs)
         kept = survived >= self.plan.steps
         if not kept.all() and kept.any():  # a trial that blew up is replaced by one that did not, with weight zero
@@ -114,7 +123,7 @@ class BoundTrajectoryNTK:
 
     def _row(self, x: Array | None, values: Array, eigenvalues: NDArray[np.complex128] | None = None) -> dict[str, Any]:
         """Return the signatures of the kernel itself at one point, where the Jacobian has these eigenvalues."""
-        found = self.at(x, values)
+        found = self.at(x, values, self.settings.method)
         if not found.kept.any():  # every signature is nan
             self._warn_of(found)
         self.way = choose(self.settings.method, found)

@@ -142,6 +142,11 @@ class Trajectories:
         return np.repeat(self.weights.reshape(-1) > 0, self.components)
 
     @property
+    def entering_rows(self) -> int:
+        """How many rows have weight."""
+        return int(np.count_nonzero(self.weights > 0)) * self.components
+
+    @property
     def out(self) -> Array:
         """What acts on the states, (m, n)."""
         return np.diag(1.0 / self.state_scale) if self.readout is None else self.readout

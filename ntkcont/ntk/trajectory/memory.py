@@ -44,9 +44,9 @@ def readable(size: float) -> str:
     return f"{size:.3g} TB"
 
 
-def check_fits(size: int, what: str, instead: str = "") -> None:
+def check_fits(size: int, what: str, instead: str = "", verb: str = "needs") -> None:
     """Raise InputError if `size` bytes do not fit, with the sizes, and what to do instead."""
     limit = available_bytes()
     if size > limit:
-        msg = f"{what} needs {readable(size)}, but {readable(limit)} are available{'; ' + instead if instead else ''}"
+        msg = f"{what} {verb} {readable(size)}, but {readable(limit)} are available{'; ' + instead if instead else ''}"
         raise InputError(msg)

@@ -78,6 +78,21 @@ class NetworkRollouts:
         self.last = ((initial, values, inputs), found)
         return Simulated(np.swapaxes(states[plan.record_every - 1 :: plan.record_every], 0, 1), survived)
 
+    def held(self, trials: int) -> tuple[int, str]:
+        """Return how many bytes the simulation of these trials takes, and of what."""
+        plan, n = self.plan, self.model.n
+        # the input currents, and twice (one copy leaves JAX) states, features and slopes
+        numbers = 1 + 2 * (1 + 2 * self.tableau.stages)
+        return 8 * numbers * trials * plan.steps * n, f"{trials} trials x {plan.steps} steps x {n} states"
+
+    def most_columns(self, trials: int) -> int:
+        """Return the largest number of columns of :meth:`NetworkDerivative.reduced`, known before the simulation."""
+        n = self.model.n
+        d = 0 if self.network.W_in is None else self.network.W_in.shape[1]
+        p = self._own_parameters(self.model.values())
+        blocks = _blocks(self, p, np.zeros((1, n)), (1, 1, 1), np.zeros((1, 1, d)) if d else None)
+        return most_columns(blocks, n, trials * self.plan.steps * self.tableau.stages)
+
     def linearised(self, initial: Array, values: Array, inputs: Array | None) -> NetworkDerivative:
         """Return the derivative of the trials in theta."""
         if self.last is None or any(a is not b for a, b in zip(self.last[0], (initial, values, inputs), strict=True)):
@@ -173,17 +188,7 @@ class NetworkDerivative:
     @property
     def most_columns(self) -> int:
         """The largest number of columns of :meth:`reduced`, known without the factors."""
-        E, total, shared = int(np.prod(self.points)), 0, 0
-        for block in self.blocks:
-            if isinstance(block, Outer) and block.shared:
-                shared += block.features.shape[1]
-            elif isinstance(block, Outer):
-                total += self.n * min(E, block.features.shape[1])
-            elif isinstance(block, RightFactor):
-                total += block.U.shape[1] * min(E, self.n)
-            elif isinstance(block, Columns):
-                total += block.values.shape[2]
-        return total + self.n * min(E, shared)
+        return most_columns(self.blocks, self.n, int(np.prod(self.points)))
 
     @property
     def reduced_columns(self) -> int:
@@ -222,6 +227,21 @@ class NetworkDerivative:
             return stages
 
         return self._recorded(forcing, M)
+
+
+def most_columns(blocks: list[Block], n: int, E: int) -> int:
+    """Return the largest number of reduced columns that the blocks have at E evaluation points of n units."""
+    total, shared = 0, 0
+    for block in blocks:
+        if isinstance(block, Outer) and block.shared:
+            shared += block.features.shape[1]
+        elif isinstance(block, Outer):
+            total += n * min(E, block.features.shape[1])
+        elif isinstance(block, RightFactor):
+            total += block.U.shape[1] * min(E, n)
+        elif isinstance(block, Columns):
+            total += block.values.shape[2]
+    return total + n * min(E, shared)
 
 
 def _blocks(

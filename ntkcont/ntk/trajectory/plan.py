@@ -145,6 +145,10 @@ def read_plan(settings: StateNTK, model: Model) -> Plan:
         if settings.dt is not None:
             msg = f"dt: {settings.dt!r} was given, but the model is a map: T counts its steps; leave dt out"
             raise InputError(msg)
+        name = name_of(settings.integrator)
+        if name != DEFAULTS["integrator"]:
+            msg = f"integrator: {name!r} was given, but the model is a map, which is iterated; leave integrator out"
+            raise InputError(msg)
         if not _whole(settings.T):
             msg = f"T: {settings.T!r} was given; of a map it counts steps, so it must be a positive whole number"
             raise InputError(msg)

@@ -45,7 +45,7 @@ class Rollouts:
         jax = configured_jax()
         leaves, structure = jax.tree_util.tree_flatten(model.theta)
         theta = packing.theta
-        self.device, self.packing, self.plan = device, packing, plan
+        self.device, self.model, self.packing, self.plan = device, model, packing, plan
         integrator = plan.integrator if isinstance(plan.integrator, str) else _Same(plan.integrator)
         twin, numbers = split_twin(model.jax_function)
         self._functions = _functions(
@@ -74,6 +74,16 @@ class Rollouts:
         with x64(), configured_jax().default_device(self.device):
             states, survived = self._functions.simulate(self._at(initial, values, inputs))
             return Simulated(np.array(states), np.array(survived))
+
+    def held(self, trials: int) -> tuple[int, str]:
+        """Return how many bytes the simulation of these trials takes, and of what."""
+        plan, n = self.plan, self.model.n
+        # the recorded states twice, since one copy leaves JAX
+        return 16 * trials * plan.recorded * n, f"{trials} trials x {plan.recorded} recorded times x {n} states"
+
+    def most_columns(self, _trials: int) -> int:
+        """Return the number of columns of J, whatever the number of trials."""
+        return self.packing.size
 
     def linearised(self, initial: Array, values: Array, inputs: Array | None) -> Linearised:
         """Return the derivative of the trials in theta."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
+from ntkcont.models.model import Model
 from ntkcont.ntk.backends import HOST
 from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.signatures import spectral_signatures
@@ -62,9 +63,53 @@ class Spectrum:
     way: Way
 
 
-def choose(method: str, found: Trajectories) -> Way:
+class Sized(Protocol):
+    """What the choice depends on: trajectories, or what they will be."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        ...
+
+    @property
+    def entering_rows(self) -> int:
+        """Number of rows of J with weight."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of J."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of trained parameters."""
+        ...
+
+    @property
+    def most_columns(self) -> int:
+        """The largest number of columns with the same kernel."""
+        ...
+
+    @property
+    def structured(self) -> bool:
+        """Whether the structure of the model is known."""
+        ...
+
+    @property
+    def evaluations(self) -> int:
+        """In how many steps the right-hand side is linearised."""
+        ...
+
+    @property
+    def stages(self) -> int:
+        """How many evaluations of the right-hand side a step takes."""
+        ...
+
+
+def choose(method: str, found: Sized) -> Way:
     """Return the way that was asked for, or the one for these sizes; InputError if it does not fit in memory."""
-    N, P = int(found.entering.sum()), found.size
+    N, P = found.entering_rows, found.size
     M = found.most_columns
     sizes = f"{N} rows (trials x times x components), {P} parameters"
     if M < P:
@@ -89,12 +134,12 @@ def choose(method: str, found: Trajectories) -> Way:
     return Way(method=method, why=why)
 
 
-def _few_rows(found: Trajectories) -> bool:
+def _few_rows(found: Sized) -> bool:
     """Whether J costs less by rows, each a sweep back in time, than by its reduced columns (such as the last state)."""
     return 2 * found.rows <= found.most_columns
 
 
-def _bytes(found: Trajectories, N: int) -> dict[str, int]:
+def _bytes(found: Sized, N: int) -> dict[str, int]:
     """Return how much memory each way takes."""
     M, P, rows = found.most_columns, found.size, found.rows
     together = lanczos.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
