@@ -286,3 +286,4 @@ def _progress(wanted: bool, total: int, missing: int) -> Iterator[Callable[[str]
             bar.update()
 
         yield show
+        bar.refresh()  # the last ones may have come faster than it is drawn
