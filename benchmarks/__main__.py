@@ -38,7 +38,6 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 }
 QUICK: dict[str, Callable[[], list[Row]]] = {
     "stepping": lambda: stepping.rows(quick=True),
-    "shares": lambda: stepping.kernel_adds(quick=True),
     "kernel": lambda: kernel.rows(quick=True),
     "trajectory": lambda: trajectory.rows(quick=True),
 }

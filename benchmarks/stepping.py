@@ -132,12 +132,10 @@ def shares(sizes: tuple[int, ...] = (2, 50, 200)) -> list[Row]:
     return found
 
 
-def kernel_adds(quick: bool = False) -> list[Row]:
+def kernel_adds() -> list[Row]:
     """Measure what the equilibrium kernel adds to a continuation."""
     found = []
     for n, steps, most in ((64, 400, 60.0), (256, 60, 30.0)):
-        if quick and n > 64:
-            continue
         alone, with_kernel = in_turn(network(n, steps), network(n, steps, nc.ntk.StateNTK()), times=3)
         added = 100 * (with_kernel / alone - 1)
         found.append(Row(part=SHARES, name=f"the kernel adds at n = {n}", value=added, unit="%", at_most=most))

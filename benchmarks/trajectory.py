@@ -115,7 +115,7 @@ def rows(quick: bool = False) -> list[Row]:
         Row(part=PART, name=f"top 8, {name}", value=top),
         Row(part=PART, name=f"peak memory, {name}", value=peak, unit="GB", at_most=1.0),
     ]
-    for n, T, trials in ((16, 50, 1), (64, 50, 1), (64, 200, 1), (64, 50, 4)):
+    for n, T, trials in ((16, 50, 1), (32, 50, 1), (32, 100, 1), (32, 50, 2)):
         found += by_method(n, T, trials)
     sizes, steps = [128, 256, 512], [100, 200, 400]
     by_n = [per_product(n, 50) for n in sizes]
