@@ -22,16 +22,8 @@ from ntkcont.pathfollowing.stretch import FAR, Doubtful, Event, Stretch
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.special_points import SpecialPoint
 
-#: Below this many states a full spectrum costs no more than avoiding it.
-FROM = 64
 #: Steps between full spectra, at most and at first.
 LONGEST, FIRST = 64, 4
-
-
-def wanted(task: Task) -> bool:
-    """Whether the eigenvalues of this branch are computed adaptively."""
-    curve = task.curve
-    return task.settings.eigenvalues == "adaptive" and curve.n >= FROM and curve.model.switching is None
 
 
 class AdaptiveDetector(Detector):

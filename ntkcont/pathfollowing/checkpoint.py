@@ -12,7 +12,7 @@ import dataclasses
 import os
 import platform
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.assemble import at_start, evaluate
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import Crossing
-from ntkcont.pathfollowing.near_boundary import Spectrum
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import versions
@@ -35,6 +34,9 @@ from ntkcont.results.io import POINT_FIELDS, Packer, unpack
 from ntkcont.results.journal import Journal
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
+
+if TYPE_CHECKING:
+    from ntkcont.pathfollowing.near_boundary import Spectrum
 
 T = TypeVar("T")
 
@@ -190,6 +192,8 @@ def recalled_spectrum(checkpoint: Checkpoint | None, s: float, compute: Callable
     """Return a full spectrum with its vectors, computed now or in the run before."""
     if checkpoint is None:
         return compute()
+
+    from ntkcont.pathfollowing.near_boundary import Spectrum
 
     def pack(spectrum: Spectrum) -> dict[str, Any]:
         return {field.name: getattr(spectrum, field.name) for field in dataclasses.fields(spectrum)}

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import threadpoolctl
@@ -27,11 +27,13 @@ from ntkcont.pathfollowing.run import run
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
 from ntkcont.pathfollowing.task import Chunk, Task, parse_stop
-from ntkcont.pathfollowing.two_parameters import CurvePoint, follow_curve
 from ntkcont.results.branch import Branch
 from ntkcont.results.critical_curve import CriticalCurve
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
+
+if TYPE_CHECKING:
+    from ntkcont.pathfollowing.two_parameters import CurvePoint
 
 Direction = Literal["both", "+", "-"]
 Monitor = Callable[[Point], Any]
@@ -296,6 +298,8 @@ def continuation(
                 msg = f"{name}: it belongs to branches in one free parameter; leave it out with two"
                 raise InputError(msg)
         with _one_thread(model.n):
+            from ntkcont.pathfollowing.two_parameters import follow_curve
+
             return follow_curve(
                 model, x0, free=free, p_span=p_span, params=params, direction=direction, settings=settings,
                 stop=stop, monitors=monitors, progress=progress,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.adaptive import AdaptiveDetector, wanted
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Node
@@ -39,9 +38,15 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     settings = task.settings
     if start.ds is not None:
         settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
-    parts = curve, first, start.d, task.span, settings, not wanted(task)
+    adaptive = task.adaptive
+    parts = curve, first, start.d, task.span, settings, not adaptive
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
-    detector = AdaptiveDetector(task, first, start.d) if wanted(task) else Detector(task, first, start.d)
+    if adaptive:
+        from ntkcont.pathfollowing.adaptive import AdaptiveDetector  # seldom needed, and not small
+
+        detector: Detector = AdaptiveDetector(task, first, start.d)
+    else:
+        detector = Detector(task, first, start.d)
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ntkcont.pathfollowing.checkpoint import Checkpoint
 
 
+#: Below this many states a full spectrum costs no more than avoiding it.
+ADAPTIVE_FROM = 64
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """What to do along the branch."""
@@ -34,6 +38,12 @@ class Task:
     stop: Callable[[Point], bool] | None = None
     stop_at: tuple[str, int] | None = None
     checkpoint: Checkpoint | None = None
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the eigenvalues of this branch are computed adaptively."""
+        smooth = self.curve.model.switching is None
+        return self.settings.eigenvalues == "adaptive" and self.curve.n >= ADAPTIVE_FROM and smooth
 
 
 @dataclasses.dataclass
