@@ -50,8 +50,9 @@ def _judged(ax: Any, rows: Sequence[Row]) -> None:
     y = np.arange(len(found))[::-1]
     ax.barh(y, better, color=["C2" if row.ok else "C3" for row in found])
     ax.axvline(1.0, color="k", linewidth=1)
-    ax.set_yticks(y, [row.name for row in found], fontsize="small")
+    ax.set_yticks(y, [f"{row.part.split(',')[0]}\n{row.name}" for row in found], fontsize="x-small")
     ax.set(xscale="log", xlabel="times better than wanted", title="Numbers that are wanted")
+    ax.set_xlim(min(0.1, 0.8 * min(better)), max(10.0, 1.25 * max(better)))  # whole decades: readable ticks
 
 
 def draw(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
