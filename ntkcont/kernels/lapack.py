@@ -17,14 +17,16 @@ from numba.extending import get_cython_function_address, intrinsic
 
 from ntkcont.kernels.cache import inner
 
-GETRF, GETRS, GEEV = 0, 1, 2
+NAMES = (
+    "dgetrf", "dgetrs", "dgeev", "zgetrf", "zgetrs", "zheev", "dgebal", "dgehrd", "dhseqr", "dhsein", "dormhr", "dgebak"
+)  # fmt: skip
+GETRF, GETRS, GEEV, ZGETRF, ZGETRS, ZHEEV, GEBAL, GEHRD, HSEQR, HSEIN, ORMHR, GEBAK = range(len(NAMES))
 
 
 @functools.cache
 def addresses() -> np.ndarray:
-    """Return the addresses of dgetrf, dgetrs and dgeev, int64, in the order of the constants of this module."""
-    names = ("dgetrf", "dgetrs", "dgeev")
-    found = [get_cython_function_address("scipy.linalg.cython_lapack", name) for name in names]
+    """Return the addresses of the LAPACK functions `NAMES`, int64."""
+    found = [get_cython_function_address("scipy.linalg.cython_lapack", name) for name in NAMES]
     return np.array(found, dtype=np.int64)
 
 
@@ -41,7 +43,7 @@ def _pointer_call(typingctx: Any, address: Any, pointers: Any) -> Any:  # noqa: 
     return types.void(types.int64, pointers), codegen
 
 
-_call: Any = intrinsic(_pointer_call)  # type checkers take the typing context for an argument
+call: Any = intrinsic(_pointer_call)  # type checkers take the typing context for an argument
 
 
 @inner
@@ -54,7 +56,7 @@ def lu_factor(lapack, a, piv, ints):
     ints[0] = n
     ints[1] = 0
     b = ints.ctypes.data
-    _call(lapack[GETRF], (b, b, a.ctypes.data, b, piv.ctypes.data, b + 4))
+    call(lapack[GETRF], (b, b, a.ctypes.data, b, piv.ctypes.data, b + 4))
     sign = 1.0
     for i in range(n):
         if piv[i] != i + 1:
@@ -76,7 +78,7 @@ def lu_solve(lapack, lu, piv, b, ints):
     ints[2] = 0
     ints[3] = 84  # 'T': the factors are those of the transpose
     i = ints.ctypes.data
-    _call(lapack[GETRS], (i + 12, i, i + 4, lu.ctypes.data, i, piv.ctypes.data, b.ctypes.data, i, i + 8))
+    call(lapack[GETRS], (i + 12, i, i + 4, lu.ctypes.data, i, piv.ctypes.data, b.ctypes.data, i, i + 8))
     return ints[2]
 
 
@@ -120,8 +122,51 @@ def eigenvalues(lapack, a, wr, wi, work, ints):
     ints[4] = 1
     i = ints.ctypes.data
     none, w = i + 12, work.ctypes.data
-    _call(
+    call(
         lapack[GEEV],
         (none, none, i, a.ctypes.data, i, wr.ctypes.data, wi.ctypes.data, w, i + 16, w, i + 16, w, i + 4, i + 8),
     )
+    return ints[2]
+
+
+@inner
+def complex_lu_factor(lapack, a, piv, ints):
+    """Factor the C-ordered square complex `a` in place, as :func:`lu_factor` does; return LAPACK's info."""
+    ints[0] = a.shape[0]
+    ints[1] = 0
+    b = ints.ctypes.data
+    call(lapack[ZGETRF], (b, b, a.ctypes.data, b, piv.ctypes.data, b + 4))
+    return ints[1]
+
+
+@inner
+def complex_lu_solve(lapack, lu, piv, b, adjoint, ints):
+    """Overwrite `b`, shape (n,), with the solution of ``a x = b``, or of ``a* x = b``."""
+    ints[0] = lu.shape[0]
+    ints[1] = 1
+    ints[2] = 0
+    ints[3] = 78 if adjoint else 84  # 'N' or 'T': the factors are those of the transpose
+    if adjoint:  # a* = conj(a^T)
+        for j in range(b.shape[0]):
+            b[j] = np.conj(b[j])
+    i = ints.ctypes.data
+    call(lapack[ZGETRS], (i + 12, i, i + 4, lu.ctypes.data, i, piv.ctypes.data, b.ctypes.data, i, i + 8))
+    if adjoint:
+        for j in range(b.shape[0]):
+            b[j] = np.conj(b[j])
+
+
+@inner
+def hermitian_eigenvectors(lapack, a, w, work, rwork, ints):
+    """Overwrite the rows of the Hermitian `a` with its unit eigenvectors, conjugated, and `w` with its eigenvalues.
+
+    Ascending; returns LAPACK's info.  `work`: complex, at least 33 n long; `rwork`: at least 3 n long.
+    """
+    ints[0] = a.shape[0]
+    ints[1] = work.shape[0]
+    ints[2] = 0
+    ints[3] = 86  # 'V'
+    ints[4] = 76  # 'L'
+    i, m, v, r = ints.ctypes.data, a.ctypes.data, w.ctypes.data, rwork.ctypes.data
+    call(lapack[ZHEEV], (i + 12, i + 16, i, m, i, v, work.ctypes.data, i + 4, r, i + 8))
     return ints[2]
