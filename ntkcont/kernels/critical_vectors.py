@@ -17,7 +17,8 @@ _ORDER, _LENGTH, _INFO, _LOW, _HIGH, _COLUMNS, _FOUND, _BOTH, _EIGENVALUES, _NON
 _INTEGERS = 16
 
 
-def workspace(n: int) -> tuple[int, int]:
+@inner
+def workspace(n):
     """Return how many float64 and int32 numbers :func:`eigenvalues_and_vectors` needs to work on."""
     return 2 * n * n + 48 * n + 16, _INTEGERS + n + 8
 

@@ -7,6 +7,7 @@ from numba import boolean, int64, types
 
 from ntkcont.kernels.abi import VECTOR
 from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.critical_vectors import eigenvalues_and_vectors
 from ntkcont.kernels.lapack import eigenvalues
 
 # columns of the counts
@@ -69,15 +70,21 @@ def count(wr, wi, is_map, counts):
 
 
 @inner
-def spectrum(lapack, a, is_map, copy, work, wr, wi, counts, ints):
-    """Write the eigenvalues of `a` (for maps: of a + I) to `wr`, `wi` and their counts to `counts`."""
+def spectrum(lapack, a, is_map, copy, work, wr, wi, vectors, counts, ints):
+    """Write the eigenvalues of `a` (for maps: of a + I) to `wr`, `wi` and their counts to `counts`.
+
+    Unless it is empty, `vectors` becomes what ``eigenvalues_and_vectors`` makes it; `work` and `ints` must do for that.
+    """
     n = a.shape[0]
     for i in range(n):
         for j in range(n):
             copy[i, j] = a[i, j]
         if is_map:
             copy[i, i] += 1.0
-    info = eigenvalues(lapack, copy, wr, wi, work, ints)
+    if vectors.shape[0] > 0 and n > 2:
+        info = eigenvalues_and_vectors(lapack, copy, is_map, wr, wi, work, ints, vectors)
+    else:
+        info = eigenvalues(lapack, copy, wr, wi, work, ints)
     if info != 0:
         for i in range(n):
             wr[i] = np.nan

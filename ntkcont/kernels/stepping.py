@@ -7,6 +7,7 @@ from numba import float64, int64, types
 
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
 from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.lapack import lu_factor, lu_solve
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, bordered, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
@@ -82,13 +83,13 @@ def rescale(x, d, d_start, common, tau):
     int64(
         RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, types.boolean, int64[::1],
         VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
-        MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, int64[:, ::1], VECTOR, int64[::1],
+        MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, float64[:, :, ::1], int64[:, ::1], VECTOR, int64[::1],
     )
 )  # fmt: skip
 def advance(
     rhs, jac, dfdp, c, p0, direction, is_map, common, lapack,
     z, tau, d, control, z_start, tau_start, d_start,
-    out_z, out_t, out_s, out_wr, out_wi, out_counts, out_residual, produced,
+    out_z, out_t, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
 ):  # fmt: skip
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
 
@@ -96,6 +97,7 @@ def advance(
     next call goes on.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
     `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
+    `out_vectors`: (len(out_s), N_VECTORS, n+1), or with zeros in place of the last two: no vectors.
     With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.
     """
     n = z.shape[0] - 1
@@ -104,10 +106,11 @@ def advance(
     fq = np.empty(n)
     a = np.empty((n, n))
     copy = np.empty((n, n))
-    work = np.empty(34 * n + 16)
+    reals, integers = workspace(n) if out_vectors.shape[1] > 0 else (34 * n + 16, 8)
+    work = np.empty(reals)
     big = np.empty((n + 1, n + 1))
     piv = np.empty(n + 1, np.int32)
-    ints = np.empty(8, np.int32)
+    ints = np.empty(integers, np.int32)
     b = np.empty(n + 1)
     new = np.empty(n + 1)
     pred = np.empty(n + 1)
@@ -187,7 +190,7 @@ def advance(
             for j in range(n):
                 out_wr[k, j] = np.nan
                 out_wi[k, j] = np.nan
-        elif spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_counts[k], ints) != 0:
+        elif spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_vectors[k], out_counts[k], ints) != 0:
             return BAD_VALUES
         residual = 0.0
         for i in range(n):
@@ -263,7 +266,7 @@ def describe(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, tau, d, tau_ne
     sign = lu_factor(lapack, big, piv, ints)
     if sign != 0.0 and not unit_tangent(lapack, big, piv, tau_new, ints):
         sign = 0.0
-    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, counts, ints)
+    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, np.empty((0, 0)), counts, ints)
     counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
     counts[ORIENTATION] = 1 if sign > 0.0 else -1
     return sign

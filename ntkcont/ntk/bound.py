@@ -14,6 +14,7 @@ from ntkcont.errors import InputError, unknown_name
 from ntkcont.jax_tools import device
 from ntkcont.models.model import Model
 from ntkcont.ntk import network, sources
+from ntkcont.ntk.backends import SMALL
 from ntkcont.ntk.chunks import blas_threads, evaluate_points, linearised
 from ntkcont.ntk.conditions import ConditionSolver, overridden
 from ntkcont.ntk.exponents import SINGULAR, growth, record
@@ -108,8 +109,18 @@ class BoundNTK:
             "k": int(self.settings.k),
         }
 
+    @property
+    def takes_vectors(self) -> bool:
+        """Whether :meth:`evaluate` makes use of eigenvectors: those of the branch do not belong to conditions."""
+        return self.solver is None and self.model.n > SMALL and self.device.platform == "cpu"
+
     def evaluate(
-        self, x: ArrayLike, p: ArrayLike, tangent: ArrayLike | None = None, eigenvalues: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        p: ArrayLike,
+        tangent: ArrayLike | None = None,
+        eigenvalues: ArrayLike | None = None,
+        vectors: Array | None = None,
     ) -> dict[str, NDArray[Any]]:
         """Return the signatures at K points of a branch.
 
@@ -121,6 +132,8 @@ class BoundNTK:
             Direction of the branch in original units.
         eigenvalues : array_like of complex, shape (K, n), optional
             Of the Jacobian; rows with nan are computed.
+        vectors : array, shape (K, 8, n+1), optional
+            Of the two critical eigenvalues, as the stepping kernel leaves them; what is missing is computed.
         """
         states = np.atleast_2d(np.asarray(x, dtype=float))
         values = np.repeat(self.values[None], len(states), axis=0)
@@ -131,16 +144,22 @@ class BoundNTK:
             values,
             None if tangent is None else np.asarray(tangent, dtype=float),
             None if eigenvalues is None else np.asarray(eigenvalues, dtype=complex),
+            vectors,
         )
 
     def evaluate_values(
-        self, x: Array, values: Array, tangent: Array | None, eigenvalues: NDArray[np.complex128] | None
+        self,
+        x: Array,
+        values: Array,
+        tangent: Array | None,
+        eigenvalues: NDArray[np.complex128] | None,
+        vectors: Array | None = None,
     ) -> dict[str, NDArray[Any]]:
         """Return the signatures at states (K, n) with all parameter values (K, m)."""
         if self.solver is None:
             states, rows = x[:, None, :], values[:, None, :]
         else:
-            tangent = eigenvalues = None  # those of the branch, not of the conditions
+            tangent = eigenvalues = vectors = None  # those of the branch, not of the conditions
             found = [self.solver.solve(z, v) for z, v in zip(x, values, strict=True)]
             states, rows = np.array([f[0] for f in found]), np.array([f[1] for f in found])
         return evaluate_points(
@@ -150,6 +169,7 @@ class BoundNTK:
             direction=self.direction,
             tangent=tangent,
             eigenvalues=eigenvalues,
+            vectors=vectors,
             state_scale=self.state_scale,
             param_scale=self.param_scale,
             readout=self.readout,

@@ -46,6 +46,7 @@ def evaluate_points(
     is_map: bool,
     device: Any,
     on_host: bool | None = None,
+    vectors: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the signatures at K points under B conditions as numpy arrays with first axis K.
 
@@ -71,6 +72,8 @@ def evaluate_points(
         Where the linearisation runs, and the linear algebra too unless `on_host`.
     on_host : bool, optional
         Whether LAPACK is called from the host; None: on the CPU.
+    vectors : ndarray, shape (K, 8, n+1), optional
+        Of ``kernels.critical_vectors``, in original units; taken where they belong to the critical eigenvalues.
     """
     count, conditions, n = x.shape
     valid = np.all(np.isfinite(x), axis=(1, 2)) & np.all(np.isfinite(values), axis=(1, 2))
@@ -82,6 +85,7 @@ def evaluate_points(
     C = None if readout is None else readout * state_scale
     scale = np.append(state_scale, param_scale)
     parts: list[dict[str, np.ndarray]] = []
+    memory: dict[str, Any] = {}
     with x64(), configured_jax().default_device(device), blas_threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
         constants = put((direction, source.arguments, state_scale, float(param_scale)))
@@ -96,7 +100,20 @@ def evaluate_points(
                 F = source.factor(np, F)
                 lam = _eigenvalues(A, given)
                 t = None if t is None else t[:used]
-                out = _on_host(A, F, fp, t, lam, critical(lam, is_map), C, kernel, is_map, has_free)
+                out = _on_host(
+                    A,
+                    F,
+                    fp,
+                    t,
+                    lam,
+                    critical(lam, is_map),
+                    C,
+                    kernel,
+                    is_map,
+                    has_free,
+                    memory,
+                    None if vectors is None else _scaled(vectors[rows][:used], state_scale),
+                )
             else:
                 F = source.factor(DEVICE.xp, F)
                 lam = _eigenvalues(np.asarray(A), given)
@@ -164,12 +181,12 @@ def _compiled(kernel: str, is_map: bool, has_free: bool) -> Any:
 
 def _on_host(
     A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any,
-    kernel: str, is_map: bool, has_free: bool,
+    kernel: str, is_map: bool, has_free: bool, memory: dict[str, Any],
+    vectors: np.ndarray | None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the signatures of a chunk with LAPACK, the points of each case together."""
     of_point = cases(found, eigenvalues, tangent, is_map)
     out: dict[str, np.ndarray] = {}
-    memory: dict[str, Any] = {}
     together = max(1, _CACHED_BYTES // (A[0].nbytes + F[0].nbytes))
     batches = []
     for case in dict.fromkeys(of_point):
@@ -181,12 +198,21 @@ def _on_host(
             backend=HOST, A=A[pick], F=F[pick], fp=fp[pick], tangent=None if tangent is None else tangent[pick],
             eigenvalues=eigenvalues[pick], critical=Critical(*(a[pick] for a in found)), readout=readout,
             is_map=is_map, has_free=has_free, case=case, memory=memory,
+            vectors=None if vectors is None else vectors[pick],
         )  # fmt: skip
         for name, a in geometric_signatures(points, kernel).items():
             if name not in out:
                 out[name] = np.empty((len(A), *a.shape[1:]), a.dtype)
             out[name][rows] = a
     return out
+
+
+def _scaled(vectors: np.ndarray, state_scale: np.ndarray) -> np.ndarray:
+    """Return right and left vectors in scaled variables."""
+    vectors = vectors.copy()
+    vectors[:, [0, 1, 4, 5], :-1] /= state_scale
+    vectors[:, [2, 3, 6, 7], :-1] *= state_scale
+    return vectors
 
 
 def _eigenvalues(A: np.ndarray, given: np.ndarray | None) -> np.ndarray:

@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
-
-from ntkcont.ntk import backends
+from ntkcont.ntk import backends, largest
 from ntkcont.ntk.points import Points
 
 
@@ -53,34 +51,10 @@ def resolvent_top(points: Points, equilibrium_top: Callable[[], Any]) -> Any:
         return equilibrium_top()
     backend, c = points.backend, points.critical
     s = c.s.real if points.case.resolvent == "flip" else c.s
+    if backend.iterates(points.rows):
+        return largest.top_of_response(points, s)
     solve = _resolvent(points, s)
-    if not backend.iterates(points.rows, real=False):
-        return backend.top(backend.finite(points.out(solve(points.F.astype(s.dtype)))))
-    start = points.out_vector(points.stability_vectors[0], c.at_c).astype(s.dtype)
-    operators = [_resolvent_operator(points, solve, i) for i in range(len(start))]
-    rows = zip(operators, start, strict=True)
-    return np.array([backends.remembering(f, x, points.memory, f"resolvent {s.dtype}") for f, x in rows])
-
-
-def _resolvent_operator(points: Points, solve: Any, i: int) -> Callable[[Any], Any]:
-    """Return ``x -> R F F^T R* x`` on the stacked outputs of point i."""
-    C, F = points.readout, points.F[i]
-    squares = np.diagonal(F[0]) ** 2
-    # as for one condition of a network
-    diagonal = len(F) == 1 and len(squares) == F.shape[2] and np.count_nonzero(F) <= len(squares)
-
-    def source(y: Any) -> Any:  # F stays real
-        real, imag = (sum(f.T @ part for f, part in zip(F, side, strict=True)) for side in (y.real, y.imag))
-        return F @ real + 1j * (F @ imag) if np.iscomplexobj(y) else F @ real
-
-    def apply(x: Any) -> Any:
-        y = x.reshape(points.conditions, -1)
-        y = solve.vector(i, y if C is None else y @ C, adjoint=True)
-        y = squares * y if diagonal else source(y)
-        y = solve.vector(i, y)
-        return (y if C is None else y @ C.T).reshape(-1)
-
-    return apply
+    return backend.top(backend.finite(points.out(solve(points.F.astype(s.dtype)))))
 
 
 def arclength_factor(points: Points) -> Any:
@@ -115,17 +89,10 @@ def arclength_top(points: Points, gram: Callable[[], Any] | None) -> Any:
     K = gram()
     Kz = K @ zdot
     u = Kz + y * (xp.swapaxes(zdot, 1, 2) @ Kz) / 2
-    if points.backend.iterates(points.rows, real=True):
-        operators = [_updated(*arrays) for arrays in zip(K, u[..., 0], y[..., 0], strict=True)]
-        start = backends.start_vector(points.rows)
-        return np.array([backends.remembering(f, start, points.memory, "arclength") for f in operators])
+    if points.backend.iterates(points.rows):
+        return largest.top_of_updated(points, K, u[..., 0], y[..., 0])
     update = u @ xp.swapaxes(y, 1, 2)
     return points.backend.top_of_gram(points.backend.finite(K + update + xp.swapaxes(update, 1, 2)))
-
-
-def _updated(K: Any, u: Any, y: Any) -> Callable[[Any], Any]:
-    """Return ``x -> (K + u y^T + y u^T) x``."""
-    return lambda x: K @ x + (y @ x) * u + (u @ x) * y
 
 
 KERNELS: dict[str, Kernel] = {

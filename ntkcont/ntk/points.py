@@ -114,6 +114,8 @@ class Points:
         What may be assumed.
     memory : dict
         Where iterations at earlier points ended.
+    vectors : array, shape (K, 8, n+1), or None
+        Those of ``kernels.critical_vectors`` in scaled variables, nan where they are not known.
     """
 
     backend: Backend
@@ -128,6 +130,7 @@ class Points:
     has_free: bool
     case: Case = ANY
     memory: dict[str, Any] = dataclasses.field(default_factory=dict)
+    vectors: Any = None
 
     @property
     def xp(self) -> Any:
@@ -164,7 +167,7 @@ class Points:
     @functools.cached_property
     def S(self) -> Any:
         """Sensitivity of the equilibria but for its sign, J^{-1} F, (K, B, n, m)."""
-        return self.solve(self.F)
+        return self.backend.columns(self.solve, self.F)
 
     def out(self, S: Any) -> Any:
         """Apply the readout and stack the conditions: (K, B, n, m) to (K, B q, m)."""
@@ -198,17 +201,32 @@ class Points:
         A = self.at(self.A, condition)[:, None]
         return backends.critical_vectors(self.backend, A, eigenvalue, square, real)
 
+    def _given(self, row: int, eigenvalue: Any, real: bool) -> tuple[Any, Any] | None:
+        """Return the vectors that came with the points, if they are those of these eigenvalues."""
+        if self.vectors is None:
+            return None
+        pairs = self.vectors[:, row : row + 4]
+        belongs = np.all(pairs[:, 0, -1] == eigenvalue.real) and np.all(pairs[:, 1, -1] == eigenvalue.imag)
+        if not belongs or not np.all(np.isfinite(pairs[:, :, :-1])):
+            return None
+        right, left = ((pairs[:, k, :-1] if real else pairs[:, k, :-1] + 1j * pairs[:, k + 1, :-1]) for k in (0, 2))
+        return backends.unit(self.xp, right), backends.unit(self.xp, left)
+
     @functools.cached_property
     def singular_vectors(self) -> tuple[Any, Any]:
         """Unit right and left eigenvectors (K, n) of lambda_0."""
-        return self._vectors(self.critical.at_0, self.critical.lambda_0, self.case.real_0)
+        return self._given(0, self.critical.lambda_0, self.case.real_0) or self._vectors(
+            self.critical.at_0, self.critical.lambda_0, self.case.real_0
+        )
 
     @functools.cached_property
     def stability_vectors(self) -> tuple[Any, Any]:
         """Unit right and left eigenvectors (K, n) of lambda_c."""
         if self.case.same:
             return self.singular_vectors
-        return self._vectors(self.critical.at_c, self.critical.lambda_c, self.case.real_c)
+        return self._given(4, self.critical.lambda_c, self.case.real_c) or self._vectors(
+            self.critical.at_c, self.critical.lambda_c, self.case.real_c
+        )
 
     @functools.cached_property
     def direction(self) -> Any:

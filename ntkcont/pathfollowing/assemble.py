@@ -49,8 +49,9 @@ def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np
     """Return the kernel's signatures at some points; None without a kernel or without points."""
     if bound is None or not len(nodes.s):
         return None
+    known = {} if nodes.vectors is None else {"vectors": nodes.vectors}
     return bound.evaluate(
-        x=nodes.z[:, :n].copy(), p=nodes.z[:, n].copy(), tangent=nodes.tangent, eigenvalues=nodes.eigenvalues
+        x=nodes.z[:, :n].copy(), p=nodes.z[:, n].copy(), tangent=nodes.tangent, eigenvalues=nodes.eigenvalues, **known
     )
 
 

@@ -151,8 +151,9 @@ class RecordedStepper(Stepper):
         span: tuple[float, float],
         settings: ContinuationSettings,
         spectra: bool = True,
+        vectors: bool = False,
     ) -> None:
-        super().__init__(curve, first, d, span, settings, spectra)
+        super().__init__(curve, first, d, span, settings, spectra, vectors)
         self.checkpoint = checkpoint
 
     def advance(self, size: int) -> tuple[Nodes, Status | None, str]:

@@ -24,6 +24,8 @@ from ntkcont.results.special_points import SpecialPoint
 #: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
 #: fold that Newton does not find beside it is none, but a branch on its way to infinity.
 NOISE, STANDSTILL = 1e-12, 1e-8
+#: Steps at a time, at least, up to this many states: a kernel is compiled for so many points together.
+FEWEST, SEVERAL = 32, 256
 #: What several eigenvalues may do in opposite directions.
 BOTH_WAYS = ("BP", "H", "PD", "NS")
 
@@ -46,7 +48,7 @@ class Detector:
     def steps(self) -> int:
         """Return how many steps the next chunk should have: enough to hide its cost, few enough to report progress."""
         n = self.task.curve.n
-        return int(np.clip(20000 // (n * n + 16), 8, 1000))
+        return int(np.clip(20000 // (n * n + 16), FEWEST if n <= SEVERAL else 8, 1000))
 
     def chunk(self, nodes: Nodes, d_end: Array, final: bool) -> list[SpecialPoint]:
         """Return the special points between the last node of the previous chunk and the last of this one.

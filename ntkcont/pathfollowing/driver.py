@@ -332,6 +332,9 @@ def follow(
 ) -> Side:
     """Run one direction to its end, evaluating the kernel chunk by chunk."""
     n = task.curve.n
+    # not on pieces of a kinked network, whose spectra at kinks are chosen afterwards
+    vectors = getattr(bound, "takes_vectors", False) and not task.adaptive and task.curve.model.switching is None
+    task = dataclasses.replace(task, vectors=vectors)
     side = Side([], [], [], Status.INTERRUPTED, "", start.d)
     chunks = run(task, start, sign)
     try:
@@ -343,7 +346,8 @@ def follow(
             nodes = chunk.nodes
             signatures = recalled_signatures(task.checkpoint, functools.partial(evaluate, bound, nodes, n))
             with held_back() as interrupted:
-                side.chunks.append(nodes if task.settings.store_states == "all" else slim(nodes))
+                kept = dataclasses.replace(nodes, vectors=None)
+                side.chunks.append(kept if task.settings.store_states == "all" else slim(nodes))
                 if len(nodes.s):
                     side.last = nodes[-1]
                 side.special += chunk.special

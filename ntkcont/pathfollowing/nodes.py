@@ -14,20 +14,22 @@ from ntkcont.pathfollowing.curve import Complex, Node
 
 @dataclasses.dataclass
 class Nodes:
-    """Accepted points as arrays with first axis k."""
+    """Accepted points as arrays with first axis k; `vectors`, if any, are those of ``kernels.critical_vectors``."""
 
     z: Array
     tangent: Array
     s: Array
     eigenvalues: Complex
     counts: NDArray[np.int64]
+    vectors: Array | None = None
 
     def __getitem__(self, i: int) -> Node:
         return Node(self.z[i], self.tangent[i], float(self.s[i]), self.eigenvalues[i], self.counts[i])
 
     def head(self, k: int) -> Nodes:
         """Return the first k points."""
-        return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k])
+        vectors = None if self.vectors is None else self.vectors[:k]
+        return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k], vectors)
 
 
 def slim(nodes: Nodes) -> Nodes:
@@ -45,8 +47,8 @@ def empty_nodes(n: int) -> Nodes:
 
 
 def concatenate(parts: list[Nodes], n: int) -> Nodes:
-    """Join runs of points."""
+    """Join runs of points, without their vectors."""
     if not parts:
         return empty_nodes(n)
-    fields = (np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(Nodes))
-    return Nodes(*fields)
+    joined = ("z", "tangent", "s", "eigenvalues", "counts")
+    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in joined))

@@ -39,7 +39,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     if start.ds is not None:
         settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
     adaptive = task.adaptive
-    parts = curve, first, start.d, task.span, settings, not adaptive
+    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     if adaptive:
         from ntkcont.pathfollowing.adaptive import AdaptiveDetector  # seldom needed, and not small

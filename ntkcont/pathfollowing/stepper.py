@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.kernels import stepping
+from ntkcont.kernels.critical_vectors import N_VECTORS
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node, followed
@@ -23,7 +24,10 @@ STATUS = {
 
 
 class Stepper:
-    """Takes steps from `first` (tangent in the direction of travel) with scales d; `spectra`: with eigenvalues."""
+    """Takes steps from `first` (tangent in the direction of travel) with scales d; `spectra`: with eigenvalues.
+
+    `vectors`: also with those of the two eigenvalues that matter, for a kernel.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,9 @@ class Stepper:
         span: tuple[float, float],
         settings: ContinuationSettings,
         spectra: bool = True,
+        vectors: bool = False,
     ) -> None:
+        self.vectors = vectors
         self.curve, self.span, self.first = curve, span, first
         self.d = d.copy()
         self.d_start = d.copy()
@@ -68,6 +74,7 @@ class Stepper:
         curve, n = self.curve, self.curve.n
         out_z, out_t, out_s = np.empty((size, n + 1)), np.empty((size, n + 1)), np.empty(size)
         wr, wi, residual = np.empty((size, n)), np.empty((size, n)), np.empty(size)
+        vectors = np.empty((size, N_VECTORS, n + 1) if self.vectors else (size, 0, 0))
         counts = np.zeros((size, N_COUNTS), dtype=np.int64)
         status: Status | None = None
         error = ""
@@ -77,7 +84,7 @@ class Stepper:
             reason = stepping.advance(
                 *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
                 self.first.z, self.first.tangent, self.d_start,
-                out_z, out_t, out_s, wr, wi, counts, residual, self.produced,
+                out_z, out_t, out_s, wr, wi, vectors, counts, residual, self.produced,
             )  # fmt: skip
             status = STATUS.get(reason)
             if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d):
@@ -88,10 +95,13 @@ class Stepper:
         except Exception as failure:  # whatever the user's function raises: keep the points before it
             status, error = Status.RHS_ERROR, f"{type(failure).__name__}: {failure}"
         k = int(self.produced[0])
-        nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k])
+        with_vectors = vectors[:k] if self.vectors else None
+        nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k], with_vectors)
         if status is Status.CLOSED:  # the last point lies just beyond the start: end on the start
             nodes.z[-1], nodes.tangent[-1], nodes.counts[-1] = self.first.z, self.first.tangent, self.first.counts
             nodes.eigenvalues[-1] = self.first.eigenvalues
+            if nodes.vectors is not None:
+                nodes.vectors[-1] = np.nan
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))

@@ -38,6 +38,7 @@ class Task:
     stop: Callable[[Point], bool] | None = None
     stop_at: tuple[str, int] | None = None
     checkpoint: Checkpoint | None = None
+    vectors: bool = False  # whether the points come with the vectors that a kernel takes
 
     @property
     def adaptive(self) -> bool:

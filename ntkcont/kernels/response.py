@@ -1,0 +1,249 @@
+"""Largest eigenvalues of kernels that are known as operators: a search that starts from where the last ones ended.
+
+Along a branch the top vector moves smoothly, so that a few applications find what a search from nothing needs dozens
+for: Rayleigh-Ritz in the space of the last vectors, extended by residuals (a block Lanczos iteration with memory).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import boolean, complex128, float64, int64, types
+
+from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.lapack import complex_lu_factor, complex_lu_solve, hermitian_eigenvectors
+
+#: Relative error of the eigenvalue, from the residual squared over the gap to the next one.
+ACCURACY = 1e-11
+#: Rows of a history: the last three top vectors, then the second-best one.
+HISTORY = 4
+#: Vectors in the space at most; then it starts anew from its two best.
+LARGEST = 48
+
+STACK = types.Array(float64, 3, "C", readonly=True)
+TABLE = types.Array(float64, 2, "C", readonly=True)
+ROW = types.Array(float64, 1, "C", readonly=True)
+
+
+@inner
+def real_product(a, transposed, re, im, out_re, out_im):
+    """Write ``a @ v``, or ``a.T @ v``, of the real `a` and the complex v, given by its parts."""
+    if transposed:
+        np.dot(a.T, re, out_re)
+        np.dot(a.T, im, out_im)
+    else:
+        np.dot(a, re, out_re)
+        np.dot(a, im, out_im)
+
+
+@inner
+def respond(lapack, lu, piv, F, diagonal, C, x, y, parts, drive, total, ints, out):
+    """Write ``R F F^T R* x`` to `out`: stacked outputs (B q,) of the conditions, R the resolvent with the readout C.
+
+    `y` (n,), `parts` (4, at least n and q), `drive` (2, m) and `total` (2, m): workspaces; `diagonal` (n,): of F where
+    nothing else of it is not zero, else empty.
+    """
+    conditions, n = lu.shape[0], lu.shape[1]
+    q = x.shape[0] // conditions
+    re, im, out_re, out_im = parts[0, :n], parts[1, :n], parts[2, :q], parts[3, :q]
+    total[:] = 0.0
+    for b in range(conditions):
+        if C.shape[0]:
+            out_re[:] = x[b * q : (b + 1) * q].real
+            out_im[:] = x[b * q : (b + 1) * q].imag
+            real_product(C, True, out_re, out_im, re, im)
+            for i in range(n):
+                y[i] = complex(re[i], im[i])
+        else:
+            y[:] = x[b * q : (b + 1) * q]
+        complex_lu_solve(lapack, lu[b], piv[b], y, True, ints)
+        if diagonal.shape[0]:  # of one condition alone
+            for i in range(n):
+                y[i] *= diagonal[i] * diagonal[i]
+        else:
+            re[:] = y.real
+            im[:] = y.imag
+            real_product(F[b], True, re, im, drive[0], drive[1])
+            total += drive
+    for b in range(conditions):
+        if not diagonal.shape[0]:
+            real_product(F[b], False, total[0], total[1], re, im)
+            for i in range(n):
+                y[i] = complex(re[i], im[i])
+        complex_lu_solve(lapack, lu[b], piv[b], y, False, ints)
+        if C.shape[0]:
+            re[:] = y.real
+            im[:] = y.imag
+            real_product(C, False, re, im, out_re, out_im)
+            for i in range(q):
+                out[b * q + i] = complex(out_re[i], out_im[i])
+        else:
+            out[b * q : (b + 1) * q] = y
+
+
+@inner
+def updated(K, u, w, x, parts, out):
+    """Write ``(K + u w^T + w u^T) x`` to `out`."""
+    rows = x.shape[0]
+    re, im, out_re, out_im = parts[0, :rows], parts[1, :rows], parts[2, :rows], parts[3, :rows]
+    re[:] = x.real
+    im[:] = x.imag
+    real_product(K, False, re, im, out_re, out_im)
+    along_u = 0.0j
+    along_w = 0.0j
+    for i in range(rows):
+        along_u += u[i] * x[i]
+        along_w += w[i] * x[i]
+    for i in range(rows):
+        out[i] = complex(out_re[i], out_im[i]) + u[i] * along_w + w[i] * along_u
+
+
+@inner
+def orthonormal(basis, count, v):
+    """Make `v` a unit vector normal to the first `count` rows of `basis`, twice; False if nothing is left."""
+    size = np.sqrt(np.sum(v.real * v.real + v.imag * v.imag))
+    if not (size > 0.0 and np.isfinite(size)):
+        return False
+    v /= size
+    for _ in range(2):
+        for k in range(count):
+            along = np.vdot(basis[k], v)
+            for i in range(v.shape[0]):
+                v[i] -= along * basis[k, i]
+        left = np.sqrt(np.sum(v.real * v.real + v.imag * v.imag))
+        if left < 1e-12:
+            return False
+        v /= left
+    return True
+
+
+@entry(
+    float64(
+        int64[::1], STACK, complex128, STACK, boolean, TABLE, TABLE, ROW, ROW, complex128[:, ::1], boolean[::1],
+    )
+)  # fmt: skip
+def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
+    """Return the largest eigenvalue of a kernel with `rows` rows at one point; nan where something is not finite.
+
+    With `K` (rows, rows) it is that of ``K + u w^T + w u^T``; else, `K` empty, that of ``G G*`` with the response
+    ``G = C (A - s I)^{-1} F`` stacked over B conditions: A (B, n, n), F (B, n, m), of which only the diagonal matters
+    if `is_diagonal`; C (q, n), or empty.
+
+    `history` (HISTORY, rows) holds vectors to start from, `known` says which rows; both are brought up to date.
+    """
+    rows = history.shape[1]
+    iterating = K.shape[0] > 0
+    conditions, n, m = A.shape[0], A.shape[1], F.shape[2]
+    lu = np.empty((conditions, n, n), np.complex128)
+    piv = np.empty((conditions, n), np.int32)
+    ints = np.empty(8, np.int32)
+    longest = max(n, rows)
+    y = np.empty(n, np.complex128)
+    parts = np.empty((4, longest))
+    drive = np.empty((2, m))
+    total = np.empty((2, m))
+    diagonal = np.empty(n if is_diagonal else 0)
+    if not iterating:
+        for i in range(diagonal.shape[0]):
+            diagonal[i] = F[0, i, i]
+        for b in range(conditions):
+            for i in range(n):
+                for j in range(n):
+                    lu[b, i, j] = A[b, i, j]
+                lu[b, i, i] -= s
+            if complex_lu_factor(lapack, lu[b], piv[b], ints) != 0:
+                return np.nan
+
+    size = min(LARGEST, rows)
+    basis = np.empty((size + 1, rows), np.complex128)
+    image = np.empty((size + 1, rows), np.complex128)
+    small = np.zeros((size + 1, size + 1), np.complex128)  # basis* image
+    vector = np.empty(rows, np.complex128)
+    pushed = np.empty(rows, np.complex128)
+    values = np.empty(size)
+    work = np.empty(33 * size, np.complex128)
+    rwork = np.empty(3 * size)
+    count = 0
+    filled = 0  # rows of the basis whose images are known
+    for k in range(HISTORY):
+        if known[k] and count < size:
+            basis[count] = history[k]
+            count += orthonormal(basis, count, basis[count])
+    best = np.nan
+    second = np.empty(rows, np.complex128)
+    second[:] = history[HISTORY - 1]
+    looked = False
+    for _ in range(40 * LARGEST):
+        for k in range(filled, count):
+            if iterating:
+                updated(K, u, w, basis[k], parts, image[k])
+            else:
+                respond(lapack, lu, piv, F, diagonal, C, basis[k], y, parts, drive, total, ints, image[k])
+            for j in range(k + 1):
+                small[j, k] = np.vdot(basis[j], image[k])
+                small[k, j] = np.conj(small[j, k])
+        filled = count
+        if count == 0:
+            return np.nan
+        ritz = small[:count, :count].copy()
+        for k in range(count):
+            if not np.isfinite(ritz[k, k].real):
+                return np.nan
+        # C order: what LAPACK sees is the conjugate, whose vectors are the conjugate ones
+        if hermitian_eigenvectors(lapack, ritz, values[:count], work, rwork, ints) != 0:
+            return np.nan
+        vector[:] = 0.0
+        pushed[:] = 0.0
+        for k in range(count):
+            weight = np.conj(ritz[count - 1, k])
+            for i in range(rows):
+                vector[i] += weight * basis[k, i]
+                pushed[i] += weight * image[k, i]
+        best = values[count - 1]
+        gap = best - values[count - 2] if count > 1 else 0.0
+        error = 0.0
+        for i in range(rows):
+            pushed[i] -= best * vector[i]
+            error += pushed[i].real ** 2 + pushed[i].imag ** 2
+        if count > 1:
+            second[:] = 0.0
+            for k in range(count):
+                weight = np.conj(ritz[count - 2, k])
+                for i in range(rows):
+                    second[i] += weight * basis[k, i]
+        enough = best * max(ACCURACY * gap, ACCURACY * ACCURACY * best)
+        if (looked and error <= enough) or count == rows or not best > 0.0:
+            break
+        if count >= size - 1 and size < rows:  # start anew from the best two
+            basis[0] = vector
+            basis[1] = second
+            count = 1 + orthonormal(basis, 1, basis[1])
+            filled = 0
+            continue
+        grown = False
+        basis[count] = pushed
+        if orthonormal(basis, count, basis[count]):
+            count += 1
+            grown = True
+        if not looked and count < size:  # once: where the second one goes, since it may be the first one next time
+            looked = True
+            image[count] = 0.0
+            for k in range(filled):
+                weight = np.conj(ritz[filled - 2, k]) if filled > 1 else 0.0j
+                for i in range(rows):
+                    image[count, i] += weight * image[k, i]
+            basis[count] = image[count]
+            if orthonormal(basis, count, basis[count]):
+                count += 1
+                grown = True
+        if not grown:
+            break
+    if np.isfinite(best):
+        history[2] = history[1]
+        history[1] = history[0]
+        known[2] = known[1]
+        known[1] = known[0]
+        history[0] = vector
+        history[3] = second
+        known[0] = True
+        known[3] = True
+    return best
