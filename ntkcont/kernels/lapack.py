@@ -141,19 +141,24 @@ def complex_lu_factor(lapack, a, piv, ints):
 
 @inner
 def complex_lu_solve(lapack, lu, piv, b, adjoint, ints):
-    """Overwrite `b`, shape (n,), with the solution of ``a x = b``, or of ``a* x = b``."""
+    """Overwrite the rows of `b`, shape (k, n), with the solutions of ``a x = b``, or of ``a* x = b``."""
     ints[0] = lu.shape[0]
-    ints[1] = 1
+    ints[1] = b.shape[0]
     ints[2] = 0
     ints[3] = 78 if adjoint else 84  # 'N' or 'T': the factors are those of the transpose
-    if adjoint:  # a* = conj(a^T)
-        for j in range(b.shape[0]):
-            b[j] = np.conj(b[j])
     i = ints.ctypes.data
+    if adjoint:  # a* = conj(a^T)
+        _conjugate(b)
     call(lapack[ZGETRS], (i + 12, i, i + 4, lu.ctypes.data, i, piv.ctypes.data, b.ctypes.data, i, i + 8))
     if adjoint:
-        for j in range(b.shape[0]):
-            b[j] = np.conj(b[j])
+        _conjugate(b)
+
+
+@inner
+def _conjugate(b):
+    for k in range(b.shape[0]):
+        for j in range(b.shape[1]):
+            b[k, j] = np.conj(b[k, j])
 
 
 @inner

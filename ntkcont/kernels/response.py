@@ -25,76 +25,64 @@ ROW = types.Array(float64, 1, "C", readonly=True)
 
 
 @inner
-def real_product(a, transposed, re, im, out_re, out_im):
-    """Write ``a @ v``, or ``a.T @ v``, of the real `a` and the complex v, given by its parts."""
-    if transposed:
-        np.dot(a.T, re, out_re)
-        np.dot(a.T, im, out_im)
-    else:
-        np.dot(a, re, out_re)
-        np.dot(a, im, out_im)
+def right_product(x, a, out):
+    """Write ``x @ a`` to `out`: x complex, rows of vectors; a real."""
+    k = x.shape[0]
+    parts = np.empty((2 * k, x.shape[1]))
+    parts[:k] = x.real
+    parts[k:] = x.imag
+    found = np.dot(parts, a)
+    for i in range(k):
+        for j in range(found.shape[1]):
+            out[i, j] = complex(found[i, j], found[k + i, j])
 
 
 @inner
-def respond(lapack, lu, piv, F, diagonal, C, x, y, parts, drive, total, ints, out):
-    """Write ``R F F^T R* x`` to `out`: stacked outputs (B q,) of the conditions, R the resolvent with the readout C.
+def respond(lapack, lu, piv, F, diagonal, C, x, ints, out):
+    """Write ``R F F^T R* x`` for the rows of x, (k, B q), to `out`: R the resolvent with the readout C, stacked.
 
-    `y` (n,), `parts` (4, at least n and q), `drive` (2, m) and `total` (2, m): workspaces; `diagonal` (n,): of F where
-    nothing else of it is not zero, else empty.
+    `diagonal` (n,): of F where nothing else of it is not zero, else empty.
     """
     conditions, n = lu.shape[0], lu.shape[1]
-    q = x.shape[0] // conditions
-    re, im, out_re, out_im = parts[0, :n], parts[1, :n], parts[2, :q], parts[3, :q]
-    total[:] = 0.0
+    k, q = x.shape[0], x.shape[1] // conditions
+    y = np.empty((k, n), np.complex128)
+    drive = np.zeros((k, F.shape[2]), np.complex128)
+    total = np.zeros((k, F.shape[2]), np.complex128)
     for b in range(conditions):
         if C.shape[0]:
-            out_re[:] = x[b * q : (b + 1) * q].real
-            out_im[:] = x[b * q : (b + 1) * q].imag
-            real_product(C, True, out_re, out_im, re, im)
-            for i in range(n):
-                y[i] = complex(re[i], im[i])
+            right_product(x[:, b * q : (b + 1) * q], C, y)
         else:
-            y[:] = x[b * q : (b + 1) * q]
+            y[:] = x[:, b * q : (b + 1) * q]
         complex_lu_solve(lapack, lu[b], piv[b], y, True, ints)
         if diagonal.shape[0]:  # of one condition alone
-            for i in range(n):
-                y[i] *= diagonal[i] * diagonal[i]
+            for j in range(k):
+                for i in range(n):
+                    y[j, i] *= diagonal[i] * diagonal[i]
         else:
-            re[:] = y.real
-            im[:] = y.imag
-            real_product(F[b], True, re, im, drive[0], drive[1])
+            right_product(y, F[b], drive)
             total += drive
     for b in range(conditions):
         if not diagonal.shape[0]:
-            real_product(F[b], False, total[0], total[1], re, im)
-            for i in range(n):
-                y[i] = complex(re[i], im[i])
+            right_product(total, F[b].T, y)
         complex_lu_solve(lapack, lu[b], piv[b], y, False, ints)
         if C.shape[0]:
-            re[:] = y.real
-            im[:] = y.imag
-            real_product(C, False, re, im, out_re, out_im)
-            for i in range(q):
-                out[b * q + i] = complex(out_re[i], out_im[i])
+            right_product(y, C.T, out[:, b * q : (b + 1) * q])
         else:
-            out[b * q : (b + 1) * q] = y
+            out[:, b * q : (b + 1) * q] = y
 
 
 @inner
-def updated(K, u, w, x, parts, out):
-    """Write ``(K + u w^T + w u^T) x`` to `out`."""
-    rows = x.shape[0]
-    re, im, out_re, out_im = parts[0, :rows], parts[1, :rows], parts[2, :rows], parts[3, :rows]
-    re[:] = x.real
-    im[:] = x.imag
-    real_product(K, False, re, im, out_re, out_im)
-    along_u = 0.0j
-    along_w = 0.0j
-    for i in range(rows):
-        along_u += u[i] * x[i]
-        along_w += w[i] * x[i]
-    for i in range(rows):
-        out[i] = complex(out_re[i], out_im[i]) + u[i] * along_w + w[i] * along_u
+def updated(K, u, w, x, out):
+    """Write ``(K + u w^T + w u^T) x`` for the rows of x to `out`."""
+    right_product(x, K, out)  # K is symmetric
+    for k in range(x.shape[0]):
+        along_u = 0.0j
+        along_w = 0.0j
+        for i in range(x.shape[1]):
+            along_u += u[i] * x[k, i]
+            along_w += w[i] * x[k, i]
+        for i in range(x.shape[1]):
+            out[k, i] += u[i] * along_w + w[i] * along_u
 
 
 @inner
@@ -132,15 +120,10 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
     """
     rows = history.shape[1]
     iterating = K.shape[0] > 0
-    conditions, n, m = A.shape[0], A.shape[1], F.shape[2]
+    conditions, n = A.shape[0], A.shape[1]
     lu = np.empty((conditions, n, n), np.complex128)
     piv = np.empty((conditions, n), np.int32)
     ints = np.empty(8, np.int32)
-    longest = max(n, rows)
-    y = np.empty(n, np.complex128)
-    parts = np.empty((4, longest))
-    drive = np.empty((2, m))
-    total = np.empty((2, m))
     diagonal = np.empty(n if is_diagonal else 0)
     if not iterating:
         for i in range(diagonal.shape[0]):
@@ -173,11 +156,11 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
     second[:] = history[HISTORY - 1]
     looked = False
     for _ in range(40 * LARGEST):
+        if iterating:
+            updated(K, u, w, basis[filled:count], image[filled:count])
+        else:
+            respond(lapack, lu, piv, F, diagonal, C, basis[filled:count], ints, image[filled:count])
         for k in range(filled, count):
-            if iterating:
-                updated(K, u, w, basis[k], parts, image[k])
-            else:
-                respond(lapack, lu, piv, F, diagonal, C, basis[k], y, parts, drive, total, ints, image[k])
             for j in range(k + 1):
                 small[j, k] = np.vdot(basis[j], image[k])
                 small[k, j] = np.conj(small[j, k])
