@@ -14,8 +14,11 @@ from ntkcont.kernels.lapack import complex_lu_factor, complex_lu_solve, hermitia
 
 #: Relative error of the eigenvalue, from the residual squared over the gap to the next one.
 ACCURACY = 1e-11
-#: Rows of a history: the last three top vectors, then the second-best one.
-HISTORY = 4
+#: Rows of a history: the last three top vectors, the second and the third one, and one that never changes, of which a
+#: little is added to the third: what the others never touch, by a symmetry, may become the top one.
+HISTORY = 6
+SECOND, THIRD, GENERIC = 3, 4, 5
+MIXED = 0.5
 #: Vectors in the space at most; then it starts anew from its two best.
 LARGEST = 48
 
@@ -116,7 +119,8 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
     ``G = C (A - s I)^{-1} F`` stacked over B conditions: A (B, n, n), F (B, n, m), of which only the diagonal matters
     if `is_diagonal`; C (q, n), or empty.
 
-    `history` (HISTORY, rows) holds vectors to start from, `known` says which rows; both are brought up to date.
+    `history` (HISTORY, rows) holds vectors to start from, `known` says which of the first; both are brought up to
+    date.  At the first call the last row is enough, a vector without symmetry.
     """
     rows = history.shape[1]
     iterating = K.shape[0] > 0
@@ -147,13 +151,14 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
     rwork = np.empty(3 * size)
     count = 0
     filled = 0  # rows of the basis whose images are known
-    for k in range(HISTORY):
-        if known[k] and count < size:
+    for k in range(GENERIC):
+        if (known[k] or k == THIRD) and count < size:
             basis[count] = history[k]
+            if k == THIRD:
+                basis[count] += MIXED * history[GENERIC]
             count += orthonormal(basis, count, basis[count])
     best = np.nan
-    second = np.empty(rows, np.complex128)
-    second[:] = history[HISTORY - 1]
+    others = np.zeros((2, rows), np.complex128)
     looked = False
     for _ in range(40 * LARGEST):
         if iterating:
@@ -187,18 +192,18 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
         for i in range(rows):
             pushed[i] -= best * vector[i]
             error += pushed[i].real ** 2 + pushed[i].imag ** 2
-        if count > 1:
-            second[:] = 0.0
+        others[:] = 0.0
+        for j in range(min(2, count - 1)):
             for k in range(count):
-                weight = np.conj(ritz[count - 2, k])
+                weight = np.conj(ritz[count - 2 - j, k])
                 for i in range(rows):
-                    second[i] += weight * basis[k, i]
+                    others[j, i] += weight * basis[k, i]
         enough = best * max(ACCURACY * gap, ACCURACY * ACCURACY * best)
         if (looked and error <= enough) or count == rows or not best > 0.0:
             break
         if count >= size - 1 and size < rows:  # start anew from the best two
             basis[0] = vector
-            basis[1] = second
+            basis[1] = others[0]
             count = 1 + orthonormal(basis, 1, basis[1])
             filled = 0
             continue
@@ -207,13 +212,14 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
         if orthonormal(basis, count, basis[count]):
             count += 1
             grown = True
-        if not looked and count < size:  # once: where the second one goes, since it may be the first one next time
+        if not looked and count < size:  # once: where the next two go, one of which may be the first at the next point
             looked = True
             image[count] = 0.0
-            for k in range(filled):
-                weight = np.conj(ritz[filled - 2, k]) if filled > 1 else 0.0j
-                for i in range(rows):
-                    image[count, i] += weight * image[k, i]
+            for j in range(min(2, filled - 1)):
+                for k in range(filled):
+                    weight = np.conj(ritz[filled - 2 - j, k])
+                    for i in range(rows):
+                        image[count, i] += weight * image[k, i]
             basis[count] = image[count]
             if orthonormal(basis, count, basis[count]):
                 count += 1
@@ -226,7 +232,8 @@ def largest(lapack, A, s, F, is_diagonal, C, K, u, w, history, known):
         known[2] = known[1]
         known[1] = known[0]
         history[0] = vector
-        history[3] = second
+        history[SECOND] = others[0]
+        history[THIRD] = others[1]
         known[0] = True
-        known[3] = True
+        known[SECOND] = True
     return best

@@ -51,7 +51,9 @@ def _table(array: Any) -> Any:
 def _history(points: Points, name: str) -> tuple[Any, Any]:
     """Return the vectors at which the searches before ended, and which of them are known."""
     if name not in points.memory:
-        history = np.zeros((4, points.rows), complex)
-        history[3] = start_vector(points.rows)
-        points.memory[name] = history, np.array([False, False, False, True])
+        from ntkcont.kernels.response import HISTORY
+
+        history = np.zeros((HISTORY, points.rows), complex)
+        history[-1] = start_vector(points.rows) / np.linalg.norm(start_vector(points.rows))
+        points.memory[name] = history, np.zeros(HISTORY, dtype=bool)
     return points.memory[name]
