@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ntkcont.kernels.cache import inner
+from numba import int64, types
+
+from ntkcont.kernels.abi import VECTOR
+from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.rate_rnn_layout import IDENTITY, RELU, RETANH, SIGMOID, SOFTPLUS, TANH
 
 
@@ -58,3 +61,9 @@ def slope(v: Any, phi: int) -> None:
     elif phi == IDENTITY:
         for i in range(v.size):
             v[i] = 1.0
+
+
+@entry(types.void(VECTOR, int64))
+def slopes(v: Any, phi: int) -> None:
+    """Do what `slope` does, called from Python."""
+    slope(v, phi)

@@ -11,8 +11,8 @@ import numpy as np
 from numba import float64, int64, types
 
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
+from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
-from ntkcont.kernels.lapack import lu_factor, lu_solve
 
 # outcomes of one correction
 CONVERGED, DIVERGED, NOT_FINITE = 0, 1, 2
@@ -33,18 +33,24 @@ def parameters(p0, direction, q, p):
 
 
 @inner
-def system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq):
-    """Evaluate F, its Jacobian `a` and its derivative `fq` at z = (x, q); maps subtract the identity."""
+def system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq):
+    """Evaluate F, its Jacobian `a` (unless a solver outside has it) and its derivative `fq` at z = (x, q).
+
+    Maps subtract the identity.
+    """
     n = z.shape[0] - 1
     parameters(p0, direction, z[n], p)
     x = z[:n]
     rhs(f, x, p, c)
-    jac(a, x, p, c)
     dfdp(fq, x, p, c)
+    dense = not outside(algebra)
+    if dense:
+        jac(a, x, p, c)
     if is_map:
         for i in range(n):
             f[i] -= x[i]
-            a[i, i] -= 1.0
+            if dense:
+                a[i, i] -= 1.0
 
 
 @inner
@@ -59,20 +65,8 @@ def residual(rhs, c, p0, direction, is_map, z, p, f):
 
 
 @inner
-def bordered(a, fq, d, tau, big):
-    """Fill `big`, shape (n+1, n+1), with the Jacobian in scaled variables and `tau` as the last row."""
-    n = a.shape[0]
-    for i in range(n):
-        for j in range(n):
-            big[i, j] = a[i, j] * d[j]
-        big[i, n] = fq[i] * d[n]
-    for j in range(n + 1):
-        big[n, j] = tau[j]
-
-
-@inner
 def correct(
-    rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+    rhs, jac, dfdp, c, p0, direction, is_map, algebra,
     z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints,
 ):  # fmt: skip
     """Newton from `z` (overwritten) on F = 0, ``tau . (z - zref)/d = 0``; `a` and `fq` are those last factored.
@@ -92,8 +86,7 @@ def correct(
     for it in range(max_iter):
         if fresh:
             refreshed += 1
-            system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
-            bordered(a, fq, d, tau, big)
+            system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
         else:
             residual(rhs, c, p0, direction, is_map, z, p, f)
         s = 0.0
@@ -107,12 +100,12 @@ def correct(
         if not np.isfinite(s):
             return NOT_FINITE, it, first, sign, last
         if fresh:
-            sign = lu_factor(lapack, big, piv, ints)
+            sign = factor(algebra, z, a, fq, d, tau, big, piv, ints)
         if np.isnan(sign):
             return NOT_FINITE, it, first, sign, last
         if sign == 0.0:
             return DIVERGED, it, first, sign, last
-        lu_solve(lapack, big, piv, b, ints)
+        solve(algebra, big, piv, b, ints)
         size = 0.0
         for j in range(n + 1):
             size += b[j] * b[j]
@@ -143,7 +136,7 @@ def correct(
     )
 )  # fmt: skip
 def correct_point(
-    rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, f, a, fq
+    rhs, jac, dfdp, c, p0, direction, is_map, algebra, z, zref, d, tau, tol, max_iter, f, a, fq
 ):  # fmt: skip
     """Correct one point: `z` becomes the solution, `f`, `a`, `fq` are F, its Jacobian and dF/dq there."""
     n = z.shape[0] - 1
@@ -153,8 +146,9 @@ def correct_point(
     ints = np.empty(8, np.int32)
     b = np.empty(n + 1)
     outcome, iterations, first, _, _ = correct(
-        rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints
-    )
+        rhs, jac, dfdp, c, p0, direction, is_map, algebra,
+        z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints,
+    )  # fmt: skip
     if outcome == CONVERGED:
-        system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+        system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
     return outcome, iterations, first

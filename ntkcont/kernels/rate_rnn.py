@@ -45,11 +45,14 @@ def _weights_times(out: Any, v: Any, c: Any) -> None:
     if c[STORAGE] == DENSE:
         matvec(c[start : start + n * n].reshape((n, n)), v, out)
     elif c[STORAGE] == LOW_RANK:
+        own, start = start, start + n
         middle = start + n * size
         inside = np.empty(size)
         vt = c[middle : middle + size * n].reshape((size, n))
         matvec(vt, v, inside)
         matvec(c[start:middle].reshape((n, size)), inside, out)
+        for i in range(n):
+            out[i] += c[own + i] * v[i]
     else:
         columns, pointers = start + size, start + 2 * size
         for i in range(n):
@@ -132,6 +135,7 @@ def _fill(out: Any, gain: float, rows: Any, columns: Any, c: Any) -> None:
             for j in range(n):
                 out[i, j] = c[row + j] * (factor * columns[j])
     elif c[STORAGE] == LOW_RANK:
+        own, start = start, start + n
         middle = start + n * size
         left, right = np.empty((n, size)), np.empty((size, n))
         for i in range(n):
@@ -141,6 +145,8 @@ def _fill(out: Any, gain: float, rows: Any, columns: Any, c: Any) -> None:
             for j in range(n):
                 right[k, j] = c[middle + k * n + j] * columns[j]
         np.dot(left, right, out)
+        for i in range(n):
+            out[i, i] += gain * rows[i] * c[own + i] * columns[i]
     else:
         for i in range(n):
             for j in range(n):

@@ -5,7 +5,7 @@
 ``rate`` is 1/tau of a flow or alpha of a map; ``drives[k] = W_in @ c_k``; the weights are
 
 - dense: W (n, n);
-- low rank: U (n, size), then the transpose of V (size, n);
+- low rank: the diagonal (n), U (n, size), then the transpose of V (size, n);
 - sparse: the ``size`` nonzeros, their columns, and the n + 1 row pointers of the CSR format.
 """
 

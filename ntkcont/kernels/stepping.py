@@ -6,10 +6,10 @@ import numpy as np
 from numba import float64, int64, types
 
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
+from ntkcont.kernels.algebra import factor, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
-from ntkcont.kernels.lapack import lu_factor, lu_solve
-from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, bordered, correct, system
+from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
 
 # why `advance` returned
@@ -29,7 +29,7 @@ N_CONTROL = 11
 
 
 @inner
-def unit_tangent(lapack, big, piv, tau, ints):
+def unit_tangent(algebra, big, piv, tau, ints):
     """Solve for the unit tangent (scaled variables) with the factored bordered matrix; False if it is singular.
 
     It is oriented along the last row of that matrix.  Putting the new tangent in that row would not change the sign
@@ -40,7 +40,7 @@ def unit_tangent(lapack, big, piv, tau, ints):
     for j in range(n):
         tau[j] = 0.0
     tau[n] = 1.0
-    lu_solve(lapack, big, piv, tau, ints)
+    solve(algebra, big, piv, tau, ints)
     norm = 0.0
     for j in range(n + 1):
         norm += tau[j] * tau[j]
@@ -87,7 +87,7 @@ def rescale(x, d, d_start, common, tau):
     )
 )  # fmt: skip
 def advance(
-    rhs, jac, dfdp, c, p0, direction, is_map, common, lapack,
+    rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
     z, tau, d, control, z_start, tau_start, d_start,
     out_z, out_t, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
 ):  # fmt: skip
@@ -130,7 +130,7 @@ def advance(
                 pred[j] = z[j] + ds * tau[j] * d[j]
                 new[j] = pred[j]
             outcome, iterations, first, sign, last = correct(
-                rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+                rhs, jac, dfdp, c, p0, direction, is_map, algebra,
                 new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
             )  # fmt: skip
             finite = outcome != NOT_FINITE
@@ -145,7 +145,7 @@ def advance(
                 new[n] = bound
                 pred[n] = bound
                 outcome, iterations, first, _, last = correct(
-                    rhs, jac, dfdp, c, p0, direction, is_map, lapack,
+                    rhs, jac, dfdp, c, p0, direction, is_map, algebra,
                     new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
                 )  # fmt: skip
                 good = outcome == CONVERGED and first <= 0.5 * ds
@@ -158,17 +158,15 @@ def advance(
                 # Newton at the bound may come back to where the branch entered, or go to another of its points there
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
-                    system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-                bordered(a, fq, d, tau, big)
-                sign = lu_factor(lapack, big, piv, ints)
+                    system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+                sign = factor(algebra, new, a, fq, d, tau, big, piv, ints)
             elif good and n >= SHARE_FROM:
-                system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-                bordered(a, fq, d, tau, big)
-                sign = lu_factor(lapack, big, piv, ints)
+                system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+                sign = factor(algebra, new, a, fq, d, tau, big, piv, ints)
             cos = 0.0
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
-            if good and sign != 0.0 and unit_tangent(lapack, big, piv, tau_new, ints):
+            if good and sign != 0.0 and unit_tangent(algebra, big, piv, tau_new, ints):
                 for j in range(n + 1):
                     cos += tau[j] * tau_new[j]
                     length += ((new[j] - z[j]) / d[j]) ** 2
@@ -185,12 +183,12 @@ def advance(
         # which is `tol` of the diagram and may be large beside a small parameter
         k = produced[0]
         if n < SHARE_FROM or at_bound:
-            system(rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+            system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
         if control[NO_SPECTRA] != 0.0:
             for j in range(n):
                 out_wr[k, j] = np.nan
                 out_wi[k, j] = np.nan
-        elif spectrum(lapack, a, is_map, copy, work, out_wr[k], out_wi[k], out_vectors[k], out_counts[k], ints) != 0:
+        elif spectrum(algebra, a, is_map, copy, work, out_wr[k], out_wi[k], out_vectors[k], out_counts[k], ints) != 0:
             return BAD_VALUES
         residual = 0.0
         for i in range(n):
@@ -198,9 +196,8 @@ def advance(
         out_residual[k] = residual
         # so must be an orientation that changed, and the tangent where the last correction was not small
         if n < SHARE_FROM and (sign != control[ORIENTED] or last > 0.01 * control[TOL]):
-            bordered(a, fq, d, tau, big)
-            exact = lu_factor(lapack, big, piv, ints)
-            if exact != 0.0 and unit_tangent(lapack, big, piv, b, ints):
+            exact = factor(algebra, new, a, fq, d, tau, big, piv, ints)
+            if exact != 0.0 and unit_tangent(algebra, big, piv, b, ints):
                 sign = exact
                 for j in range(n + 1):
                     tau_new[j] = b[j]
@@ -254,19 +251,18 @@ def advance(
         VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, int64[::1], VECTOR, MATRIX, VECTOR,
     )
 )  # fmt: skip
-def describe(rhs, jac, dfdp, c, p0, direction, is_map, lapack, z, tau, d, tau_new, wr, wi, counts, f, a, fq):
+def describe(rhs, jac, dfdp, c, p0, direction, is_map, algebra, z, tau, d, tau_new, wr, wi, counts, f, a, fq):
     """Tangent, eigenvalues and counts at one point z that is on the branch; returns the orientation (0: singular)."""
     n = z.shape[0] - 1
     p = np.empty(2 * p0.shape[0])
     big = np.empty((n + 1, n + 1))
     piv = np.empty(n + 1, np.int32)
     ints = np.empty(8, np.int32)
-    system(rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
-    bordered(a, fq, d, tau, big)
-    sign = lu_factor(lapack, big, piv, ints)
-    if sign != 0.0 and not unit_tangent(lapack, big, piv, tau_new, ints):
+    system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, z, p, f, a, fq)
+    sign = factor(algebra, z, a, fq, d, tau, big, piv, ints)
+    if sign != 0.0 and not unit_tangent(algebra, big, piv, tau_new, ints):
         sign = 0.0
-    spectrum(lapack, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, np.empty((0, 0)), counts, ints)
+    spectrum(algebra, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, np.empty((0, 0)), counts, ints)
     counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
     counts[ORIENTATION] = 1 if sign > 0.0 else -1
     return sign

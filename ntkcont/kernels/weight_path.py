@@ -76,10 +76,11 @@ def _moved(out: Any, v: Any, q: Any, network: Any, change: Any) -> None:
         _argument(out, v, q, change)  # h is linear in them
         return
     n, size = int(network[N]), int(network[SIZE])
-    middle = network.size - size * n  # U, then V: (U V)' = U' V + U V'
+    middle = network.size - size * n  # the diagonal, U, then V: (U V)' = U' V + U V'
     one, other = change.copy(), network.copy()
     one[middle:] = network[middle:]
     other[middle:] = change[middle:]
+    other[middle - size * n - n : middle - size * n] = 0.0  # the diagonal moves in `one`
     _argument(out, v, q, one)
     more = np.empty(n)
     _weights_times(more, v, other)

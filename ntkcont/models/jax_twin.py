@@ -72,7 +72,8 @@ def _times_weights(numbers: Any, theta: Any, v: Any) -> Any:
     import jax.numpy as jnp
 
     if "U" in theta:
-        return theta["U"] @ (theta["V"].T @ v)
+        found = theta["U"] @ (theta["V"].T @ v)
+        return found + theta["D"] * v if "D" in theta else found
     weights, mask, sign = theta["W"], numbers["mask"], numbers["sign"]
     if sign is not None:
         weights = jnp.where(weights <= 0.0, 0.0, weights)

@@ -210,7 +210,9 @@ def _is_decimal(value: Any) -> bool:
 def _network(net: RateRNN, shown: Mapping[str, str]) -> list[str]:
     """Return the lines of a network in matrix form."""
     z = "z" if net.alpha is None else "z_t"
-    weights = r"U V^{\top}" if isinstance(net.W, LowRank) else "W"
+    weights = "W"
+    if isinstance(net.W, LowRank):
+        weights = r"U V^{\top}" if net.W.diagonal is None else r"(U V^{\top} + D)"
     drive = r" + W_{\mathrm{in}} u" if net.inputs else ""
     if np.any(net.b != 0.0):
         drive += " + b"

@@ -78,7 +78,8 @@ class RateRNN(Model):
     Attributes
     ----------
     theta : dict
-        The trainable arrays, as given: "W" (or "U" and "V"; the nonzeros of a sparse W in CSR order), "W_in", "b".
+        The trainable arrays, as given: "W" (or "U", "V" and, if there is one, the diagonal "D"; of a sparse W the
+        nonzeros in CSR order), "W_in", "b".
     drives : ndarray, shape (K, n)
         ``W_in @ c_k`` of the K named inputs.
 
@@ -176,6 +177,8 @@ class RateRNN(Model):
         theta: dict[str, Array]
         if isinstance(weights, LowRank):
             theta = {"U": weights.U, "V": weights.V}
+            if weights.diagonal is not None:
+                theta["D"] = weights.diagonal
         else:
             theta = {"W": weights if isinstance(weights, np.ndarray) else weights.data}
         if W_in is not None:
@@ -286,7 +289,8 @@ class RateRNN(Model):
 
     def _pack(self, activation: Phi) -> Array:
         if isinstance(self.W, LowRank):
-            storage, size, weights = layout.LOW_RANK, self.W.rank, [self.W.U, self.W.V.T]
+            diagonal = np.zeros(self.W.shape[0]) if self.W.diagonal is None else self.W.diagonal
+            storage, size, weights = layout.LOW_RANK, self.W.rank, [diagonal, self.W.U, self.W.V.T]
         elif isinstance(self.W, np.ndarray):
             storage, size, weights = layout.DENSE, 0, [self.effective_W()]
         else:
@@ -333,7 +337,7 @@ class RateRNN(Model):
         if isinstance(self.W, np.ndarray):
             weights = "dense W"
         elif isinstance(self.W, LowRank):
-            weights = f"W of rank {self.W.rank}"
+            weights = f"W of rank {self.W.rank}" + ("" if self.W.diagonal is None else " and a diagonal")
         else:
             weights = f"sparse W with {self.W.nnz} nonzeros"
         parts = [f"{self.form} form", f"phi {activation.name}", weights]

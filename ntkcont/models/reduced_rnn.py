@@ -50,6 +50,12 @@ class ReducedRNN(Model):
         if not isinstance(W, LowRank):
             msg = "reduced: W is not of low rank; give the network W=nc.LowRank(U, V), with W = U @ V.T"
             raise InputError(msg)
+        if W.diagonal is not None:
+            msg = (
+                "reduced: W has a diagonal, with which the units do not move in r dimensions; follow the network "
+                "itself with eigenvalues='adaptive', whose steps use the factors"
+            )
+            raise InputError(msg)
         activation = find_phi(network.phi)
         if activation.number in layout.KINKED or activation.number == layout.USER:
             msg = f"reduced: phi is {activation.name!r}; it may be 'tanh', 'softplus' or 'sigmoid' here"

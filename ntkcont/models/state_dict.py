@@ -12,7 +12,7 @@ import numpy as np
 from ntkcont.errors import InputError, nearest, unknown_name
 from ntkcont.models.weight_trees import NOT_A_TENSOR, from_tensor
 
-ROLES = ("W", "b", "W_in", "W_out", "U", "V")
+ROLES = ("W", "b", "W_in", "W_out", "U", "V", "D")
 _SUPPORTED = (
     "supported are torch.nn.RNN and RNNCell with one layer and one direction, modules with parts h2h and i2h, and any "
     "(n, n) weights named with keys="
@@ -69,7 +69,7 @@ def network_from_state_dict(
     if "U" in arrays:
         from ntkcont.models.network_weights import LowRank
 
-        weights: Any = LowRank(arrays.pop("U"), arrays.pop("V"))
+        weights: Any = LowRank(arrays.pop("U"), arrays.pop("V"), arrays.pop("D", None))
     else:
         weights = arrays.pop("W")
     return cls(weights, **arrays, **options)
@@ -85,6 +85,9 @@ def _checked(keys: Mapping[str, Any]) -> Mapping[str, Any]:
             raise unknown_name(argument, role, ROLES)
     if ("W" in keys) == ("U" in keys) or ("U" in keys) != ("V" in keys):
         msg = f"keys: {list(keys)} was given; name the recurrent weights, either 'W' or both 'U' and 'V'"
+        raise InputError(msg)
+    if "D" in keys and "U" not in keys:
+        msg = "keys: 'D' is the diagonal beside 'U' and 'V'; with 'W' it is part of that"
         raise InputError(msg)
     return keys
 

@@ -212,7 +212,7 @@ def _block(net: RateRNN, theta: dict[str, Array]) -> Array:
     for k, vector in enumerate(net.inputs.values()):
         drives[k] = theta["W_in"] @ vector
     if isinstance(net.W, LowRank):
-        weights = [theta["U"], theta["V"].T]
+        weights = [theta.get("D", np.zeros(n)), theta["U"], theta["V"].T]
     elif isinstance(net.W, np.ndarray):
         W = theta["W"] if net.sign is None else net.sign * theta["W"]
         weights = [W if net.mask is None else W * net.mask]

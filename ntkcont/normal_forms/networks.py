@@ -32,7 +32,7 @@ def product(network: RateRNN) -> Callable[[Vector], Vector]:
         low_rank = W
 
         def real(v: Array) -> Array:
-            return low_rank.U @ (low_rank.V.T @ v)
+            return low_rank @ v
 
     else:
         if isinstance(W, np.ndarray):

@@ -67,7 +67,7 @@ def network_source(model: RateRNN, given: Model, theta: Theta, conditions: int) 
     arguments = {
         "rate": 1.0 / model.tau if model.alpha is None else model.alpha,
         "phi_gain": model.phi_gain,
-        "W": (model.W.U, model.W.V) if isinstance(model.W, LowRank) else model.effective_W(),
+        "W": _factors(model.W) if isinstance(model.W, LowRank) else model.effective_W(),
         "pattern": pattern,
         "b": model.b,
         "drives": model.drives,
@@ -78,9 +78,13 @@ def network_source(model: RateRNN, given: Model, theta: Theta, conditions: int) 
         "param_scale": theta.param_scale,
     }
     columns = len(theta.params) + (model.W.rank * conditions if "V" in scale else 0)
-    if structure.blocks & {"W", "U", "W_in", "b"}:
+    if structure.blocks & {"W", "U", "D", "W_in", "b"}:
         columns += model.n * conditions
     return Source(_network(structure), arguments, columns)
+
+
+def _factors(W: LowRank) -> Any:
+    return W.U, W.V, np.zeros(W.shape[0]) if W.diagonal is None else W.diagonal
 
 
 def _pattern(model: RateRNN, scale: Any) -> Any:
@@ -120,8 +124,8 @@ def _network(structure: _Structure) -> Any:
 
         def multiply(v: Any) -> Any:
             if structure.low_rank:
-                U, V = arguments["W"]
-                return (v @ V) @ U.T
+                U, V, own = arguments["W"]
+                return (v @ V) @ U.T + v * own
             return v @ arguments["W"].T
 
         if structure.rate_form:
@@ -132,7 +136,9 @@ def _network(structure: _Structure) -> Any:
             features, inner = slope(g * x)
             s, inner = jnp.ones_like(x), g * inner
         left = rate * s  # (B, n)
-        W = arguments["W"][0] @ arguments["W"][1].T if structure.low_rank else arguments["W"]
+        W = arguments["W"]
+        if structure.low_rank:
+            W = W[0] @ W[1].T + jnp.diag(W[2])
         leak = jnp.diag((1.0 - rate) if structure.is_map else -rate)
         A = leak + (left * gain)[:, :, None] * W * inner[:, None, :]
 
@@ -156,6 +162,8 @@ def _network(structure: _Structure) -> Any:
                 shared.append(scale["U"] * seen)
             else:
                 own.append(seen[:, None, :] * scale["U"])
+        if "D" in blocks:  # each unit sees itself
+            own.append((gain * features * scale["D"])[:, :, None])
         if "W_in" in blocks and structure.inputs:
             u = p[:, 1:] @ arguments["vectors"]
             if jnp.ndim(scale["W_in"]) == 0:

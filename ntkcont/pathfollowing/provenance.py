@@ -29,6 +29,8 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
         "events": [*task.events, *(user.name for user in task.users)],
         # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span
         "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
+        # of the bordered matrices of the steps
+        "factorisation": "dense" if task.structure is None else "sparse",
         "errors": [side.error for side in sides.values() if side.error],
         "kernel": bound.metadata if bound is not None else None,
         "versions": dict(versions()),

@@ -41,6 +41,10 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     adaptive = task.adaptive
     parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
+    if task.structure is not None:
+        from ntkcont.pathfollowing.structured import Outside  # seldom needed, and it imports scipy's sparse matrices
+
+        stepper.outside = Outside(curve, task.structure)
     if adaptive:
         from ntkcont.pathfollowing.adaptive import AdaptiveDetector  # seldom needed, and not small
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ntkcont.kernels import stepping
@@ -13,6 +15,9 @@ from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
+
+if TYPE_CHECKING:
+    from ntkcont.pathfollowing.structured import Outside
 
 STATUS = {
     stepping.AT_BOUND: Status.BOUND,
@@ -59,6 +64,7 @@ class Stepper:
         ):
             self.control[slot] = value
         self.produced = np.zeros(3, dtype=np.int64)
+        self.outside: Outside | None = None  # what solves the linear systems, if LAPACK does not
 
     def _unit(self, tangent: Array) -> Array:
         tau = tangent / self.d
@@ -80,12 +86,15 @@ class Stepper:
         error = ""
         z_before, s_before = self.z.copy(), float(self.control[stepping.S])
         self.produced[0] = 0  # Ctrl-C may come before the kernel does this
+        algebra = curve.lapack if self.outside is None else self.outside.algebra
         try:
             reason = stepping.advance(
-                *curve.arguments, curve.model.homogeneous, curve.lapack, self.z, self.tau, self.d, self.control,
+                *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.control,
                 self.first.z, self.first.tangent, self.d_start,
                 out_z, out_t, out_s, wr, wi, vectors, counts, residual, self.produced,
             )  # fmt: skip
+            if self.outside is not None and self.outside.error is not None:
+                raise self.outside.error
             status = STATUS.get(reason)
             if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d):
                 status = None

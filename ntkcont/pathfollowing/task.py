@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
+    from ntkcont.models.structure import Structure
     from ntkcont.pathfollowing.checkpoint import Checkpoint
 
 
@@ -39,6 +41,15 @@ class Task:
     stop_at: tuple[str, int] | None = None
     checkpoint: Checkpoint | None = None
     vectors: bool = False  # whether the points come with the vectors that a kernel takes
+
+    @functools.cached_property
+    def structure(self) -> Structure | None:
+        """The structure of the model, if the steps make use of it: those that compute no spectrum are short enough."""
+        if not self.adaptive:
+            return None
+        from ntkcont.pathfollowing.structured import sparse_pays
+
+        return sparse_pays(self.curve)
 
     @property
     def adaptive(self) -> bool:

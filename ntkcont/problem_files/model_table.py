@@ -15,7 +15,7 @@ from ntkcont.problem_files.table import Table, is_number, is_texts
 if TYPE_CHECKING:
     from ntkcont.models.model import Model
 
-ARRAYS = ("W", "U", "V", "b", "W_in", "W_out", "mask", "sign", "tau", "alpha", "phi_gain")
+ARRAYS = ("W", "U", "V", "D", "b", "W_in", "W_out", "mask", "sign", "tau", "alpha", "phi_gain")
 NETWORK_KEYS = ("keys", "inputs", "form", "phi", "phi_gain", "tau", "alpha")
 EQUATION_KEYS = ("params", "aux", "functions", "kind")
 SOURCES = {"equations": EQUATION_KEYS, "weights": NETWORK_KEYS, "classic": ("variant", "params")}
@@ -107,7 +107,7 @@ def _network(table: Table, arrays: Mapping[str, Any]) -> Model:
         return RateRNN.from_state_dict(arrays, keys=_keys(table, arrays), **options)
     known = {name: arrays[name] for name in ARRAYS if name in arrays}
     if "U" in known and "V" in known:
-        weights = LowRank(known.pop("U"), known.pop("V"))
+        weights = LowRank(known.pop("U"), known.pop("V"), known.pop("D", None))
     elif "W" in known:
         weights = known.pop("W")
     else:

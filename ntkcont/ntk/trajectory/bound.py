@@ -53,6 +53,8 @@ class BoundTrajectoryNTK:
         network = network_of(model)
         self.plan = read_plan(settings, model)
         structured = network is not None and (isinstance(self.plan.integrator, str) or model.kind == "map")
+        if network is not None and "D" in network.theta:
+            structured = False  # no block of its own
         if network is not None and structured:
             self.rollouts: Any = NetworkRollouts(network, model, self.packing, self.plan, self.base.device)
         else:
