@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np
     """Return the kernel's signatures at some points; None without a kernel or without points."""
     if bound is None or not len(nodes.s):
         return None
-    known = {} if nodes.vectors is None else {"vectors": nodes.vectors}
+    known: dict[str, Any] = {} if nodes.vectors is None else {"vectors": nodes.vectors}
     return bound.evaluate(
         x=nodes.z[:, :n].copy(), p=nodes.z[:, n].copy(), tangent=nodes.tangent, eigenvalues=nodes.eigenvalues, **known
     )
@@ -121,7 +122,7 @@ def assemble(
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
     special = [with_normal_form(curve.model, q) for q in special]
-    low_end, high_end = (_end(sides.get(sign), start, sign) for sign in (-1.0, 1.0))
+    low_end, high_end = (_end(sides.get(sign), start, sign, curve) for sign in (-1.0, 1.0))
     special = [end_point(curve, low_end, task.params), *special, end_point(curve, high_end, task.params)]
     if bound is not None:
         special = [
@@ -159,11 +160,14 @@ def _kept(nodes: Nodes, keep: bool) -> Nodes:
     return nodes if keep else slim(nodes)
 
 
-def _end(side: Side | None, start: Start, sign: float) -> Node:
+def _end(side: Side | None, start: Start, sign: float, curve: Curve) -> Node:
     """Return the last node of one direction, oriented along the branch; the start where it has none."""
     if side is None or side.last is None:
         return Node(start.z, start.tau * start.d, 0.0, start.node.eigenvalues, start.node.counts)
     last = side.last
+    if not np.all(np.isfinite(last.eigenvalues)):  # a stop of the user's came between two spectra
+        described, _ = curve.node(last.z, side.d, last.tangent / side.d, last.s)
+        last = dataclasses.replace(last, eigenvalues=described.eigenvalues)
     return dataclasses.replace(last, s=sign * last.s, tangent=sign * last.tangent)
 
 

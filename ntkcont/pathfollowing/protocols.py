@@ -19,11 +19,11 @@ class BoundEvaluator(Protocol):
         ...
 
     def evaluate(
-        self, *, x: np.ndarray, p: np.ndarray, tangent: np.ndarray, eigenvalues: np.ndarray | None, **known: np.ndarray
+        self, *, x: np.ndarray, p: np.ndarray, tangent: np.ndarray, eigenvalues: np.ndarray | None
     ) -> dict[str, np.ndarray]:
         """Return signatures with first axis k for x (k, n), p (k,), tangent (k, n+1), eigenvalues (k, n).
 
-        An evaluator with an attribute ``takes_vectors`` that is true may also be given ``vectors`` (k, 8, n+1), which
+        One with an attribute ``takes_vectors`` that is true is also given ``vectors`` (k, 8, n+1), which
         ``kernels.critical_vectors`` describes.
         """
         ...

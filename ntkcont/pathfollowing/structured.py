@@ -6,6 +6,7 @@ import ctypes
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.models.structure import Structure, matrix, structure_of
@@ -15,6 +16,8 @@ from ntkcont.pathfollowing.curve import Curve
 DEARER = 30.0
 #: What calling it costs, in the same.
 CALL = 1e7
+
+Integers = NDArray[np.integer[Any]]
 
 _FACTOR = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5)
 _SOLVE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -62,7 +65,7 @@ class Outside:
         self.curve, self.structure = curve, structure
         self.error: BaseException | None = None
         self._lu: Any = None
-        self._parities: dict[str, tuple[Array, float]] = {}
+        self._parities: dict[str, tuple[Integers, float]] = {}
         self._calls = _FACTOR(self._factor), _SOLVE(self._solve)  # must live as long as their addresses
         addresses = [ctypes.cast(call, ctypes.c_void_p).value for call in self._calls]
         self.algebra = np.append(curve.lapack, np.array(addresses, dtype=np.int64))
@@ -107,14 +110,14 @@ class Outside:
         negative = np.count_nonzero(diagonal < 0.0) + self.structure.rank
         return self._parity("rows", self._lu.perm_r) * self._parity("columns", self._lu.perm_c) * (-1.0) ** negative
 
-    def _parity(self, name: str, permutation: Array) -> float:
+    def _parity(self, name: str, permutation: Integers) -> float:
         known = self._parities.get(name)
         if known is None or not np.array_equal(known[0], permutation):
             known = self._parities[name] = permutation.copy(), parity(permutation)
         return known[1]
 
 
-def parity(permutation: Array) -> float:
+def parity(permutation: Integers) -> float:
     """Return the sign of a permutation, from the number of its cycles."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
@@ -127,4 +130,4 @@ def parity(permutation: Array) -> float:
 
 def _numbers(address: int, count: int) -> Array:
     """Return `count` numbers at an address as an array that shares their memory."""
-    return np.frombuffer((ctypes.c_double * count).from_address(address))
+    return np.ctypeslib.as_array((ctypes.c_double * count).from_address(address))
