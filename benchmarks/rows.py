@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -104,6 +105,34 @@ def seconds(
         run()
         times.append(time.perf_counter() - start)
     return float(np.median(times) if how == "median" else np.min(times))
+
+
+@dataclasses.dataclass
+class Spent:
+    """Time spent in calls."""
+
+    seconds: float = 0.0
+    calls: int = 0
+
+
+@contextlib.contextmanager
+def clocked(owner: Any, name: str, spent: Spent) -> Iterator[Spent]:
+    """Add the seconds and the number of calls of ``owner.name`` meanwhile to `spent`."""
+    inner, kept = getattr(owner, name), vars(owner)[name]
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return inner(*arguments, **named)
+        finally:
+            spent.seconds += time.perf_counter() - start
+            spent.calls += 1
+
+    setattr(owner, name, timed)
+    try:
+        yield spent
+    finally:
+        setattr(owner, name, kept)
 
 
 def in_turn(*runs: Callable[[], object], times: int = RUNS) -> list[float]:

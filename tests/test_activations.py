@@ -172,3 +172,25 @@ def test_digest_follows_the_code_of_a_pair():
 def test_bad_input_is_named(phi, message):
     with pytest.raises(nc.InputError, match=message):
         nc.RateRNN([[1.0]], phi=phi)
+
+
+def test_vectorised_tanh_to_the_last_places():
+    """Against mpmath at places of all sizes; limits and nan as in the mathematical library."""
+    import mpmath
+
+    from ntkcont.kernels.elementary import tanh
+
+    @numba.njit
+    def of(v):
+        tanh(v)
+
+    x = np.concatenate([np.logspace(-300, 1.4, 900), np.linspace(-22.0, 22.0, 901), [5e-324, 0.17, 0.35, 0.5]])
+    found = x.copy()
+    of(found)
+    with mpmath.workdps(40):
+        exact = np.array([float(mpmath.tanh(mpmath.mpf(float(v)))) for v in x])
+    assert np.all(np.abs(found - exact) <= 4 * np.finfo(float).eps * np.abs(exact))
+    limits = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e300])
+    of(limits)
+    np.testing.assert_array_equal(limits, [0.0, -0.0, 1.0, -1.0, np.nan, 1.0])
+    assert np.signbit(limits[1])

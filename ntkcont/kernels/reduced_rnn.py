@@ -19,7 +19,8 @@ import numpy as np
 from ntkcont.kernels.abi import JAC_SIGNATURE, RHS_SIGNATURE
 from ntkcont.kernels.activations import activate, slope
 from ntkcont.kernels.cache import entry, inner
-from ntkcont.kernels.rate_rnn_layout import SYNAPTIC
+from ntkcont.kernels.elementary import tanh
+from ntkcont.kernels.rate_rnn_layout import SYNAPTIC, TANH
 
 N, RANK, CLASSES, FORM, MAP, PHI, INPUTS = range(7)
 HEADER = 8
@@ -63,6 +64,24 @@ def _argument(out: Any, y: Any, q: Any, with_bias: bool, c: Any) -> None:
 
 
 @inner
+def _activate(f: Any, phi: int) -> None:
+    if phi == TANH:
+        tanh(f)
+    else:
+        activate(f, phi)
+
+
+@inner
+def _slope(f: Any, phi: int) -> None:
+    if phi == TANH:
+        tanh(f)
+        for i in range(f.size):
+            f[i] = 1.0 - f[i] * f[i]
+    else:
+        slope(f, phi)
+
+
+@inner
 def _collect(out: Any, f: Any, c: Any) -> None:
     """Write ``V^T f`` for each class into `out`: of all units (synaptic form), of its own (rate form)."""
     n, r, classes = int(c[N]), int(c[RANK]), int(c[CLASSES])
@@ -82,7 +101,7 @@ def rhs(out: Any, x: Any, p: Any, c: Any) -> None:
     r = int(c[RANK])
     f = np.empty(int(c[N]))
     _argument(f, x, p[: p.size // 2], True, c)
-    activate(f, int(c[PHI]))
+    _activate(f, int(c[PHI]))
     _collect(out, f, c)
     for j in range(x.size):
         rate = c[HEADER + j // r]
@@ -96,7 +115,7 @@ def jac(out: Any, x: Any, p: Any, c: Any) -> None:
     bounds, gain, _, _, u, v = _parts(c)
     f = np.empty(n)
     _argument(f, x, p[: p.size // 2], True, c)
-    slope(f, int(c[PHI]))
+    _slope(f, int(c[PHI]))
     for i in range(n):
         f[i] *= c[gain + i] * p[0]
     m = np.empty((classes, r, r))  # V^T diag(phi' g gain) U over the units of each class
@@ -126,7 +145,7 @@ def dfdp(out: Any, x: Any, p: Any, c: Any) -> None:
     n, r = int(c[N]), int(c[RANK])
     f, change = np.empty(n), np.empty(n)
     _argument(f, x, p[: p.size // 2], True, c)
-    slope(f, int(c[PHI]))
+    _slope(f, int(c[PHI]))
     _argument(change, x, p[p.size // 2 :], False, c)
     for i in range(n):
         f[i] *= change[i]

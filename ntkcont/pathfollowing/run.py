@@ -86,7 +86,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
         if status is Status.BOUND or (status is Status.CLOSED and start.beside is None):
-            special = _one_at_the_end([*special, *at_bound(detector, stepper.d)], nodes, stepper.d)
+            beyond = [q for q in at_bound(detector, stepper.d) if not _known(q, special)]
+            special = _one_at_the_end([*special, *beyond], nodes, stepper.d)
         if status is Status.CLOSED:
             nodes.counts[-1] = node.counts
         if detector.error:
@@ -114,6 +115,11 @@ def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
 def _ahead(special: list[SpecialPoint]) -> list[SpecialPoint]:
     """Drop what lies behind the start: beside a start that is nearly special it is looked for from behind it."""
     return [q for q in special if q.s >= -BEHIND or q.bracket[1] >= 0.0]
+
+
+def _known(point: SpecialPoint, special: list[SpecialPoint]) -> bool:
+    """Whether a point at the end is among those found on the way there: rounding decides on which side it lies."""
+    return any(q.label == point.label and abs(q.s - point.s) < SIDE_BRANCH for q in special)
 
 
 def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list[SpecialPoint]:
