@@ -85,7 +85,7 @@ class Structure:
             ]
         else:
             parts.append(gain * outer[self.rows] * self.data * inner[self.columns])
-        return np.bincount(self.place, weights=np.concatenate(parts), minlength=len(self.indices))
+        return np.bincount(self.place, weights=np.concatenate(parts), minlength=len(self.indices)).astype(float)
 
     def slopes(self, x: Array, p: Array) -> Array:
         """Return ``g phi'`` of each unit, shape (n,)."""
