@@ -1,8 +1,13 @@
 """Worker processes: one that dies or hangs costs its own task, and the others go on."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import ensemble_cases as cases
 import numpy as np
@@ -70,3 +75,73 @@ def test_a_pool_that_breaks_is_replaced(tmp_path, caplog):
         found = nc.ensemble(problems, pool, store=tmp_path / "store")
     np.testing.assert_allclose(found.critical_values(), [0.5, 0.0, 0.5, 1.0], atol=1e-9)
     assert "new processes go on" in caplog.text
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import ensemble_cases as cases
+import ntkcont as nc
+{guard}
+    found = nc.ensemble(cases.pitchforks(4), workers=2, store={store!r})
+    print([member.outcome.name for member in found.members])
+"""
+
+
+def script(tmp_path, guard):
+    return SCRIPT.format(tests=str(Path(__file__).parent), guard=guard, store=str(tmp_path / "store"))
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(script(tmp_path, "if True:"))
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "InputError: executor: each process of an ensemble imports the script" in done.stderr
+    assert "if __name__ == '__main__':" in done.stderr
+
+
+def test_a_script_from_standard_input_is_told_so(tmp_path):
+    code = script(tmp_path, "if True:")
+    given = {"capture_output": True, "text": True, "timeout": 120, "check": False}
+    done = subprocess.run([sys.executable, "-"], input=code, **given)
+    worked = done.returncode == 0 and "'DONE', 'DONE', 'DONE', 'DONE'" in done.stdout
+    assert worked or (
+        "InputError: executor: the script was read" in done.stderr and done.stderr.count("Traceback") == 1
+    )
+    done = subprocess.run([sys.executable, "-c", code.replace("store'", "other'")], **given)
+    assert "['DONE', 'DONE', 'DONE', 'DONE']" in done.stdout, done.stderr
+
+
+INTERRUPTED = """
+import sys
+sys.path.insert(0, {tests!r})
+import ensemble_cases as cases
+import ntkcont as nc
+if __name__ == "__main__":
+    problems = [*cases.pitchforks(2), cases.problem(cases.hangs, a=0.1), cases.problem(cases.hangs, a=0.2)]
+    found = nc.ensemble(problems, workers=2, store={store!r})
+    print([member.outcome.name for member in found.members])
+"""
+
+
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
+    file, store = tmp_path / "script.py", tmp_path / "store"
+    file.write_text(INTERRUPTED.format(tests=str(Path(__file__).parent), store=str(store)))
+    process = subprocess.Popen(
+        [sys.executable, str(file)], stdout=-1, stderr=-1, text=True, start_new_session=True
+    )  # fmt: skip
+    limit = time.monotonic() + 120
+    while len(list(store.glob("*.npz"))) + len(list(store.glob("*.h5"))) + len(list(store.glob("*.nc"))) < 2:
+        assert time.monotonic() < limit
+        time.sleep(0.2)
+    time.sleep(1.0)  # both processes hang now
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "['DONE', 'DONE', 'MISSING', 'MISSING']" in out, err
+    limit = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):  # nobody of its group is left
+        while time.monotonic() < limit:
+            os.killpg(process.pid, 0)
+            time.sleep(0.2)

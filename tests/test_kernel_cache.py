@@ -93,3 +93,33 @@ with Workers(1) as workers:
     out, err = process.communicate(timeout=300)
     assert (out.split(), process.returncode) == (["True"], 0)
     assert err.count("cannot write") == 1
+
+
+EVERYTHING = """
+import importlib, pkgutil
+from ntkcont import kernels
+from ntkcont.kernels import cache
+cache.listeners.append(lambda name, seconds, is_new: print(name, is_new))
+for module in pkgutil.iter_modules(kernels.__path__, "ntkcont.kernels."):
+    importlib.import_module(module.name)
+"""
+
+
+@pytest.mark.slow
+def test_after_a_warmup_nothing_is_compiled(capfd):
+    """In the cache of the other tests, where most is there already."""
+    from ntkcont.kernels.cache import kernel_cache
+
+    cache = kernel_cache().parent
+    environment = os.environ | {"NTKCONT_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-W", "error", "-m", "ntkcont", "warmup"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == f"compiled code is kept in {kernel_cache()}"
+    assert [line.split()[0] for line in said if line.endswith(" runs")][-1] == "GRU"
+    after = output(start(EVERYTHING, cache))
+    names, compiled = after[::2], set(after[1::2])
+    assert {"stepping.advance", "response.largest", "gru.rhs"} <= set(names)
+    assert compiled == {"False"}
+    assert {line.split()[0] for line in said[1:] if line.endswith(("compiled", "was there"))} == set(names)

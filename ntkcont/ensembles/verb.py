@@ -19,7 +19,7 @@ import threadpoolctl
 from ntkcont.ensembles.problem import Problem
 from ntkcont.ensembles.store import Claim, prepare_store, stamp, write_timeout
 from ntkcont.ensembles.task import Answer, Task, solve, this_process
-from ntkcont.ensembles.workers import WorkerDied, Workers, cores
+from ntkcont.ensembles.workers import NoGuard, WorkerDied, Workers, cores, ends_a_second_run, importable_main
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.results.ensemble import Ensemble, Member, Outcome
 from ntkcont.results.ensemble_files import read_member, write_failure
@@ -110,6 +110,14 @@ def ensemble(
     _check(executor, workers, timeout)
     folder = prepare_store(store)
     known = {p.key: read_member(folder, p.key, p.coordinates) for p in chosen}
+    if executor is None:
+        ends_a_second_run()
+        if not importable_main():
+            msg = (
+                "executor: the script was read from standard input, but the processes of an ensemble import it; "
+                f"save it in a file, {_GUARD}, or pass an executor of threads"
+            )
+            raise InputError(msg)
     missing = {p.key: p for p in chosen if known[p.key].outcome in {Outcome.MISSING, *again}}
     if missing:
         count = min(workers or cores(), len(missing))
@@ -118,6 +126,9 @@ def ensemble(
             run.finish(list(missing.values()), show)
         known |= {key: read_member(folder, key, p.coordinates) for key, p in missing.items()}
     return Ensemble([known[p.key] for p in chosen], folder)
+
+
+_GUARD = "below the line if __name__ == '__main__':"
 
 
 class _Run:
@@ -207,6 +218,11 @@ class _Run:
         claim = Claim(self.store, key)
         member = Member(key=key, outcome=Outcome.FAILED, arguments=task.problem.coordinates, error=_text(error))
         trace = claim.timed_out()
+        if isinstance(error, NoGuard):
+            msg = (
+                f"executor: each process of an ensemble imports the script, which started it once more; put it {_GUARD}"
+            )
+            raise InputError(msg) from None
         if trace:
             write_timeout(self.store, member, self.timeout, trace)
         elif isinstance(error, WorkerDied | BrokenExecutor):

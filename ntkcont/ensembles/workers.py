@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -16,6 +17,27 @@ from ntkcont.cache_folder import user_cache
 
 class WorkerDied(RuntimeError):
     """The process that ran a task ended before the task did."""
+
+
+class NoGuard(WorkerDied):
+    """The process ran the caller's script again and met the same ensemble, before it could do anything else."""
+
+
+#: Exit code of such a process.
+NO_GUARD = 86
+
+
+def ends_a_second_run() -> None:
+    """End this process if it is one that spawn starts and that is still importing the caller's script."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(NO_GUARD)
+
+
+def importable_main() -> bool:
+    """Whether processes can import the script that runs, as spawn makes them do; a session without one needs none."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    return getattr(main, "__spec__", None) is not None or file is None or os.path.exists(file)
 
 
 class Workers(Executor):
@@ -51,9 +73,10 @@ class Workers(Executor):
             is_error, answer = pipe.recv()
         except (EOFError, OSError) as error:
             process.join()
-            msg = f"the process that computed it ended (exit code {process.exitcode})"
+            code = process.exitcode
+            msg = f"the process that computed it ended (exit code {code})"
             self._forget(process, pipe)
-            raise WorkerDied(msg) from error
+            raise (NoGuard if code == NO_GUARD else WorkerDied)(msg) from error
         if is_error:
             raise answer
         return answer
