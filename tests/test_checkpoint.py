@@ -108,8 +108,8 @@ def test_a_killed_process_goes_on(tmp_path):
 
         def count(point):
             steps.append(point.p)
-            if len(steps) == 20:
-                print("20 steps", flush=True)
+            if len(steps) == 70:  # in the third chunk
+                print("70 steps", flush=True)
 
         inner = stepping.advance
         calls = []
@@ -127,7 +127,7 @@ def test_a_killed_process_goes_on(tmp_path):
     command = [sys.executable, "-c", code]
     with subprocess.Popen([*command, str(path), str(out)], stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
-        assert killed.stdout.readline() == "20 steps\n"
+        assert killed.stdout.readline() == "70 steps\n"
         time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
