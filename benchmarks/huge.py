@@ -1,6 +1,6 @@
-"""A network of 1000 units: every bifurcation of its rest, its kernel, and the memory of a long branch.
+"""Networks of 1000 units: every bifurcation of a rest, and a branch with its kernel.
 
-Only when named: ``python -m benchmarks --only huge memory``; a quarter to half an hour.
+Only when named: ``python -m benchmarks --only huge``; a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from ntkcont.pathfollowing import driver
 from ntkcont.pathfollowing.near_boundary import Spectrum
 
 PART = "Large networks"
-SPARSE_ABOVE = 500
 
 
 def adaptive(n: int, points: int, ds: float) -> list[Row]:

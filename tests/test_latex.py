@@ -159,6 +159,7 @@ NETWORKS = [
             r"\sigma\left(x\right) &= \frac{1}{1 + e^{-x}}",
         ],
     ),
+    (nc.RateRNN(nc.LowRank(W[:, :1], W[:, 1:], 0.5)), [r"\dot{z} &= -z + g (U V^{\top} + D) \tanh\left(z\right)"]),
     (GAIN, [r"\dot{z} &= -z + g W \tanh\left(z\right) \\", r"g &= 2 \mathrm{mix} + \frac{1}{2}"]),
 ]
 

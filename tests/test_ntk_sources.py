@@ -22,6 +22,8 @@ def network(
     W = rng.standard_normal((N, N))
     if storage == "low rank":
         W = nc.LowRank(rng.standard_normal((N, 2)), rng.standard_normal((N, 2)))
+    if storage == "low rank and a diagonal":
+        W = nc.LowRank(rng.standard_normal((N, 2)), rng.standard_normal((N, 2)), diagonal=rng.standard_normal(N))
     if storage == "sparse":
         W = sparse.csr_array(W * (rng.random((N, N)) < 0.6))
     options = {"alpha": rng.uniform(0.2, 1.0, N)} if is_map else {"tau": rng.uniform(0.5, 2.0, N)}
@@ -67,6 +69,7 @@ def structured(model, names, x, values, **settings):
 STORAGES = [
     ("dense", False, False), ("dense", True, False), ("dense", False, True), ("dense", True, True),
     ("sparse", False, False), ("sparse", True, True), ("low rank", False, False),
+    ("low rank and a diagonal", False, False),
 ]  # fmt: skip
 
 
@@ -78,7 +81,7 @@ def test_gram_matrix_of_each_block_equals_jacrev(storage, masked, signed, form, 
     rng = np.random.default_rng(7)
     x = rng.standard_normal((1, N))
     values = np.array([[0.8, 0.4, -1.1]])
-    weights = ["U", "V"] if storage == "low rank" else ["W"]
+    weights = [name for name in model.theta if name not in ("W_in", "b")]
     blocks = [*[[w] for w in weights], ["W_in"], ["b"], ["gain"], [*weights, "W_in", "b"], [*weights, "b", "a", "gain"]]
     columns = all_columns(model, x[0], values[0])
     with x64():
@@ -100,7 +103,7 @@ def test_cross_terms_between_conditions_equal_jacrev(storage, masked, signed, fo
     rng = np.random.default_rng(8)
     x = rng.standard_normal((3, N))
     values = np.array([[0.8, 0.4, -1.1], [0.8, 0.0, 0.0], [1.3, -1.0, 2.0]])
-    weights = ["U", "V"] if storage == "low rank" else ["W"]
+    weights = [name for name in model.theta if name not in ("W_in", "b")]
     columns = [all_columns(model, *point) for point in zip(x, values, strict=True)]
     for names in [weights, [*weights, "W_in", "b"], ["W_in"], ["b", "a"]]:
         _, F, _ = structured(model, names, x, values)

@@ -13,7 +13,7 @@ import ntkcont as nc
 from ntkcont.ntk.trajectory import lanczos, sweeps
 
 N, TRIALS, STEPS = 7, 2, 6
-WEIGHTS = ("dense", "masked", "signed", "low rank", "sparse", "sparse and signed")
+WEIGHTS = ("dense", "masked", "signed", "low rank", "low rank and a diagonal", "sparse", "sparse and signed")
 
 
 def random_network(rng, weights, *, is_map, form="synaptic", phi="tanh"):
@@ -30,13 +30,14 @@ def random_network(rng, weights, *, is_map, form="synaptic", phi="tanh"):
         options["sign"] = rng.choice([-1.0, 1.0], N)
     if "sparse" in weights:
         W = sparse.csr_array(np.where(rng.random((N, N)) < 0.4, W, 0.0))
-    if weights == "low rank":
-        W = nc.LowRank(rng.standard_normal((N, 2)), rng.standard_normal((N, 2)) / N)
+    if "low rank" in weights:
+        own = rng.standard_normal(N) if "diagonal" in weights else None
+        W = nc.LowRank(rng.standard_normal((N, 2)), rng.standard_normal((N, 2)) / N, diagonal=own)
     return nc.RateRNN(W, **options)
 
 
 def leaf_names(net):
-    return ["U", "V", "W_in", "b"] if "U" in net.theta else ["W", "W_in", "b"]
+    return sorted(net.theta)
 
 
 def descending(J):

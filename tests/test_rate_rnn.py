@@ -15,7 +15,7 @@ from ntkcont.jax_tools import x64
 
 N, D = 14, 3  # above the size at which BLAS takes over from the plain loop
 VALUES = {"gain": 1.3, "stim": 0.7, "context": -0.4}
-STORAGES = ("dense", "masked", "signed", "low rank", "sparse", "sparse signed")
+STORAGES = ("dense", "masked", "signed", "low rank", "low rank and a diagonal", "sparse", "sparse signed")
 
 
 def build(storage, form, kind, phi, n=N, seed=0):
@@ -34,6 +34,7 @@ def build(storage, form, kind, phi, n=N, seed=0):
         "masked": (W, W * mask, {"mask": mask}),
         "signed": (W, np.maximum(W, 0.0) * sign[None, :] * mask, {"mask": mask, "sign": sign}),
         "low rank": (nc.LowRank(U, V), U @ V.T, {}),
+        "low rank and a diagonal": (nc.LowRank(U, V, b), U @ V.T + np.diag(b), {}),
         "sparse": (sparse.coo_array(W * mask), W * mask, {}),
         "sparse signed": (sparse.csc_array(W * mask), np.maximum(W, 0) * mask * sign, {"sign": sign, "mask": mask}),
     }[storage]

@@ -85,6 +85,10 @@ def test_low_rank_factors():
     net = nc.RateRNN.from_state_dict({"m": U, "n": V}, {"U": "m", "V": "n.T"})
     np.testing.assert_allclose(net.effective_W(), U @ V, atol=1e-15)
     assert isinstance(net.W, nc.LowRank)
+    with_own = nc.RateRNN.from_state_dict({"m": U, "n": V, "o": U[:, 0]}, {"U": "m", "V": "n.T", "D": "o"})
+    np.testing.assert_allclose(with_own.effective_W(), U @ V + np.diag(U[:, 0]), atol=1e-15)
+    with pytest.raises(nc.InputError, match="keys: 'D' is the diagonal beside 'U' and 'V'"):
+        nc.RateRNN.from_state_dict({"W": U @ V, "o": U[:, 0]}, {"W": "W", "D": "o"})
 
 
 @pytest.mark.parametrize("prefix", ["", "rnn.", "module.encoder.rnn."])

@@ -31,6 +31,7 @@ WEIGHTS = {
     "masked": lambda w: {"W": w["W"], "mask": MASK},
     "signed": lambda w: {"W": np.abs(w["W"]), "mask": MASK, "sign": SIGN},
     "low rank": lambda w: {"W": nc.LowRank(w["U"], w["V"])},
+    "low rank and a diagonal": lambda w: {"W": nc.LowRank(w["U"], w["V"], diagonal=w["W"][0])},
     "sparse": lambda w: {"W": scipy.sparse.csr_array(w["W"] * MASK)},
 }
 
@@ -61,6 +62,8 @@ def between(s):
         ("signed", "synaptic map", "cubic"),
         ("low rank", "synaptic flow", "cubic"),
         ("low rank", "rate map", "linear"),
+        ("low rank and a diagonal", "synaptic flow", "cubic"),
+        ("low rank and a diagonal", "rate map", "linear"),
         ("sparse", "rate flow", "cubic"),
         ("sparse", "synaptic map", "linear"),
     ],

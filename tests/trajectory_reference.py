@@ -13,7 +13,8 @@ PHI = {"tanh": jnp.tanh, "softplus": lambda a: jnp.log1p(jnp.exp(a)), "sigmoid":
 
 def _weights(net, theta):
     if "U" in theta:
-        return theta["U"] @ theta["V"].T
+        W = theta["U"] @ theta["V"].T
+        return W + jnp.diag(theta["D"]) if "D" in theta else W
     W = theta["W"]
     if W.ndim == 1:  # the nonzeros of a sparse array
         dense = np.zeros(net.W.shape)

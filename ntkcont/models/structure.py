@@ -40,8 +40,12 @@ class Structure:
         The pattern, in CSC format.
     place : ndarray of int
         Position in the CSC data of each of the numbers of :meth:`numbers`; equal positions are added up.
-    weights : ndarray or LowRank
-        The nonzeros of the effective weights with their `rows` and `columns`.
+    data, rows, columns : ndarray, shape (nnz,)
+        The nonzeros of the effective sparse weights and where they are; empty for low-rank weights.
+    leak : ndarray, shape (n,)
+        1 / tau of a flow, alpha of a map.
+    phi : Phi
+        The activation.
     """
 
     network: RateRNN

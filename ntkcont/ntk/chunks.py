@@ -100,20 +100,9 @@ def evaluate_points(
                 F = source.factor(np, F)
                 lam = _eigenvalues(A, given)
                 t = None if t is None else t[:used]
-                out = _on_host(
-                    A,
-                    F,
-                    fp,
-                    t,
-                    lam,
-                    critical(lam, is_map),
-                    C,
-                    kernel,
-                    is_map,
-                    has_free,
-                    memory,
-                    None if vectors is None else _scaled(vectors[rows][:used], state_scale),
-                )
+                v = None if vectors is None else _scaled(vectors[rows][:used], state_scale)
+                found = critical(lam, is_map)
+                out = _on_host(A, F, fp, t, lam, found, C, kernel, is_map, has_free, memory, v)
             else:
                 F = source.factor(DEVICE.xp, F)
                 lam = _eigenvalues(np.asarray(A), given)
@@ -181,8 +170,7 @@ def _compiled(kernel: str, is_map: bool, has_free: bool) -> Any:
 
 def _on_host(
     A: Any, F: Any, fp: Any, tangent: Any, eigenvalues: Any, found: Critical, readout: Any,
-    kernel: str, is_map: bool, has_free: bool, memory: dict[str, Any],
-    vectors: np.ndarray | None,
+    kernel: str, is_map: bool, has_free: bool, memory: dict[str, Any], vectors: Any,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the signatures of a chunk with LAPACK, the points of each case together."""
     of_point = cases(found, eigenvalues, tangent, is_map)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from ntkcont.kernels import newton, stepping
 from ntkcont.kernels.lapack import addresses
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array, Model
+
+if TYPE_CHECKING:
+    from ntkcont.models.structure import Structure
 
 Complex = NDArray[np.complex128]
 
@@ -65,6 +70,13 @@ class Curve:
         """The leading arguments of every kernel."""
         rhs, jac, dfdp = self.model.compiled
         return rhs, jac, dfdp, self.constants, self.p0, self.direction, self.is_map
+
+    @functools.cached_property
+    def structure(self) -> Structure | None:
+        """The structure of the model, if sparse factors of its bordered matrices pay."""
+        from ntkcont.pathfollowing.structured import sparse_pays  # it imports this module
+
+        return sparse_pays(self)
 
     def piece(self, constants: Array) -> Curve:
         """Return the same equations with other constants: a smooth piece of a model that is smooth in pieces."""

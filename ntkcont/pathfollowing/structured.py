@@ -31,7 +31,8 @@ def sparse_pays(curve: Curve) -> Structure | None:
     structure = structure_of(curve.model)
     n = curve.n
     full = 2.0 / 3.0 * n**3
-    if structure is None or full <= CALL:
+    # even without any fill, each number costs an operation or two
+    if structure is None or DEARER * 2.0 * len(structure.indices) + CALL >= full:
         return None
     # numbers without meaning in the right places: how much fills in does not depend on them, but for pivots
     rng = np.random.default_rng(0)

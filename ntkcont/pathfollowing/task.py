@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,14 +41,10 @@ class Task:
     checkpoint: Checkpoint | None = None
     vectors: bool = False  # whether the points come with the vectors that a kernel takes
 
-    @functools.cached_property
+    @property
     def structure(self) -> Structure | None:
         """The structure of the model, if the steps make use of it: those that compute no spectrum are short enough."""
-        if not self.adaptive:
-            return None
-        from ntkcont.pathfollowing.structured import sparse_pays
-
-        return sparse_pays(self.curve)
+        return self.curve.structure if self.adaptive else None
 
     @property
     def adaptive(self) -> bool:
