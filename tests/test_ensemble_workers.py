@@ -125,7 +125,7 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(ctrl_c, tmp_path):
     file, store = tmp_path / "script.py", tmp_path / "store"
     file.write_text(INTERRUPTED.format(tests=str(Path(__file__).parent), store=str(store)))
     process = subprocess.Popen(

@@ -19,12 +19,7 @@ NET = nc.RateRNN(1.2 * RNG.standard_normal((60, 60)) / np.sqrt(60))
 PITCHFORK = nc.Model.from_equations({"x": "mu*x - x**3"}, {"mu": -1.0})
 
 
-@pytest.fixture(autouse=True)
-def _listening():
-    """Python's own handler: processes started in the background are born ignoring Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 def press():

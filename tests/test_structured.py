@@ -196,7 +196,7 @@ def test_a_diagonal_is_part_of_the_weights():
         nc.LowRank(U, V, diagonal=np.ones(3))
 
 
-def test_ctrl_c_in_a_callback_keeps_the_branch(always, monkeypatch):
+def test_ctrl_c_in_a_callback_keeps_the_branch(always, ctrl_c, monkeypatch):
     n, calls = 80, []
     net = nc.RateRNN(weights("sparse", n)[0], b=0.1 * np.ones(n))
     original = structured.factors
