@@ -21,6 +21,7 @@ import threadpoolctl
 
 from ntkcont.ensembles.problem import Problem
 from ntkcont.ensembles.store import Claim, open_trace, stamp, write_branch, write_timeout
+from ntkcont.pathfollowing.beside import all_cores_busy
 from ntkcont.results.branch import Branch
 from ntkcont.results.ensemble import Member, Outcome
 from ntkcont.results.ensemble_files import write_failure
@@ -106,7 +107,7 @@ def _claimed(task: Task, claim: Claim) -> tuple[Answer, str]:
         claim.settle()
         return Answer.STORED, ""
     begun = time.perf_counter()
-    with open_trace(claim) as file, _watched(task.timeout, file):
+    with open_trace(claim) as file, _watched(task.timeout, file), all_cores_busy():
         branch = _attempt(task.problem)
     member = dataclasses.replace(member, seconds=time.perf_counter() - begun)
     if isinstance(branch, Branch):

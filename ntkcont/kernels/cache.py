@@ -76,7 +76,7 @@ def entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         folder, begun = kernel_cache(), time.perf_counter()
         marker = folder / f"{function.__module__}.{function.__qualname__}.{_stamp(function)}.done"
-        jit = functools.partial(numba.njit(signature, cache=True, error_model="numpy"), function)
+        jit = functools.partial(numba.njit(signature, cache=True, error_model="numpy", nogil=True), function)
         with numba_cache(folder):
             if marker.exists():
                 compiled, is_new = jit(), False

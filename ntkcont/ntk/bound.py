@@ -114,6 +114,11 @@ class BoundNTK:
         """Whether :meth:`evaluate` makes use of eigenvectors: those of the branch do not belong to conditions."""
         return self.solver is None and self.model.n > SMALL and self.device.platform == "cpu"
 
+    @property
+    def beside_steps(self) -> bool:
+        """Whether :meth:`evaluate` is worth a thread beside the continuation: small systems spend their time in Python."""
+        return self.model.n > SMALL
+
     def evaluate(
         self,
         x: ArrayLike,

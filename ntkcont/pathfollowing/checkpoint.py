@@ -59,6 +59,8 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], problem: dict[str, Any]) -> None:
         self._journal = Journal(path)
+        #: Whether the next result may be in the file.
+        self.reading = False
         try:
             self._begin(problem)
         except BaseException:
@@ -69,9 +71,9 @@ class Checkpoint:
         found = self._journal.read()
         if found is None:
             self._journal.write(problem)
-            self._reading = False
+            self.reading = False
             return
-        self._reading = True
+        self.reading = True
         differ = [name for name in problem if not same(found.get(name), _plain(problem[name]))]
         if differ:
             msg = (
@@ -89,7 +91,7 @@ class Checkpoint:
         keep: Callable[[T], bool] = lambda _: True,
     ) -> T:
         """Return the next result from the file; behind its end compute it, and write it down if `keep` says so."""
-        if self._reading:
+        if self.reading:
             record = self._journal.read()
             if record is not None:
                 if record["kind"] != kind:
@@ -99,7 +101,7 @@ class Checkpoint:
                     )
                     raise FileFormatError(msg)
                 return unpack(record["value"])
-            self._reading = False
+            self.reading = False
         value = compute()
         if keep(value):
             self._journal.write({"kind": kind, "value": pack(value)})

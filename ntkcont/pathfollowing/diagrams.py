@@ -13,8 +13,9 @@ from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
-from ntkcont.pathfollowing.driver import bind, follow
+from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.follow import follow
 from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.known import Known
 from ntkcont.pathfollowing.protocols import KernelEvaluator

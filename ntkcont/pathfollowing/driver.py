@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-import threadpoolctl
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
-from ntkcont.pathfollowing.assemble import Side, assemble, evaluate
-from ntkcont.pathfollowing.checkpoint import Checkpoint, problem, recalled_signatures
+from ntkcont.pathfollowing.assemble import Side, assemble
+from ntkcont.pathfollowing.checkpoint import Checkpoint, problem
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.events import UserZero, resolve_events
+from ntkcont.pathfollowing.follow import Monitor, follow, one_thread
 from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.locate import as_point
-from ntkcont.pathfollowing.nodes import slim
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
 from ntkcont.pathfollowing.run import run
@@ -36,17 +34,6 @@ if TYPE_CHECKING:
     from ntkcont.pathfollowing.two_parameters import CurvePoint
 
 Direction = Literal["both", "+", "-"]
-Monitor = Callable[[Point], Any]
-
-
-@functools.cache
-def _threads() -> threadpoolctl.ThreadpoolController:
-    return threadpoolctl.ThreadpoolController()
-
-
-def _one_thread(n: int) -> contextlib.AbstractContextManager[Any]:
-    """Keep BLAS to one thread where more only cost (measured: 20 times slower at n = 100)."""
-    return _threads().limit(limits=1, user_api="blas") if n < 200 else contextlib.nullcontext()
 
 
 def _check_model(model: Any, settings: Any) -> None:
@@ -153,7 +140,7 @@ def iterate(
     yield as_point(task.curve, start.node)
     chunks = run(task, start, 1.0 if direction == "+" else -1.0)
     while True:
-        with _one_thread(model.n):
+        with one_thread(model.n):
             chunk = next(chunks, None)
         if chunk is None:
             return
@@ -297,7 +284,7 @@ def continuation(
             if value is not None:
                 msg = f"{name}: it belongs to branches in one free parameter; leave it out with two"
                 raise InputError(msg)
-        with _one_thread(model.n):
+        with one_thread(model.n):
             from ntkcont.pathfollowing.two_parameters import follow_curve
 
             return follow_curve(
@@ -320,55 +307,6 @@ def continuation(
     with held_back() as interrupted:
         branch = assemble(task, start, sides, bound)
     return dataclasses.replace(branch, status=Status.INTERRUPTED) if interrupted else branch
-
-
-def follow(
-    task: Task,
-    start: Start,
-    sign: float,
-    bound: BoundEvaluator | None,
-    monitors: Sequence[Monitor],
-    show: Callable[[Chunk], None],
-) -> Side:
-    """Run one direction to its end, evaluating the kernel chunk by chunk."""
-    n = task.curve.n
-    # not on pieces of a kinked network, whose spectra at kinks are chosen afterwards
-    vectors = getattr(bound, "takes_vectors", False) and not task.adaptive and task.curve.model.switching is None
-    task = dataclasses.replace(task, vectors=vectors)
-    side = Side([], [], [], Status.INTERRUPTED, "", start.d)
-    chunks = run(task, start, sign)
-    try:
-        while True:
-            with _one_thread(n):
-                chunk = next(chunks, None)
-            if chunk is None:
-                break
-            nodes = chunk.nodes
-            signatures = recalled_signatures(task.checkpoint, functools.partial(evaluate, bound, nodes, n))
-            with held_back() as interrupted:
-                kept = dataclasses.replace(nodes, vectors=None)
-                side.chunks.append(kept if task.settings.store_states == "all" else slim(nodes))
-                if len(nodes.s):
-                    side.last = nodes[-1]
-                side.special += chunk.special
-                if signatures is not None:
-                    side.signatures.append(signatures)
-                side.d = chunk.d
-                show(chunk)
-                if chunk.status is not None:
-                    side.status, side.error = chunk.status, chunk.error
-            if interrupted:
-                raise KeyboardInterrupt
-            try:
-                for monitor in monitors:
-                    for i in range(len(nodes.s)):
-                        monitor(as_point(task.curve, nodes[i]))
-            except Exception as failure:  # the user's function: keep the points
-                side.status, side.error = Status.CALLBACK_ERROR, f"{type(failure).__name__}: {failure}"
-                break
-    except KeyboardInterrupt:
-        side.status = Status.INTERRUPTED
-    return side
 
 
 @contextlib.contextmanager

@@ -11,8 +11,9 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import assemble
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.driver import bind, follow
+from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
+from ntkcont.pathfollowing.follow import follow
 from ntkcont.pathfollowing.protocols import KernelEvaluator
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_span

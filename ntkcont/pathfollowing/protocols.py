@@ -24,7 +24,8 @@ class BoundEvaluator(Protocol):
         """Return signatures with first axis k for x (k, n), p (k,), tangent (k, n+1), eigenvalues (k, n).
 
         One with an attribute ``takes_vectors`` that is true is also given ``vectors`` (k, 8, n+1), which
-        ``kernels.critical_vectors`` describes.
+        ``kernels.critical_vectors`` describes.  One with an attribute ``beside_steps`` that is true is called from
+        another thread while the next steps are taken, one call after the other.
         """
         ...
 
