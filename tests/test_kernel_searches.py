@@ -9,7 +9,7 @@ import ntkcont as nc
 from ntkcont.kernels.critical_vectors import N_VECTORS, eigenvalues_and_vectors, workspace
 from ntkcont.kernels.lapack import addresses, eigenvalues
 from ntkcont.kernels.response import HISTORY, largest
-from ntkcont.pathfollowing import driver
+from ntkcont.pathfollowing import follow
 
 NO_STACK, NO_TABLE, NO_ROW = np.empty((0, 0, 0)), np.empty((0, 0)), np.empty(0)
 
@@ -132,13 +132,13 @@ def test_vectors_from_the_steps_change_nothing(alpha, monkeypatch):
     net = nc.RateRNN(1.3 * rng.standard_normal((n, n)) / np.sqrt(n), b=0.1 * rng.standard_normal(n), alpha=alpha)
     kernel = nc.ntk.StateNTK(state_scale=1.0 + rng.random(n))
     given = []
-    original = driver.evaluate
+    original = follow.evaluate
 
     def watched(bound, nodes, n):
         given.append(nodes.vectors)
         return original(bound, nodes, n)
 
-    monkeypatch.setattr(driver, "evaluate", watched)
+    monkeypatch.setattr(follow, "evaluate", watched)
     branch = nc.continuation(
         net, np.zeros(n), free="gain", p_span=(0.3, 1.6), params={"gain": 0.3}, direction="+", ntk=kernel
     )

@@ -116,7 +116,7 @@ class BoundNTK:
 
     @property
     def beside_steps(self) -> bool:
-        """Whether :meth:`evaluate` is worth a thread beside the continuation: small systems spend their time in Python."""
+        """Whether :meth:`evaluate` is worth a thread of its own: small systems spend their time in Python."""
         return self.model.n > SMALL
 
     def evaluate(

@@ -19,12 +19,12 @@ BATCHED_STATES = 16
 _THREADED_STATES = 200
 # matrices that LAPACK works on at a time: they should stay in the processor's cache from step to step
 _CACHED_BYTES = 2 * 1024 * 1024
-_CHUNK_BYTES = 24 * 1024 * 1024
+_CHUNK_BYTES = 36 * 1024 * 1024
 _LARGEST_CHUNK = 256
 
 
 def chunk_size(n: int, conditions: int, columns: int) -> int:
-    """Return the number of points per chunk: fewer for large systems, so that a chunk stays below 24 MB."""
+    """Return the number of points per chunk: fewer for large systems, so that a chunk stays below 36 MB."""
     per_point = 8 * conditions * n * (n + columns + 8)
     largest = _LARGEST_CHUNK if n <= BATCHED_STATES else _LARGEST_CHUNK // 8
     return int(max(1, min(largest, _CHUNK_BYTES // per_point)))
@@ -88,11 +88,13 @@ def evaluate_points(
     memory: dict[str, Any] = {}
     with x64(), configured_jax().default_device(device), blas_threads(n), np.errstate(all="ignore"):
         put = functools.partial(configured_jax().device_put, device=device)
-        constants = put((direction, source.arguments, state_scale, float(param_scale)))
+        constants = direction, source.arguments, state_scale, float(param_scale)
+        if count > size:  # several chunks: they go to the device once
+            constants = put(constants)
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
             used = min(size, count - start)
-            A, F, fp = linear(put(x[rows]), put(values[rows]), *constants)
+            A, F, fp = linear(x[rows], values[rows], *constants)
             given = None if eigenvalues is None else eigenvalues[rows]
             t = None if tangent is None else (tangent[rows] / scale)[:, None, :]
             if on_host:

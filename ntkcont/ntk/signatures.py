@@ -153,11 +153,12 @@ class View:
         return self._drive(self.points.stability_vectors[1], self.points.critical.at_c)
 
     def _drive(self, w: Any, at: Any) -> Any:
-        F = self.xp.swapaxes(self.points.at(self.points.F, at), 1, 2)
+        F = self.points.at(self.points.F, at)
+        noise = BITS * self.points.n * norms(self.xp, F)
+        F = self.xp.swapaxes(F, 1, 2)
         found = (F @ w.real[:, :, None])[:, :, 0]  # F stays real
         if self.xp.iscomplexobj(w):
             found = found + 1j * (F @ w.imag[:, :, None])[:, :, 0]
-        noise = BITS * self.points.n * norms(self.xp, F)
         return self.xp.where((norms(self.xp, found) > noise)[:, None], found, 0.0)
 
 

@@ -84,8 +84,8 @@ def follow(
                 if chunk is None:
                     return side
         except KeyboardInterrupt:
-            while waiting:
-                with contextlib.suppress(KeyboardInterrupt):
+            with contextlib.suppress(KeyboardInterrupt):  # again: without those that still wait for their kernel
+                while waiting:
                     _keep(side, task, waiting, show)
             side.status = Status.INTERRUPTED
     return side
