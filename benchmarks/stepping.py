@@ -11,6 +11,7 @@ import ntkcont as nc
 from benchmarks.machine import lapack_step
 from benchmarks.rows import Row, Spent, clocked, in_turn, seconds
 from ntkcont.kernels import stepping
+from ntkcont.pathfollowing.beside import all_cores_busy, cores
 
 PART = "One continuation step, everything included"
 
@@ -117,10 +118,17 @@ def shares(sizes: tuple[int, ...] = (2, 50, 200)) -> list[Row]:
 
 
 def kernel_adds() -> list[Row]:
-    """Measure what the equilibrium kernel adds to a continuation, compiled before."""
+    """Measure what the equilibrium kernel adds to a continuation, compiled before; and to the work of one core."""
     found = []
     for n, steps, most in ((64, 2000, 60.0), (256, 200, 30.0)):
-        alone, with_kernel = in_turn(network(n, steps), network(n, steps, nc.ntk.StateNTK()), times=3)
-        added = 100 * (with_kernel / alone - 1)
-        found.append(Row(part=SHARES, name=f"the kernel adds at n = {n}", value=added, unit="%", at_most=most))
+        alone, with_kernel = network(n, steps), network(n, steps, nc.ntk.StateNTK())
+        without, beside = in_turn(alone, with_kernel, times=3)
+        with all_cores_busy():
+            without_again, after = in_turn(alone, with_kernel, times=3)
+        name = f"the kernel adds at n = {n}"
+        found += [
+            Row(part=SHARES, name=name, value=100 * (beside / without - 1), unit="%", at_most=most,
+                note=f"{min(cores(), 2)} cores, one BLAS thread"),
+            Row(part=SHARES, name=f"{name}, on one core", value=100 * (after / without_again - 1), unit="%"),
+        ]  # fmt: skip
     return found

@@ -32,11 +32,11 @@ needs_two_cores = pytest.mark.skipif(beside.cores() < 2, reason="there is one co
 class Recorder:
     """An evaluator that notes the order and the threads of its calls."""
 
-    metadata = {"kernel": "recorder"}
     beside_steps = True
 
     def __init__(self, during=lambda _: None):
         self.calls, self.threads, self.during = [], [], during
+        self.metadata = {"kernel": "recorder"}
 
     def bind(self, *_, **__):
         return self
