@@ -12,10 +12,13 @@ from benchmarks.rows import Row, seconds
 PART = "The machine, one BLAS thread"
 
 
-def lapack_step(n: int) -> tuple[Callable[[], None], Callable[[], None], int]:
-    """Return functions that decompose into eigenvalues and factorise with a solve, and how often each call does it."""
+def lapack_step(n: int, jacobian: np.ndarray | None = None) -> tuple[Callable[[], None], Callable[[], None], int]:
+    """Return functions that decompose into eigenvalues and factorise with a solve, and how often each call does it.
+
+    Of a Jacobian (n, n) the eigenvalues, where one is given: how long they take depends on it, else of random numbers.
+    """
     rng = np.random.default_rng(1)
-    a = np.asfortranarray(rng.standard_normal((n, n)))
+    a = np.asfortranarray(rng.standard_normal((n, n)) if jacobian is None else jacobian)
     b = np.asfortranarray(rng.standard_normal((n + 1, n + 1)))
     v = rng.standard_normal(n + 1)
     geev, getrf, getrs = scipy.linalg.get_lapack_funcs(("geev", "getrf", "getrs"), (a,))

@@ -50,13 +50,16 @@ def _judged(ax: Any, rows: Sequence[Row]) -> None:
     y = np.arange(len(found))[::-1]
     ax.barh(y, better, color=["C2" if row.ok else "C3" for row in found])
     ax.axvline(1.0, color="k", linewidth=1)
-    ax.set_yticks(y, [f"{row.part.split(',')[0]}\n{row.name}" for row in found], fontsize="x-small")
+    # what a row measures, in its name or that of its part
+    names = [f"{row.part.split(',')[0]}, {row.name}" if row.name.startswith("n =") else row.name for row in found]
+    ax.set_yticks(y, names, fontsize="x-small")
     ax.set(xscale="log", xlabel="times better than wanted", title="Numbers that are wanted")
     ax.set_xlim(min(0.1, 0.8 * min(better)), max(10.0, 1.25 * max(better)))  # whole decades: readable ticks
 
 
 def draw(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     """Draw the panels for which there are rows, and save."""
+    judged = sum(bool(row.wanted) for row in rows)
     panels = [
         (drawn, present)
         for drawn, present in (
@@ -66,7 +69,8 @@ def draw(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
         )
         if present
     ]
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.5), layout="constrained", squeeze=False)
+    size = (5.5 * len(panels), max(4.5, 0.25 * judged))
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
     for (drawn, _), ax in zip(panels, axes[0], strict=True):
         drawn(ax, rows)
     figure.savefig(path, dpi=150)

@@ -36,10 +36,16 @@ def network(n: int, steps: int, ntk: nc.ntk.StateNTK | None = None) -> Callable[
     )  # fmt: skip
 
 
+def _jacobian(branch: nc.Branch) -> np.ndarray:
+    """Return that of a point half-way along a branch."""
+    k = len(branch) // 2
+    return branch.model.jac(branch.x[k], {**branch.params, branch.free: branch.p[k]})
+
+
 def beside_lapack(name: str, n: int, run: Callable[[], nc.Branch], times: int, **wanted: float) -> Row:
     """Measure a run and the LAPACK calls in turn."""
     branch = run()
-    spectrum, solve, repeat = lapack_step(n)
+    spectrum, solve, repeat = lapack_step(n, _jacobian(branch))
     ours, eig, lu = in_turn(run, spectrum, solve, times=times)
     step, least = ours / len(branch), (eig + 3 * lu) / repeat
     labels = " ".join(q.name for q in branch.special_points if q.label != "EP") or "no special point"
@@ -94,8 +100,9 @@ def shares(sizes: tuple[int, ...] = (2, 50, 200)) -> list[Row]:
     found = []
     for n in sizes:
         run = morris_lecar() if n == 2 else network(n, 2000 if n <= 50 else 200)
-        points = len(run())
-        spectrum, solve, repeat = lapack_step(n)
+        branch = run()
+        points = len(branch)
+        spectrum, solve, repeat = lapack_step(n, _jacobian(branch))
         eig, lu = (each / repeat * points for each in in_turn(spectrum, solve))
         with clocked(stepping, "advance", Spent()) as spent:
             start = time.perf_counter()
