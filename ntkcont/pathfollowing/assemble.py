@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.kernels.spectrum import N_UNSTABLE
+from ntkcont.kernels.spectrum import N_UNSTABLE, UNSURE
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -141,7 +141,7 @@ def assemble(
     if keep:
         _tangents_on_branch_points(curve, nodes, special, start.d)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
-    _warn_permanent_zero(nodes, curve)
+    _warn_permanent_zero(nodes)
     k = last + 1
     special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
     return Branch(
@@ -196,15 +196,9 @@ def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None
     return Signatures(arrays=arrays, metadata=bound.metadata)
 
 
-def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
+def _warn_permanent_zero(nodes: Nodes) -> None:
     """Say so when an eigenvalue sits on the stability boundary all along: a conserved quantity or a symmetry."""
-    lam = nodes.eigenvalues
-    lam = lam[np.isfinite(lam).all(axis=1)] if lam.shape[1] else lam[:0]
-    if not len(lam):
-        return
-    distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
-    size = np.maximum(np.abs(lam).max(axis=1), 1e-300)
-    if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size):
+    if len(nodes.s) >= 5 and np.all(nodes.counts[:, UNSURE] > 0):
         warnings.warn(
             "an eigenvalue lies on the stability boundary at every point (a conserved quantity or a continuous "
             "symmetry?): stability and bifurcations of this branch cannot be decided; remove the conserved quantity "

@@ -48,6 +48,7 @@ class Reduced:
     """The functions g(a) near the point y0 (scaled variables)."""
 
     def __init__(self, scaled: Scaled, y0: Array, m: int) -> None:
+        scaled = scaled.equilibrated(y0)
         self.scaled, self.y0, self.m = scaled, y0, m
         u, _, vh = np.linalg.svd(scaled.residual_and_jacobian(y0)[1])
         self.psi = u[:, scaled.n - m :]
@@ -101,7 +102,7 @@ def quadratic_directions(reduced: Reduced) -> Array | None:
     form = 0.5 * (form + form.T)
     size = float(np.linalg.norm(form))
     values, vectors = np.linalg.eigh(form)
-    noise = 1e-8 * max(float(np.linalg.norm(scaled.residual_and_jacobian(reduced.y0)[1], 2)), 1e-300)
+    noise = 1e-8  # rows have size 1
     if size <= noise or abs(values[0] * values[1]) <= max(1e-8 * size, noise) * size:
         return None
     if values[0] * values[1] > 0.0:
