@@ -24,6 +24,8 @@ CONTRACTION = 0.05
 #: Newton goes on until its last correction of each variable is at most this fraction of the variable itself: the error
 #: left is of the size of its square.  Scales are units of length, and a state may be far below its scale.
 OF_ITSELF = 1e-6
+#: Where it stops because rounding lets corrections shrink no further, they must be this small beside the variables.
+ROUGHLY = 1e-4
 #: A state this far below its scale, or farther, is zero but for rounding.
 ROUNDED_AWAY = 1e-9
 
@@ -70,12 +72,11 @@ def residual(rhs, c, p0, direction, is_map, z, p, f):
 
 
 @inner
-def settled(b, z, d):
-    """Whether the correction `b` (scaled) is small beside every variable itself."""
+def settled(b, z, d, part, least):
+    """Whether the correction `b` (scaled) is at most this part of every variable itself; `least` of d for the last."""
     n = z.shape[0] - 1
     for j in range(n + 1):
-        least = ROUNDED_AWAY * d[j] if j < n else 0.0
-        if abs(b[j]) * d[j] > OF_ITSELF * max(abs(z[j]), least):
+        if abs(b[j]) * d[j] > part * max(abs(z[j]), (ROUNDED_AWAY if j < n else least) * d[j]):
             return False
     return True
 
@@ -139,15 +140,17 @@ def correct(
                     z[j] = 0.0
             if small_at < 0:
                 small_at = it
-            if settled(b, z, d):
+            if settled(b, z, d, OF_ITSELF, 0.0):
                 factorised = small_at + 1 if refreshed > 1 or n < SHARE_FROM else min(small_at + 1, 3)
                 return CONVERGED, factorised, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
             iterations = it + 1 if small_at < 0 else small_at + 1
-            return (CONVERGED if last <= 100.0 * tol else DIVERGED), iterations, first, sign, size
+            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, 1e-14)
+            return (CONVERGED if rounding else DIVERGED), iterations, first, sign, size
         fresh = n < SHARE_FROM or (it > 0 and size > CONTRACTION * last)
         last = size
-    return (DIVERGED if small_at < 0 else CONVERGED), max_iter, first, sign, last
+    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, 1e-14)
+    return (CONVERGED if rounding else DIVERGED), max_iter, first, sign, last
 
 
 @entry(

@@ -18,6 +18,7 @@ from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
+from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
@@ -167,7 +168,7 @@ class Detector:
                 return points[-1:]
         if not crossing.optional:
             return points[:1]
-        if points:
+        if points and pole_between(task.curve, crossing.left, crossing.right, d) is None:
             near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
             warnings.warn(
                 f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "

@@ -26,6 +26,8 @@ MERGED, NONE = 1e-5, 1e-9
 ON_BRANCH = 1e-11
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS = 1e-4
+#: How far beside a point its neighbours are looked at, as a fraction of the bracket.
+BESIDE = 1e-2
 #: As many real eigenvalues are zero as crossed, beside what they are at the ends.
 CRITICAL = 1e-6
 #: At a fold singular values of [F_x, F_q] below this fraction of their change over the diagram are rounding's root.
@@ -101,7 +103,12 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
-            if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
+            if (
+                found is not None
+                and bracket.holds(found.z, d, wider)
+                and _plausible(curve, found, crossing, d)
+                and (wider > 0.0 or _crosses_there(curve, found.z, crossing.label, bracket, d))
+            ):
                 return found, bracket
         if node is None:
             node = midpoint(curve, bracket.left, bracket.right, d)
@@ -118,6 +125,15 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     return None, bracket
 
 
+def _crosses_there(curve: Curve, z: Array, label: str, bracket: Bracket, d: Array) -> bool:
+    """Whether the counts change at z as the label says, and not elsewhere in the bracket: zeros are not all crossings."""
+    u = bracket.fraction(z, d)[0]
+    low, high = u - BESIDE, u + BESIDE
+    left = midpoint(curve, bracket.left, bracket.right, d, low) if low > 0.0 else bracket.left
+    right = midpoint(curve, bracket.left, bracket.right, d, high) if high < 1.0 else bracket.right
+    return left is None or right is None or classify(left, right, curve.is_map) == label
+
+
 def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
     """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold.
 
@@ -126,7 +142,7 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     if found.residual > ON_BRANCH:  # not on the branch: an imperfect branch point, passed by a jump
         return False
     if found.extra is None:
-        return True
+        return crossing.label not in ("LP", "BP", "PD") or _zero_there(curve, found, crossing, d)
     if crossing.label == "NS":
         least = MERGED if crossing.optional else 1e-7
         if not least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least:
@@ -134,6 +150,18 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     elif abs(found.extra) <= (MERGED if crossing.optional else NONE) * _rate(crossing):
         return False
     return _eigenvalues_fit(curve, found, crossing, d)
+
+
+def _zero_there(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
+    """Whether an eigenvalue is zero at the point (multipliers: 1 or -1), beside what it is at the ends.
+
+    At a pole of the equations, where it goes through infinity, it is not.
+    """
+    there = curve.node(np.ascontiguousarray(found.z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0]
+    value = -1.0 if crossing.label == "PD" else float(curve.is_map)
+    nodes = (there, crossing.left, crossing.right)
+    at, *ends = (float(np.min(np.abs(node.eigenvalues - value))) for node in nodes)
+    return at <= FITS * max(ends)
 
 
 def _rate(crossing: Crossing) -> float:

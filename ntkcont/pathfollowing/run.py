@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
-from ntkcont.pathfollowing.curve import Node
+from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
+from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
+from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
@@ -66,7 +68,11 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
-        jump = _jump(special) if retries < RETRIES else None
+        pole = _pole(curve, special, nodes, before)
+        if pole is not None:
+            nodes, special, status = pole
+            detector.restart(nodes[-1])
+        jump = _jump(special) if retries < RETRIES and pole is None else None
         if jump is not None:
             kept, among, last, scales, ds = _before(jump, nodes, special, before)
             if ds > task.settings.ds_min:
@@ -134,6 +140,27 @@ def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list
 def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
     """Return where the orientation changed without a branch point: the step may have jumped to another branch."""
     return next((q for q in special if q.label == "BP" and not q.converged and q.multiplicity == 1), None)
+
+
+def _pole(
+    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node
+) -> tuple[Nodes, list[SpecialPoint], Status] | None:
+    """Cut a chunk in front of a pole, at which eigenvalues seem to cross the boundary; None if there is none."""
+    for point in special:
+        if point.converged or not len(nodes.s):
+            continue
+        i = min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1)
+        left = nodes[i - 1] if i else before
+        d = np.ones_like(left.z) if nodes.scales is None else nodes.scales[i]
+        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
+        if last is not None:
+            kept = nodes.head(i + 1)
+            kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
+            kept.eigenvalues[-1], kept.counts[-1] = last.eigenvalues, last.counts
+            if kept.vectors is not None:
+                kept.vectors[-1] = np.nan
+            return kept, [q for q in special if q.converged and q.s <= left.s], Status.POLE
+    return None
 
 
 def _before(

@@ -13,6 +13,7 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.poles import ends_at_pole
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
 
@@ -119,10 +120,17 @@ class Stepper:
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
-        low, high = self.span
-        if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
+        if status in (Status.MIN_STEP, Status.NOT_FINITE) and ends_at_pole(curve, nodes, self.d):
+            status = Status.POLE
+        if status is Status.MIN_STEP and self._at_bound(nodes):
             status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
         return nodes, status, error
+
+    def _at_bound(self, nodes: Nodes) -> bool:
+        """Whether the last steps have come to a bound of the span, but for rounding."""
+        q, before = self.z[-1], nodes.z[-2, -1] if len(nodes.s) > 1 else self.first.z[-1]
+        bound = min(self.span, key=lambda each: abs(each - q))
+        return bool(abs(q - bound) <= 1e-6 * (self.span[1] - self.span[0]) and abs(q - bound) <= abs(before - bound))
 
     def state(self) -> dict[str, Array]:
         """Return copies of what the next steps start from."""
