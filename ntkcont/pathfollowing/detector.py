@@ -12,10 +12,11 @@ import numpy as np
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
+from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
+from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
@@ -125,6 +126,11 @@ class Detector:
         curve = self.task.curve
         d = local_units(curve, left, right, d)
         both = change(left, right)
+        label = classify(left, right, curve.is_map)
+        if "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
+            multiple = multiple_between(curve, left, right, d)
+            if multiple is not None:
+                return [point for piece in multiple for point in self._located(piece, d)]
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
             chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)

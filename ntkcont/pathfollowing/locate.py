@@ -21,7 +21,7 @@ from ntkcont.roots import bracketed_root
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
-MERGED, NONE = 1e-5, 1e-9
+MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
 #: A point of the branch solves its equations to this, in units of length.
 ON_BRANCH = 1e-11
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
@@ -147,7 +147,7 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
         least = MERGED if crossing.optional else 1e-7
         if not least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least:
             return False
-    elif abs(found.extra) <= (MERGED if crossing.optional else NONE) * _rate(crossing):
+    elif abs(found.extra) <= (MERGED if crossing.optional else NONE[crossing.label]) * _rate(crossing):
         return False
     return _eigenvalues_fit(curve, found, crossing, d)
 

@@ -42,16 +42,16 @@ class Group:
 
 
 def opposite(
-    curve: Curve, left: Node, right: Node, d: Array, u: float, labels: tuple[str, ...]
+    curve: Curve, left: Node, right: Node, d: Array, u: float, labels: tuple[str, ...], place: Array | None = None
 ) -> tuple[list[Crossing], Node | None]:
-    """Examine the interval at fraction u, where eigenvalues seem to cross in opposite directions.
+    """Examine the interval at fraction u, where eigenvalues seem to cross in opposite directions, or around a `place`.
 
     Returns the crossings of all of them at one place, or, where they cross at two, a node between these.
     """
     chord = (right.z - left.z) / d
     length = float(np.linalg.norm(chord))
     tau = chord / length
-    middle = left.z + u * (right.z - left.z)
+    middle = left.z + u * (right.z - left.z) if place is None else place
     found: list[Crossing] = []
     for label in labels:
         for h in AROUND:
