@@ -18,9 +18,13 @@ from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_direc
 #: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
 SINGULAR = 1e-10
 #: ... or, below this, may do so nearby.
-NEARLY_SINGULAR = 1e-8
-#: Newton stops this near to a branch point (scaled) that it converges to.
+NEARLY_SINGULAR = 1e-3
+#: Newton stops this near to a branch point (scaled) that it converges to, ...
 NEAR = 1e-6
+#: ... or farther away, where rounding cannot tell the points in between from it.
+FLAT = 1e-2
+#: A state that Newton would still change by this fraction of itself is zero but for rounding.
+CHANGING = 1e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,9 +232,38 @@ def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
     if found is None:
         return z
     off = np.abs(found.z - z) / d
-    if np.max(off) > NEAR or off[-1] > 1e-10:
+    if off[-1] > 1e-10 or np.max(off) > (FLAT if _flat(curve, found.z, z) else NEAR):
         return z
     return np.append(np.where(np.abs(found.z[:-1]) > 1e-13 * d[:-1], found.z[:-1], 0.0), z[-1])
+
+
+def _flat(curve: Curve, one: Array, other: Array) -> bool:
+    """Whether F vanishes to rounding between two points, as it does beside a point at which branches cross."""
+    n = curve.n
+    terms = np.abs(curve.system(other)[1]) @ np.maximum(np.abs(one[:n]), np.abs(other[:n]))
+    middle = 0.5 * (one + other)
+    return all(bool(np.all(np.abs(curve.system(z)[0]) <= 1e-14 * terms)) for z in (middle, other))
+
+
+def _without_rounding(curve: Curve, z: Array) -> Array:
+    """Return the fixed point z with states of zero that Newton left at what rounding makes of them.
+
+    Another correction changes such a state by its own size, and the equations hold without it.
+    """
+    n = curve.n
+    f, a, _ = curve.system(z)
+    with np.errstate(all="ignore"):
+        rows = np.max(np.abs(a), axis=1)
+        rows[rows == 0.0] = 1.0
+        try:
+            step = np.linalg.solve(a / rows[:, None], -f / rows)
+        except np.linalg.LinAlgError:
+            return z
+        changing = (np.abs(step) >= CHANGING * np.abs(z[:n])) & (z[:n] != 0.0)
+        new = np.append(np.where(changing, 0.0, z[:n]), z[n])
+        after = curve.system(new)[0]
+        terms = np.abs(a) @ np.maximum(np.abs(z[:n]), np.abs(step))
+    return new if np.all(np.isfinite(after)) and np.all(np.abs(after) <= np.maximum(np.abs(f), 1e-13 * terms)) else z
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
@@ -271,7 +304,7 @@ def prepare(
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     z = _corrected(curve, z, d, tol)
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
-    z = _on_branch_point(curve, z, d)
+    z = _without_rounding(curve, _on_branch_point(curve, z, d))
     d = scales(curve, z, span)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
