@@ -24,9 +24,9 @@ from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
 
-#: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
-#: fold that Newton does not find beside it is none, but a branch on its way to infinity.
-NOISE, STANDSTILL = 1e-12, 1e-8
+#: Where the unit tangent's component along the parameter is smaller, a fold that Newton does not find is none, but a
+#: branch on its way to infinity.
+STANDSTILL = 1e-8
 #: Steps at a time, at least, up to this many states: a kernel is compiled for so many points together.
 FEWEST, SEVERAL = 32, 256
 #: What several eigenvalues may do in opposite directions.
@@ -214,8 +214,8 @@ class Detector:
 def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
     """Whether the parameter does not move where a fold seems to be: the branch goes to infinity and has none there."""
     units = [node.tangent / d for node in (crossing.left, crossing.right)]
-    low, high = sorted(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
-    return high < NOISE or (low < STANDSTILL and not point.converged)
+    slowest = min(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
+    return slowest < STANDSTILL and not point.converged
 
 
 def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:

@@ -22,8 +22,8 @@ from ntkcont.roots import bracketed_root
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
 MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
-#: A point of the branch solves its equations to this, in units of length.
-ON_BRANCH = 1e-11
+#: A point of the branch solves its equations to this, beside the terms they are made of, or to rounding of a unit.
+ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS = 1e-4
 #: How far beside a point its neighbours are looked at, as a fraction of the bracket.
@@ -139,7 +139,7 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
 
     The eigenvalues of the point itself must be those that its label asks for.
     """
-    if found.residual > ON_BRANCH:  # not on the branch: an imperfect branch point, passed by a jump
+    if not _solves(curve, found.z, d):  # an imperfect branch point, passed by a jump
         return False
     if found.extra is None:
         return crossing.label not in ("LP", "BP", "PD") or _zero_there(curve, found, crossing, d)
@@ -150,6 +150,13 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     elif abs(found.extra) <= (MERGED if crossing.optional else NONE[crossing.label]) * _rate(crossing):
         return False
     return _eigenvalues_fit(curve, found, crossing, d)
+
+
+def _solves(curve: Curve, z: Array, d: Array) -> bool:
+    """Whether F vanishes at z, beside the terms that it is made of."""
+    scaled = Scaled(curve, d).equilibrated(z / d)
+    f, jacobian = scaled.residual_and_jacobian(z / d)
+    return bool(np.all(np.abs(f) <= ON_BRANCH * (np.abs(jacobian) @ np.abs(z / d)) + ROUNDING))
 
 
 def _zero_there(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
