@@ -119,10 +119,8 @@ def _zeros(test: Evaluation) -> str:
 
 def for_ours(point: SpecialPoint, test: Evaluation, peer: PeerBranch, scales: Scales, start: Any) -> str:
     """Return why a point of ours is one, and what the other program's curve, begun at (x, p) = `start`, does there."""
-    ended = "ended with" if point.converged else "did not converge:"
-    parts = [
-        f"{LABELS[point.label]}: {_zeros(test)}; Newton on its defining system {ended} residual {point.residual:.1e}"
-    ]
+    ended = f"Newton on its defining system ended with residual {point.residual:.1e}"
+    parts = [f"{LABELS[point.label]}: {_zeros(test)}; {ended}"]
     here = scales.scaled(point.p, point.x)
     if np.linalg.norm(here - scales.scaled(start[1], start[0])) < AT_START:
         parts.append("it is where both begin, and a program cannot report a point at which it was started")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.frozen import array, construct, frozen, same
 from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints
 from ntkcont.status import Status
@@ -157,6 +158,11 @@ class Diagram:
                 if point.label != "EP":
                     points.setdefault(point.name, point)
         return SpecialPoints(points.values())
+
+    @property
+    def doubtful(self) -> tuple[Doubtful, ...]:
+        """What was bracketed and could not be established, branch by branch (arclengths are those of each branch)."""
+        return tuple(place for branch in self.branches for place in branch.doubtful)
 
     def branches_at(self, name: str) -> tuple[int, ...]:
         """Return the numbers of the branches on which the special point of this name lies.
