@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -188,7 +189,7 @@ def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[Special
         at = np.append(point.x, point.p)
         if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
             continue
-        _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
+        _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))
         null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
         tau = nodes.tangent[i] / d
         if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 from numpy.polynomial import polynomial
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import Crossing, midpoint
@@ -134,6 +135,6 @@ def _all_there(curve: Curve, label: str, node: Node, count: int, size: float) ->
     _, a, _ = curve.system(node.z)  # for maps DG - I
     if label == "PD":
         a = a + 2.0 * np.eye(curve.n)
-    least = float(np.linalg.svd(a, compute_uv=False)[-1])
+    least = float(svd(a, compute_uv=False)[-1])
     off = np.abs(lam - ({"BP": 1.0, "PD": -1.0}[label] if curve.is_map else 0.0))
     return least <= NEAR * size and bool(np.sort(off)[count - 1] <= NEAR_DOUBLE * size)
