@@ -127,7 +127,7 @@ def assemble(
     special = [
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
-    special = [with_normal_form(curve.model, q) for q in special]
+    special = [with_normal_form(curve.model, q) if q.label != "UZ" else q for q in special]
     places = merged([place.within(*inside) for place in doubtful], 0.0, 0.0)  # the start is found by both directions
     low_end, high_end = (_end(sides.get(sign), start, sign, curve) for sign in (-1.0, 1.0))
     special = [end_point(curve, low_end, task.params), *special, end_point(curve, high_end, task.params)]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ntkcont.errors import FileFormatError, InputError
 from ntkcont.results.archive import read_arrays
 from ntkcont.results.branch import Branch
+from ntkcont.results.deferred import Deferred
 from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.frozen import is_nothing, nothing
 from ntkcont.results.signatures import Signatures
@@ -64,6 +65,8 @@ class Packer:
             return self.pack(value.item(), where)
         if isinstance(value, np.ndarray):
             return {"$array": self.array(value, where)}
+        if isinstance(value, Deferred):
+            value = value.kept  # saving computes nothing
         if isinstance(value, Mapping):
             items = {str(k): self.pack(v, f"{where}[{k!r}]") for k, v in value.items()}
             return {"$dict": items} if any(key.startswith("$") for key in items) else items
