@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE, UNSURE
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -22,6 +23,7 @@ from ntkcont.pathfollowing.start import Start, scaled_jacobian
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.deferred import Deferred
+from ntkcont.results.doubtful import Doubtful, merged
 from ntkcont.results.frozen import nothing
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, renumbered
@@ -44,6 +46,7 @@ class Side:
     error: str
     d: Array
     last: Node | None = None
+    doubtful: list[Doubtful] = dataclasses.field(default_factory=list)
 
 
 def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np.ndarray] | None:
@@ -100,10 +103,12 @@ def assemble(
     parts: list[Nodes] = []
     signatures: list[dict[str, np.ndarray]] = []
     special: list[SpecialPoint] = []
+    doubtful: list[Doubtful] = []
     if -1.0 in sides:
         back = concatenate(sides[-1.0].chunks, n) if sides[-1.0].chunks else _kept(empty_nodes(n), keep)
         parts.append(Nodes(back.z[::-1], -back.tangent[::-1], -back.s[::-1], back.eigenvalues[::-1], back.counts[::-1]))
         special += [_mirrored(p) for p in sides[-1.0].special]
+        doubtful += [place.mirrored() for place in sides[-1.0].doubtful]
         signatures += [{k: v[::-1] for k, v in chunk.items()} for chunk in reversed(sides[-1.0].signatures)]
     parts.append(_kept(first, keep))
     found = evaluate(bound, first, n)
@@ -112,6 +117,7 @@ def assemble(
     if 1.0 in sides:
         parts += sides[1.0].chunks
         special += sides[1.0].special
+        doubtful += sides[1.0].doubtful
         signatures += sides[1.0].signatures
     nodes = concatenate(parts, n)
     special = _without_twins(sorted(special, key=lambda point: point.s))
@@ -121,7 +127,8 @@ def assemble(
     special = [
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
-    special = [with_normal_form(curve.model, q) for q in special]
+    special = [with_normal_form(curve.model, q) if q.label != "UZ" else q for q in special]
+    places = merged([place.within(*inside) for place in doubtful], 0.0, 0.0)  # the start is found by both directions
     low_end, high_end = (_end(sides.get(sign), start, sign, curve) for sign in (-1.0, 1.0))
     special = [end_point(curve, low_end, task.params), *special, end_point(curve, high_end, task.params)]
     if bound is not None:
@@ -142,6 +149,7 @@ def assemble(
         _tangents_on_branch_points(curve, nodes, special, start.d)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
     _warn_permanent_zero(nodes)
+    _warn_doubtful(places, curve.free)
     k = last + 1
     special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
     return Branch(
@@ -150,7 +158,8 @@ def assemble(
         tangent=nodes.tangent if keep else nothing((k, n + 1)),
         eigenvalues=nodes.eigenvalues if keep else nothing((k, n), complex),
         stable=n_unstable == 0, n_unstable=n_unstable,
-        special_points=renumbered(special), ntk=_signatures(signatures, bound),
+        special_points=renumbered(special), doubtful=tuple(place.shifted(s0) for place in places),
+        ntk=_signatures(signatures, bound),
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
     )  # fmt: skip
@@ -180,7 +189,7 @@ def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[Special
         at = np.append(point.x, point.p)
         if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
             continue
-        _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
+        _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))
         null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
         tau = nodes.tangent[i] / d
         if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):
@@ -194,6 +203,17 @@ def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None
         return None
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Signatures(arrays=arrays, metadata=bound.metadata)
+
+
+def _warn_doubtful(places: tuple[Doubtful, ...], free: str) -> None:
+    if places:
+        count = "1 place" if len(places) == 1 else f"{len(places)} places, first"
+        warnings.warn(
+            f"{count} at {free} = {places[0].p:.10g}: something happens on the branch that could not be established "
+            f"({places[0].label}?), so it is in no list of special points; branch.doubtful says what was tried and why",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_permanent_zero(nodes: Nodes) -> None:

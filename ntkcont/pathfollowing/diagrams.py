@@ -25,7 +25,7 @@ from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepar
 from ntkcont.pathfollowing.switching import Outgoing, birth_record, on_simple_orbit, outgoing
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
-from ntkcont.results.diagram import Diagram, Origin, Unfollowed, named
+from ntkcont.results.diagram import ONE_ORBIT, Diagram, Origin, Unfollowed, named
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
@@ -285,9 +285,15 @@ class _Work:
         return found
 
     def _switched(self, point: SpecialPoint, period: int, branch: Branch) -> bool:
-        z = np.append(point.x, point.p)
+        """Whether branches of this period were switched at this point, or at another one of its orbit."""
         scale = np.append(np.maximum(np.max(np.abs(branch.x), axis=0), 1e-9), self.task.span[1] - self.task.span[0])
-        return any(own == period and np.max(np.abs(there - z) / scale) <= 1e-7 for there, own in self.done)
+        held = period // 2 if point.label == "PD" else period
+        z = self._orbit(point, held)
+        for there, own in self.done:
+            apart = np.max(np.abs(there - z) / scale, axis=1)
+            if own == period and (apart[0] <= 1e-7 or np.min(apart) <= ONE_ORBIT):
+                return True
+        return False
 
     def _switch_at(self, index: int, point: SpecialPoint, period: int) -> list[int]:
         task = dataclasses.replace(self.task, curve=self.curve(period))
@@ -355,7 +361,7 @@ class _Work:
 
     def result(self) -> Diagram:
         """Return the diagram."""
-        branches = named(self.branches, [birth[3] for birth in self.births])
+        branches = named(self.branches, [birth[3] for birth in self.births], self._orbit)
 
         def name(index: int | None, point: SpecialPoint | str) -> str:
             if index is None or isinstance(point, str):
@@ -369,7 +375,7 @@ class _Work:
         ]
         unfollowed = [Unfollowed(branch=i, point=name(i, q), reason=reason) for i, q, reason in self.unfollowed]
         return Diagram(
-            branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
+            branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(dict.fromkeys(unfollowed)),
             images={i: images for i in range(len(branches)) if len(images := self._images(i))},
             provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
         )  # fmt: skip
@@ -378,11 +384,12 @@ class _Work:
         """Return the points of the orbits that are not on the branch: shape (j, k, n)."""
         branch, (_, point, _, period) = self.branches[index], self.births[index]
         held = 2 if point is not None and point.label == "PD" else 1  # it passes through the period doubling
-        states = [branch.x]
-        for _ in range(period // held - 1):
-            z = np.column_stack([states[-1], branch.p])
-            states.append(states[-1] + np.array([self.task.curve.linear(each)[0] for each in z]))
-        return np.array(states[1:])
+        orbits = np.array([self.known.orbit(z, period // held) for z in np.column_stack([branch.x, branch.p])])
+        return orbits[:, 1:, :-1].swapaxes(0, 1)
+
+    def _orbit(self, point: SpecialPoint, period: int) -> Array:
+        """Return the orbit (x, p) of a special point, its own place first: shape (period, n+1)."""
+        return np.array(self.known.orbit(np.append(point.x, point.p), period))
 
 
 def _fell_back(side: Side, simple: Curve, start: Start) -> bool:

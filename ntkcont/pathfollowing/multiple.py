@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
@@ -27,7 +28,7 @@ def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> 
     column = max(float(np.linalg.norm(jacobian[:, -1])), float(np.linalg.norm(change[np.isfinite(change)])))
     if column > 0.0:
         jacobian[:, -1] /= column
-    return int(np.sum(np.linalg.svd(jacobian, compute_uv=False) <= small))
+    return int(np.sum(svd(jacobian, compute_uv=False) <= small))
 
 
 def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
@@ -39,7 +40,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     y, n = z / d, curve.n
     scaled = Scaled(curve, d).equilibrated(y)
     _, jac = scaled.residual_and_jacobian(y)
-    u, _, vh = np.linalg.svd(jac)
+    u, _, vh = svd(jac)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)
@@ -68,7 +69,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         y = y + step
         if np.linalg.norm(step) < tol:
             f, jac = scaled.residual_and_jacobian(y)
-            u, singular, vh = np.linalg.svd(jac)
+            u, singular, vh = svd(jac)
             if np.max(np.abs(f)) > 1e-11 or singular[n - m] > 1e-7:
                 return None
             v, w = _vectors(scaled.rows[:, None] * u[:, n - m :], vh[n - m :], d, n)
@@ -79,7 +80,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
 def _vectors(psi: Array, null: Array, d: Array, n: int) -> tuple[Array, Array]:
     """Return one critical vector of the state and its left partner, in original units, w* v = 1 if possible."""
     # within the null space those directions that leave the parameter alone
-    turned = np.linalg.svd(null[:, -1:].T)[2][1:] @ null
+    turned = svd(null[:, -1:].T)[2][1:] @ null
     v = turned[0, :n] * d[:n]
     v = v / np.linalg.norm(v)
     rows = psi.T / d[:n]

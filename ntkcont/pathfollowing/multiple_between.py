@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Scaled
@@ -51,7 +52,7 @@ def _solve(curve: Curve, left: Node, right: Node, d: Array) -> tuple[Array, int]
         jacobian = Scaled(curve, d).equilibrated(guess / d).residual_and_jacobian(guess / d)[1]
         if not np.all(np.isfinite(jacobian)):
             continue
-        small = int(np.sum(np.linalg.svd(jacobian, compute_uv=False) < SMALL))
+        small = int(np.sum(svd(jacobian, compute_uv=False) < SMALL))
         for m in range(min(small, n), 1, -1):
             found = solve_multiple(curve, guess, d, m)
             if found is not None and bracket.holds(found.z, d):

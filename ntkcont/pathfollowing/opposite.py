@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 from numpy.polynomial import polynomial
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Scaled
@@ -143,4 +144,4 @@ def singular(curve: Curve, z: Array, d: Array, shift: float) -> bool:
     """Whether F_x - shift is singular at z, whatever the units of the equations."""
     scaled = Scaled(curve, d).equilibrated(z / d)
     a = scaled.residual_and_jacobian(z / d)[1][:, : curve.n] - shift * np.diag(scaled.rows)
-    return bool(np.linalg.svd(a, compute_uv=False)[-1] <= SINGULAR)
+    return bool(svd(a, compute_uv=False)[-1] <= SINGULAR)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
@@ -213,7 +214,7 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
             return
         rows = np.linalg.norm(jacobian, axis=1, keepdims=True)  # equations may have very different units
         for matrix in (jacobian, jacobian / np.where(rows > 0.0, rows, 1.0)):
-            singular = np.linalg.svd(matrix, compute_uv=False)
+            singular = svd(matrix, compute_uv=False)
             if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
                 return
     msg = (
@@ -226,7 +227,7 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
 def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
     """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
     matrix = _by_rows(curve, z, d)
-    if not np.all(np.isfinite(matrix)) or np.linalg.svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
+    if not np.all(np.isfinite(matrix)) or svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
         return z
     found = solve_branch_point(curve, z, d)
     if found is None:
@@ -272,7 +273,7 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     Where two branches cross at z it is that of the one that goes most along the parameter.
     """
     n = curve.n
-    _, singular, vh = np.linalg.svd(_by_rows(curve, z, d))
+    _, singular, vh = svd(_by_rows(curve, z, d))
     null = vh[n - 1 :] if singular[-1] < SINGULAR else vh[n:]
     tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
     tau = tau / np.linalg.norm(tau)

@@ -13,6 +13,7 @@ from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.results.doubtful import Doubtful, established
 from ntkcont.results.labels import ALIASES
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
@@ -55,13 +56,21 @@ class Task:
 
 @dataclasses.dataclass
 class Chunk:
-    """Some accepted points, the special points among them, and the status if the run ended there."""
+    """Some accepted points, the special points among them, and the status if the run ended there.
+
+    A special point on which Newton was not accepted goes to `doubtful`, so that nothing counts it as one.
+    """
 
     nodes: Nodes
     special: list[SpecialPoint]
     d: Array
     status: Status | None = None
     error: str = ""
+    doubtful: list[Doubtful] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.special, doubtful = established(self.special)
+        self.doubtful = [*self.doubtful, *doubtful]
 
 
 def parse_stop(stop: Any, labels: list[str]) -> tuple[tuple[str, int] | None, Callable[[Point], bool] | None]:

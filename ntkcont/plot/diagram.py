@@ -23,6 +23,8 @@ from ntkcont.plot.figure import (
     add_legend,
     check_axes,
     figure_of,
+    hollow_handles,
+    hollow_style,
     line_handles,
     marker_handles,
     marker_style,
@@ -30,7 +32,7 @@ from ntkcont.plot.figure import (
 )
 from ntkcont.plot.labels import NameTags
 from ntkcont.plot.markers import CYCLE
-from ntkcont.plot.quantities import Quantity, Values, as_branches, default_y, plain, values_of
+from ntkcont.plot.quantities import Quantity, Values, as_branches, at_places, default_y, plain, values_of
 from ntkcont.results.branch import Branch
 from ntkcont.results.diagram import Diagram
 from ntkcont.results.special_points import SpecialPoints
@@ -50,6 +52,7 @@ def bifurcation_diagram(
     norm: Normalize | None = None,
     cmap: str | Colormap | None = None,
     model: Any = None,
+    doubtful: bool = False,
 ) -> Axes:
     """Draw branches over their free parameter: solid where stable, dashed where unstable, special points marked.
 
@@ -79,6 +82,8 @@ def bifurcation_diagram(
         Colour map, default viridis without its lightest end.
     model : Model, optional
         For `envelope`; default ``branch.model``.
+    doubtful : bool, default False
+        Mark also what could not be established (``branch.doubtful``), with hollow markers.
 
     Returns
     -------
@@ -139,6 +144,9 @@ def bifurcation_diagram(
     for item, values in zip(branches, drawn, strict=True):
         seen += _draw_specials(ax, item, values, tags, SMALL if own else None, names=labels, shared=shared)
     handles += marker_handles(seen)
+    if doubtful:
+        kinds = [_draw_doubtful(ax, item, chosen, values, tags) for item, values in zip(branches, drawn, strict=True)]
+        handles += hollow_handles([kind for each in kinds for kind in each])
 
     if _is_signature(branches[0], chosen) and _spans_decades(np.concatenate([each.points for each in drawn])):
         ax.set_yscale("log")
@@ -223,6 +231,21 @@ def _draw_specials(
         if names == "all" or (names and point.label != "NSad"):
             tags.add(point.name, point.p, float(height), style["markersize"], fontsize=fontsize)
         seen.append(point.label)
+    return seen
+
+
+def _draw_doubtful(ax: Axes, branch: Branch, y: Quantity, values: Values, tags: NameTags) -> list[str]:
+    """Draw hollow markers where something could not be established; return its labels."""
+    seen = []
+    heights = at_places(branch, y, values.points, branch.doubtful)
+    for place, height in zip(branch.doubtful, heights, strict=True):
+        if not np.isfinite(height):
+            continue
+        style = hollow_style(place.label)
+        (art,) = ax.plot([place.p], [height], linestyle="none", zorder=6, **style)
+        art.set_gid(f"doubtful {place.label}")
+        tags.markers.append((place.p, float(height), style["markersize"]))
+        seen.append(place.label)
     return seen
 
 

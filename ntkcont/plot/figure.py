@@ -113,6 +113,27 @@ def marker_style(label: str) -> dict[str, Any]:
     }
 
 
+def hollow_style(label: str) -> dict[str, Any]:
+    """Return the keywords of ``Axes.plot`` for a doubtful place: the marker without its face, in its colour."""
+    marker = marker_of(label)
+    line_like = marker.shape in ("|", "x", "+")
+    return {
+        "marker": marker_of("").shape if line_like else marker.shape,  # lines have no face to leave out
+        "markersize": marker.size + 1.0,
+        "markerfacecolor": "none",
+        "markeredgecolor": "black" if marker.color == "#FFFFFF" else marker.color,
+        "markeredgewidth": 1.2,
+    }
+
+
+def hollow_handles(labels: list[str]) -> list[Line2D]:
+    """Return legend entries for the kinds of doubtful places that were drawn, each once."""
+    return [
+        Line2D([], [], linestyle="none", label=f"doubtful {label}".rstrip(" ?"), **hollow_style(label))
+        for label in dict.fromkeys(labels)
+    ]
+
+
 class TopLegend(Legend):
     """A legend above the axes, and above their title and the exponent of the vertical axis if they have any."""
 

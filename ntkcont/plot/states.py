@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.linear import svd
 from ntkcont.plot.curves import Run, draw_runs, runs_with_specials
 from ntkcont.plot.figure import (
     FONT,
@@ -222,7 +223,7 @@ def _principal(cloud: Real, n: int) -> Projection:
         raise InputError(msg)
     cloud = cloud[np.isfinite(cloud).all(axis=1)]
     center = cloud.mean(axis=0)
-    _, sizes, rows = np.linalg.svd(cloud - center, full_matrices=True)
+    _, sizes, rows = svd(cloud - center, full_matrices=True)
     share = np.zeros(2)
     share[: min(2, len(sizes))] = sizes[:2] ** 2 / max(float(np.sum(sizes**2)), 1e-300)
     rows = rows[:2] * np.where(np.sum(rows[:2], axis=1, keepdims=True) < 0, -1.0, 1.0)  # a sign that does not flip

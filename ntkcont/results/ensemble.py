@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ntkcont.errors import InputError
 from ntkcont.results import io
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.labels import canonical
 from ntkcont.status import Status
 
@@ -72,6 +73,8 @@ class Member:
         See `free`.
     special : tuple of Found
         The special points, in order of arclength.
+    doubtful : tuple of Doubtful
+        What was bracketed and could not be established.
     """
 
     key: str
@@ -85,6 +88,7 @@ class Member:
     free: str | None = None
     p_span: tuple[float, float] | None = None
     special: tuple[Found, ...] = ()
+    doubtful: tuple[Doubtful, ...] = ()
 
     def branch(self) -> Branch:
         """Read the branch.
@@ -230,6 +234,9 @@ class Ensemble(Sequence[Branch]):
         counts = collections.Counter(m.outcome for m in self.members)
         told = ", ".join(f"{counts[o]} {o.name.lower()}" for o in Outcome if counts[o]) or "no members"
         lines = [f"Ensemble of {len(self)} in {self.store}: {told}"]
+        doubtful = sum(bool(m.doubtful) for m in self.members)
+        if doubtful:
+            lines[0] += f"; {doubtful} with doubtful places, not listed (see .members[i].doubtful)"
         shown = self.failures[:_SHOWN]
         lines += [f"  {m.key}  {_told(m)}{m.outcome.name}: {m.error or m.outcome}" for m in shown]
         more = len(self.failures) - len(shown)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
-from ntkcont.results.deferred import Deferred
+from ntkcont.results.deferred import restored, same_where_known
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.labels import ALIASES, LABELS, canonical, canonical_name
 
@@ -66,7 +66,8 @@ class SpecialPoint:
     kind : {"flow", "map"}
         Kind of the model.
     normal_form : mapping
-        Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.
+        Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.  Files and
+        other processes get what has been read by then; the ``"note"`` of the others says how to compute them.
     ntk : mapping or None
         Kernel signatures at the point, with the regular factors.
     model : Model or None
@@ -132,8 +133,7 @@ class SpecialPoint:
             vectors[name] = array(vector, f"vectors[{name!r}]", dtype, (n,))
         put("vectors", FrozenDict(vectors))
         put("params", FrozenDict({name: float(value) for name, value in self.params.items()}))
-        if not isinstance(self.normal_form, Deferred):
-            put("normal_form", frozen(dict(self.normal_form)))
+        put("normal_form", restored(self.normal_form))
         put("ntk", None if self.ntk is None else frozen(dict(self.ntk)))
 
     def __getitem__(self, name: str) -> float:
@@ -148,7 +148,10 @@ class SpecialPoint:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SpecialPoint):
             return NotImplemented
-        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self) if f.compare)
+        compared = [f.name for f in dataclasses.fields(self) if f.compare and f.name != "normal_form"]
+        return all(same(getattr(self, name), getattr(other, name)) for name in compared) and same_where_known(
+            self.normal_form, other.normal_form
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
