@@ -130,6 +130,7 @@ def problem(task: Task, start: Start, signs: tuple[float, ...], bound: BoundEval
         "free": task.curve.free,
         "params": dict(task.params),
         "p_span": list(task.span),
+        "log": list(task.log),
         "x0": start.z,
         "direction": list(signs),
         "settings": dataclasses.asdict(task.settings),

@@ -132,6 +132,12 @@ class Branch:
         return len(self.p)
 
     @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades (``continuation(..., log=)``), on all or a part of it."""
+        pieces = [self.provenance, *self.provenance.get("joined", ())]
+        return tuple(dict.fromkeys(name for piece in pieces for name in piece.get("log", ())))
+
+    @property
     def n(self) -> int:
         """Number of states."""
         return len(self.states)
@@ -211,7 +217,7 @@ class Branch:
             **{name: getattr(self, name)[::-1] for name in ("p", "x", "eigenvalues", "stable", "n_unstable")},
             s=-self.s[::-1],
             tangent=-self.tangent[::-1] if self.has_states else self.tangent,
-            special_points=renumbered(points),
+            special_points=renumbered(points, self.log),
             ntk=None if self.ntk is None else self.ntk.take(slice(None, None, -1)),
             ends=self.ends[::-1],
         )
@@ -363,7 +369,7 @@ def join(left: Branch, right: Branch) -> Branch:
         states=left.states,
         params=left.params,
         **columns,
-        special_points=renumbered(points),
+        special_points=renumbered(points, (*left.log, *right.log)),
         ntk=stacked([left.ntk, tail], [len(left), len(right) - 1]),
         status=overall(ends),
         ends=ends,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
 from ntkcont.results.frozen import array, construct, frozen, same
-from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints
+from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints, logarithms
 from ntkcont.status import Status
 
 Real = NDArray[np.float64]
@@ -133,6 +133,11 @@ class Diagram:
         return self.branches[0].free
 
     @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades."""
+        return tuple(dict.fromkeys(name for branch in self.branches for name in branch.log))
+
+    @property
     def kind(self) -> str:
         """``"flow"`` or ``"map"``."""
         return self.branches[0].kind
@@ -219,6 +224,9 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
     scale = np.max([np.max(np.abs(branch.x), axis=0) for branch in branches], axis=0)
     scale = np.maximum(scale, 1e-9 * max(float(np.max(scale)), 1e-300))
     width = max(float(np.max(branch.p)) for branch in branches) - min(float(np.min(branch.p)) for branch in branches)
+    first = branches[0]
+    names = [*first.states, first.free]
+    units = np.where(logarithms(np.ones(len(names)), names, first.log)[1], 1.0, np.append(scale, width or 1.0))
     counts: dict[str, int] = {}
     seen: list[tuple[str, int, int, np.ndarray, str, float]] = []
     result = []
@@ -227,7 +235,7 @@ def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
         for point in branch.special_points:
             own = point.label == "UZ" and not re.fullmatch(r"UZ\d*", point.name)
             stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
-            z = np.append(point.x / scale, point.p / width) if width > 0.0 else np.append(point.x / scale, point.p)
+            z = logarithms(np.append(point.x, point.p), names, first.log)[0] / units
             name = next(
                 (
                     name
