@@ -53,21 +53,26 @@ def unit_tangent(algebra, big, piv, tau, ints):
 
 
 @inner
-def rescale(x, d, d_start, common, tau):
+def rescale(z, d, d_start, common, tau, logs):
     """Let the scales of the states follow the states, keeping the direction of `tau`; return the largest growth.
 
     With `common` there is one scale for all states (units of a network).
     """
-    n = x.shape[0]
+    n = z.shape[0] - 1
     root = np.sqrt(float(n))
     largest = 0.0
     if common:
         for i in range(n):
-            largest = max(largest, abs(x[i]))
+            largest = max(largest, abs(z[i]))
     growth = 1.0
+    if logs[n] > 0.0:
+        tau[n] *= d[n] / (abs(z[n]) * logs[n])
+        d[n] = abs(z[n]) * logs[n]
     norm = tau[n] * tau[n]
     for i in range(n):
-        scale = max((largest if common else abs(x[i])) * root, min(d[i], RANGE * d_start[i]))
+        scale = max((largest if common else abs(z[i])) * root, min(d[i], RANGE * d_start[i]))
+        if logs[i] > 0.0:
+            scale = abs(z[i]) * logs[i]
         if scale != d[i]:
             tau[i] *= d[i] / scale
             d[i] = scale
@@ -82,13 +87,13 @@ def rescale(x, d, d_start, common, tau):
 @entry(
     int64(
         RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, types.boolean, int64[::1],
-        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
+        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
         MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, float64[:, :, ::1], int64[:, ::1], VECTOR, int64[::1],
     )
 )  # fmt: skip
 def advance(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
-    z, tau, d, control, z_start, tau_start, d_start,
+    z, tau, d, logs, control, z_start, tau_start, d_start,
     out_z, out_t, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
 ):  # fmt: skip
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
@@ -127,7 +132,10 @@ def advance(
         finite = True
         while True:  # until a step is accepted
             for j in range(n + 1):
-                pred[j] = z[j] + ds * tau[j] * d[j]
+                if logs[j] > 0.0:
+                    pred[j] = z[j] * np.exp(ds * tau[j] * logs[j])
+                else:
+                    pred[j] = z[j] + ds * tau[j] * d[j]
                 new[j] = pred[j]
             outcome, iterations, first, sign, last = correct(
                 rhs, jac, dfdp, c, p0, direction, is_map, algebra,
@@ -135,6 +143,9 @@ def advance(
             )  # fmt: skip
             finite = outcome != NOT_FINITE
             good = outcome == CONVERGED and first <= 0.5 * ds
+            for j in range(n + 1):
+                if logs[j] > 0.0 and not new[j] * z[j] > 0.0:
+                    good = False
             at_bound = good and (new[n] <= control[P_LOW] or new[n] >= control[P_HIGH])
             if at_bound:  # land on it
                 bound = control[P_LOW] if new[n] <= control[P_LOW] else control[P_HIGH]
@@ -153,8 +164,11 @@ def advance(
                 along = 0.0
                 length = 0.0
                 for j in range(n + 1):
-                    along += tau[j] * (new[j] - z[j]) / d[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    moved = (new[j] - z[j]) / d[j]
+                    if logs[j] > 0.0 and new[j] * z[j] > 0.0:
+                        moved = np.log(new[j] / z[j]) / logs[j]
+                    along += tau[j] * moved
+                    length += moved**2
                 # Newton at the bound may come back to where the branch entered, or go to another of its points there
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
@@ -167,9 +181,17 @@ def advance(
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
             if good and sign != 0.0 and unit_tangent(algebra, big, piv, tau_new, ints):
+                turned = 0.0
                 for j in range(n + 1):
-                    cos += tau[j] * tau_new[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    if logs[j] > 0.0:
+                        cos += tau[j] * tau_new[j] * z[j] / new[j]
+                        turned += (tau_new[j] * z[j] / new[j]) ** 2
+                        length += (np.log(abs(new[j] / z[j])) / logs[j]) ** 2
+                    else:
+                        cos += tau[j] * tau_new[j]
+                        turned += tau_new[j] ** 2
+                        length += ((new[j] - z[j]) / d[j]) ** 2
+                cos /= np.sqrt(turned)
                 length = np.sqrt(length)
                 if cos >= cos_limit or ds <= 2.0 * control[DS_MIN]:
                     break
@@ -228,7 +250,7 @@ def advance(
         out_counts[k, ORIENTATION] = 1 if sign > 0.0 else -1
         control[S] += length
         out_s[k] = control[S]
-        growth = rescale(z[:n], d, d_start, common, tau)
+        growth = rescale(z, d, d_start, common, tau, logs)
         produced[0] += 1
         produced[1] += 1
         if closed:

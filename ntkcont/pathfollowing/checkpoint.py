@@ -155,8 +155,9 @@ class RecordedStepper(Stepper):
         settings: ContinuationSettings,
         spectra: bool = True,
         vectors: bool = False,
+        logs: Array | None = None,
     ) -> None:
-        super().__init__(curve, first, d, span, settings, spectra, vectors)
+        super().__init__(curve, first, d, span, settings, spectra, vectors, logs)
         self.checkpoint = checkpoint
 
     def advance(self, size: int) -> tuple[Nodes, Status | None, str]:

@@ -183,7 +183,8 @@ class Detector:
     def _scales(self, nodes: Nodes, i: int) -> Array:
         """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
         curve = self.task.curve
-        return followed(self.d, self.d_start, nodes.z[: i + 1, : curve.n], curve.model.homogeneous)
+        d = followed(self.d, self.d_start, nodes.z[: i + 1, : curve.n], curve.model.homogeneous)
+        return np.where(self.task.logs > 0.0, np.abs(nodes.z[i]) * self.task.logs, d)
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
@@ -234,7 +235,7 @@ def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
     if beyond is None:
         return []
     low, high = task.span
-    slack = 1e-9 * (high - low)
+    slack = 1e-9 * (abs(last.z[-1]) * task.logs[-1] or high - low)
     nodes = Nodes(
         beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
     )

@@ -39,7 +39,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     if start.ds is not None:
         settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
     adaptive = task.adaptive
-    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors
+    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors, task.logs
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     if task.structure is not None:
         from ntkcont.pathfollowing.structured import Outside  # seldom needed, and it imports scipy's sparse matrices

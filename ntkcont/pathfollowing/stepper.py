@@ -43,7 +43,9 @@ class Stepper:
         settings: ContinuationSettings,
         spectra: bool = True,
         vectors: bool = False,
+        logs: Array | None = None,
     ) -> None:
+        self.logs = np.zeros(curve.n + 1) if logs is None else logs
         self.vectors = vectors
         self.curve, self.span, self.first = curve, span, first
         self.d = d.copy()
@@ -89,7 +91,7 @@ class Stepper:
         algebra = curve.lapack if self.outside is None else self.outside.algebra
         try:
             reason = stepping.advance(
-                *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.control,
+                *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.logs, self.control,
                 self.first.z, self.first.tangent, self.d_start,
                 out_z, out_t, out_s, wr, wi, vectors, counts, residual, self.produced,
             )  # fmt: skip
@@ -115,7 +117,8 @@ class Stepper:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
         low, high = self.span
-        if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
+        width = abs(self.z[n]) * self.logs[n] or high - low
+        if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * width:
             status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
         return nodes, status, error
 
@@ -131,6 +134,8 @@ class Stepper:
     def restore(self, d: Array, z: Array) -> None:
         """Take back the scales d from before steps of which only the points z are kept."""
         self.d[:] = followed(d, self.d_start, z[:, : self.curve.n], self.curve.model.homogeneous)
+        if len(z):
+            self.d[:] = np.where(self.logs > 0.0, np.abs(z[-1]) * self.logs, self.d)
 
     def enter(self, curve: Curve, z: Array, tau: Array, s: float) -> None:
         """Go on from z along tau with other equations."""
