@@ -249,7 +249,7 @@ def continuation(
     log : sequence of str
         Names of free parameters and states that are measured in decades, such as ``("K",)``, default none: equal steps
         multiply them by equal factors, whatever their size, and pictures get a logarithmic axis.  They must be positive
-        at the start and stay so: a step that would change the sign is refused.  Nothing is substituted in the equations.
+        at the start and remain so: a step that would change the sign is refused.
 
     Returns
     -------

@@ -28,7 +28,7 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
         "params": dict(task.params),
         "settings": dataclasses.asdict(task.settings),
         "events": [*task.events, *(user.name for user in task.users)],
-        # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span; in decades that of there
+        # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span (log: of here)
         "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
         # of the bordered matrices of the steps
         "factorisation": "dense" if task.structure is None else "sparse",

@@ -133,7 +133,7 @@ class Branch:
 
     @property
     def log(self) -> tuple[str, ...]:
-        """Names of the variables that were measured in decades (``continuation(..., log=)``), on all or a part of it."""
+        """Names of the variables that were measured in decades (argument `log`), on a part of it at least."""
         pieces = [self.provenance, *self.provenance.get("joined", ())]
         return tuple(dict.fromkeys(name for piece in pieces for name in piece.get("log", ())))
 
