@@ -57,7 +57,7 @@ def print_style(ax: Axes) -> None:
 class Decades(Locator):
     """Every power of ten, or every second, third, ..., so that their labels have room; 1 is among them if it is shown.
 
-    `between`: the powers that have no label instead, or the multiples 2 to 9 where all have one.
+    `between`: powers that have no label instead, or the multiples 2 to 9 where all have one.
     """
 
     def __init__(self, *, between: bool = False) -> None:
@@ -79,7 +79,7 @@ class Decades(Locator):
         if not self.between:
             return 10.0 ** powers[powers % step == 0.0]
         if step > 1:
-            return 10.0 ** powers[powers % step != 0.0]
+            return 10.0 ** powers[(powers % step != 0.0) & (powers % max(1, step // 5) == 0.0)]
         inside = np.outer(10.0 ** np.arange(np.floor(low), np.ceil(high)), np.arange(2.0, 10.0)).ravel()
         return inside[(inside >= 10.0**low) & (inside <= 10.0**high)]
 
