@@ -94,7 +94,7 @@ def rescale(z, d, logs, common, length, tau):
 
 @inner
 def predict(z, tau, d, logs, ds, pred):
-    """Fill `pred` with the point a step `ds` along the tangent; of variables in decades along that of their logarithm."""
+    """Fill `pred` with the point a step `ds` along the tangent (of logarithms, for variables in decades)."""
     for j in range(z.shape[0]):
         if logs[j] > 0.0:
             pred[j] = z[j] * np.exp(min(ds * tau[j] * logs[j], 700.0))
@@ -166,8 +166,8 @@ def advance(
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
 
     `z` (n+1,), `tau` (n+1,) unit tangent in scaled variables, `d` (n+1,) scales and `control` are updated, so that the
-    next call goes on; `out_d` are the scales with which each point was reached.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
-    `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
+    next call goes on; `out_d` are the scales with which each point was reached.  `produced[0]` counts finished steps (it
+    survives an exception in the right-hand side), `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
     `out_vectors`: (len(out_s), N_VECTORS, n+1), or with zeros in place of the last two: no vectors.
     With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.
@@ -226,8 +226,11 @@ def advance(
                 along = 0.0
                 length = 0.0
                 for j in range(n + 1):
-                    along += tau[j] * (new[j] - z[j]) / d[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    moved = (new[j] - z[j]) / d[j]
+                    if logs[j] > 0.0 and new[j] * z[j] > 0.0:
+                        moved = np.log(new[j] / z[j]) / logs[j]
+                    along += tau[j] * moved
+                    length += moved**2
                 # Newton at the bound may come back to where the branch entered, or go to another of its points there
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
@@ -240,9 +243,17 @@ def advance(
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
             if good and sign != 0.0 and unit_tangent(algebra, big, piv, tau_new, ints):
+                turned = 0.0
                 for j in range(n + 1):
-                    cos += tau[j] * tau_new[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    if logs[j] > 0.0:
+                        cos += tau[j] * tau_new[j] * z[j] / new[j]
+                        turned += (tau_new[j] * z[j] / new[j]) ** 2
+                        length += (np.log(abs(new[j] / z[j])) / logs[j]) ** 2
+                    else:
+                        cos += tau[j] * tau_new[j]
+                        turned += tau_new[j] ** 2
+                        length += ((new[j] - z[j]) / d[j]) ** 2
+                cos /= np.sqrt(turned)
                 length = np.sqrt(length)
                 if cos >= cos_limit:
                     break

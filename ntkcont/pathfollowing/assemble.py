@@ -14,6 +14,7 @@ from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.decades import in_decades
 from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes, slim
@@ -146,7 +147,7 @@ def assemble(
     computed = [side.status for side in sides.values()]
     status = next((value for value in computed if not value.ok), computed[-1])
     if keep:
-        _tangents_on_branch_points(curve, nodes, special, start.d)
+        _tangents_on_branch_points(curve, nodes, special, start.d, task.logs)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
     _warn_permanent_zero(nodes)
     _warn_doubtful(places, curve.free)
@@ -158,7 +159,7 @@ def assemble(
         tangent=nodes.tangent if keep else nothing((k, n + 1)),
         eigenvalues=nodes.eigenvalues if keep else nothing((k, n), complex),
         stable=n_unstable == 0, n_unstable=n_unstable,
-        special_points=renumbered(special), doubtful=tuple(place.shifted(s0) for place in places),
+        special_points=renumbered(special, task.log), doubtful=tuple(place.shifted(s0) for place in places),
         ntk=_signatures(signatures, bound),
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
@@ -180,13 +181,16 @@ def _end(side: Side | None, start: Start, sign: float, curve: Curve) -> Node:
     return dataclasses.replace(last, s=sign * last.s, tangent=sign * last.tangent)
 
 
-def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[SpecialPoint], d: Array) -> None:
+def _tangents_on_branch_points(
+    curve: Curve, nodes: Nodes, special: list[SpecialPoint], d_start: Array, logs: Array
+) -> None:
     """Give points that happen to lie on a branch point the tangent of their own branch: they have several."""
     for point in special:
         if point.label != "BP" or len(nodes.s) < 3:
             continue
         i = int(np.argmin(np.abs(nodes.s - point.s)))
         at = np.append(point.x, point.p)
+        d = in_decades(d_start, at, logs)
         if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
             continue
         _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))

@@ -28,7 +28,7 @@ from ntkcont.results.special_points import SpecialPoint
 #: branch on its way to infinity.
 STANDSTILL = 1e-8
 #: Steps at a time, at least, up to this many states: a kernel is compiled for so many points together.
-FEWEST, SEVERAL = 32, 256
+FEWEST, MANY = 32, 256
 #: What several eigenvalues may do in opposite directions.
 BOTH_WAYS = ("BP", "H", "PD", "NS")
 
@@ -49,7 +49,7 @@ class Detector:
     def steps(self) -> int:
         """Return how many steps the next chunk should have: enough to hide its cost, few enough to report progress."""
         n = self.task.curve.n
-        return int(np.clip(20000 // (n * n + 16), FEWEST if n <= SEVERAL else 8, 1000))
+        return int(np.clip(20000 // (n * n + 16), FEWEST if n <= MANY else 8, 1000))
 
     def chunk(self, nodes: Nodes, final: bool) -> list[SpecialPoint]:
         """Return the special points between the last node of the previous chunk and the last of this one."""
@@ -197,9 +197,7 @@ class Detector:
         """Whether the node is itself a special point; `before` and `after` are its neighbours, if there are any."""
         return degenerate(node, d, self.task.curve.is_map, (before, after))
 
-    def _user_zeros(
-        self, event: UserZero, before: Node | None, nodes: Nodes, at_start: bool
-    ) -> list[SpecialPoint]:
+    def _user_zeros(self, event: UserZero, before: Node | None, nodes: Nodes, at_start: bool) -> list[SpecialPoint]:
         chain = ([before] if before is not None else []) + [nodes[i] for i in range(len(nodes.s))]
         values = [float(event.g(as_point(self.task.curve, node))) for node in chain]
         pairs = zip(itertools.pairwise(chain), itertools.pairwise(values), strict=True)
@@ -238,7 +236,7 @@ def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
     if beyond is None:
         return []
     low, high = task.span
-    slack = 1e-9 * (high - low)
+    slack = 1e-9 * (abs(last.z[-1]) * task.logs[-1] or high - low)
     nodes = Nodes(
         beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
     )

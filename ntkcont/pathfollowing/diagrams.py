@@ -13,6 +13,7 @@ from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import check_log, in_decades
 from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.follow import follow
@@ -42,6 +43,7 @@ def diagram(
     events: Sequence[object] | None = None,
     ntk: KernelEvaluator | None = None,
     max_branches: int = 200,
+    log: Sequence[str] = (),
 ) -> Diagram:
     """Follow all branches from one or several starts, switching branches wherever they cross.
 
@@ -70,6 +72,8 @@ def diagram(
         As in :func:`continuation`, for every branch.
     max_branches : int
         Stop after so many, default 200.
+    log : sequence of str
+        What is measured in decades, as in :func:`continuation`, on every branch.
 
     Returns
     -------
@@ -117,8 +121,10 @@ def diagram(
     span = check_span(p_span)
     listed = _listed(model, starts)
     values = start_params(model, listed[0], free, params)
+    measured = check_log(model, free, span, log)
     chosen, users = resolve_events(events, model.kind)
-    task = Task(Curve(model, free, values), values, span, settings or ContinuationSettings(), chosen, users)
+    settings = settings or ContinuationSettings()
+    task = Task(Curve(model, free, values), values, span, settings, chosen, users, log=measured)
     work = _Work(task, ntk, depth, max_branches)
     failures: list[ConvergenceError] = []
     for number, x0 in enumerate(listed):
@@ -207,7 +213,7 @@ class _Work:
     def from_start(self, x0: Any, number: int, values: dict[str, float]) -> None:
         """Follow the branch of a start and all that leave it, unless it is known."""
         task = dataclasses.replace(self.task, params=values)
-        start = prepare(task.curve, x0, values[task.curve.free], task.span, task.settings.tol)
+        start = prepare(task.curve, x0, values[task.curve.free], task.span, task.settings.tol, logs=task.logs)
         if self.known.find(task.curve, start.z, start.d, 1) is not None:
             return
         sides = self._sides(task, start, (-1.0, 1.0))
@@ -287,6 +293,7 @@ class _Work:
     def _switched(self, point: SpecialPoint, period: int, branch: Branch) -> bool:
         """Whether branches of this period were switched at this point, or at another one of its orbit."""
         scale = np.append(np.maximum(np.max(np.abs(branch.x), axis=0), 1e-9), self.task.span[1] - self.task.span[0])
+        scale = in_decades(scale, np.append(point.x, point.p), self.task.logs)
         held = period // 2 if point.label == "PD" else period
         z = self._orbit(point, held)
         for there, own in self.done:
@@ -298,6 +305,7 @@ class _Work:
     def _switch_at(self, index: int, point: SpecialPoint, period: int) -> list[int]:
         task = dataclasses.replace(self.task, curve=self.curve(period))
         d = np.array(self.branches[index].provenance["scales"]["start"], dtype=float)
+        d = in_decades(d, np.append(point.x, point.p), task.logs)
         _, _, depth, _ = self.births[index]
         found: list[int] = []
         simple = self.curve(period // 2) if point.label == "PD" else None
@@ -377,7 +385,7 @@ class _Work:
         return Diagram(
             branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(dict.fromkeys(unfollowed)),
             images={i: images for i in range(len(branches)) if len(images := self._images(i))},
-            provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
+            provenance={"depth": int(self.depth), "p_span": list(self.task.span), "log": list(self.task.log)},
         )  # fmt: skip
 
     def _images(self, index: int) -> Array:

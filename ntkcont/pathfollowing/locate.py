@@ -126,7 +126,7 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
 
 
 def _crosses_there(curve: Curve, z: Array, label: str, bracket: Bracket, d: Array) -> bool:
-    """Whether the counts change at z as the label says, and not elsewhere in the bracket: zeros are not all crossings."""
+    """Whether the counts change at z as the label says: a zero of a condition is not always a crossing."""
     u = bracket.fraction(z, d)[0]
     low, high = u - BESIDE, u + BESIDE
     left = midpoint(curve, bracket.left, bracket.right, d, low) if low > 0.0 else bracket.left

@@ -1,7 +1,8 @@
-"""A branch point with a kernel of several dimensions between two points of a branch, found before anything is divided.
+"""A branch point with a kernel of several dimensions between two points, found before anything is divided.
 
-Symmetric systems have several eigenvalues that pass zero at one place, in one direction or in both.  Halving an interval
-that holds such a point ends in rounding; solving for the place at which the rank drops by more than one does not.
+Symmetric systems have several eigenvalues that pass zero at one place, in one direction or in both.  Halving an
+interval that holds such a point ends in rounding; solving for the place at which the rank drops by more than one does
+not.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ AT = np.array([-1.0, -0.5, 0.5, 1.0])
 ONE_PLACE = 1e-9
 #: Of an eigenvalue that crosses in the middle, half of its distance is left half-way, up to this.
 HALF = 0.1
-#: At the place itself the matrix is singular to this, and eigenvalues are as near to the boundary beside what they are at
-#: the ends of the interval; real ones may be double and move by the square root of rounding.
+#: At the place itself the matrix is singular to this, and eigenvalues are as near to the boundary beside what they are
+#: at the ends of the interval; real ones may be double and move by the square root of rounding.
 SINGULAR, NEAR, NEAR_DOUBLE = 1e-9, 1e-7, 1e-4
 
 

@@ -9,8 +9,8 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import change, midpoint
 from ntkcont.pathfollowing.nodes import Nodes
 
-#: Halvings of the interval at most, and how much an entry of the Jacobian must grow meanwhile, as the interval shrinks by
-#: a million or more.
+#: Halvings of the interval at most, and how much an entry of the Jacobian must grow meanwhile, as the interval shrinks
+#: by a million or more.
 HALVINGS, GROWTH = 45, 1e4
 #: What grows beyond this is an overflow on the way to infinity and no pole.
 OVERFLOW = 1e150

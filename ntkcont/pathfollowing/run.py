@@ -41,7 +41,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     if start.ds is not None:
         settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
     adaptive = task.adaptive
-    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors, getattr(task, "logs", None)
+    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors, task.logs
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     if task.structure is not None:
         from ntkcont.pathfollowing.structured import Outside  # seldom needed, and it imports scipy's sparse matrices
@@ -166,7 +166,7 @@ def _pole(
 def _before(
     jump: SpecialPoint, nodes: Nodes, special: list[SpecialPoint], before: Node
 ) -> tuple[Nodes, list[SpecialPoint], Node, Array, float]:
-    """Cut a chunk in front of a jump; also return the last point kept, its scales, and a tenth of the step that jumped."""
+    """Cut a chunk in front of a jump; also return the last point kept, its scales, a tenth of the step that jumped."""
     keep = int(np.searchsorted(nodes.s, jump.bracket[0], side="right"))
     last = nodes[keep - 1] if keep else before
     jumped = min(keep, len(nodes.s) - 1)

@@ -12,6 +12,7 @@ from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.decades import check_positive, in_decades
 from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
@@ -166,13 +167,14 @@ def _straight(curve: Curve, z: Array, a: Array, fq: Array, rate: Array, step: fl
     return 0.0
 
 
-def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
+def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None = None) -> Array:
     """Return d = (sqrt(n) * state scales, span): magnitudes of the states at the start, or of their change along q.
 
-    The stepping lets the scales of the states grow later; a scale too small only costs steps.
+    The stepping lets the scales of the states grow later; a scale too small only costs steps.  For what is measured in
+    decades (`decades.log_scales`) they are those of z.
     """
     n = curve.n
-    width = span[1] - span[0]
+    width = float(in_decades(np.append(np.ones(n), span[1] - span[0]), z, logs)[n])
     size = np.abs(z[:n])
     _, a, fq = curve.system(z)
     rate, noise = np.zeros(n), np.zeros(n)
@@ -189,13 +191,15 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     if np.any(slope > size):
         slope *= _straight(curve, z, a, fq, rate, 0.05 * width)
     noise[~np.isfinite(noise)] = 0.0
+    rounding = 1e3 * np.finfo(float).eps * noise
+    check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
     size = np.maximum(size, slope)
-    size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
+    size[size <= rounding] = 0.0
     if curve.model.homogeneous:
         largest = float(size.max())
         size[:] = largest if largest > 1e-9 else 1.0
     size[size == 0.0] = 1.0
-    return np.append(size * np.sqrt(n), width)
+    return in_decades(np.append(size * np.sqrt(n), width), z, logs)
 
 
 def scaled_jacobian(curve: Curve, z: Array, d: Array) -> Array:
@@ -296,17 +300,26 @@ def _of_two(curve: Curve, z: Array, d: Array, tau: Array) -> Array:
 
 
 def prepare(
-    curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: float, sign: float | None = None
+    curve: Curve,
+    x0: Any,
+    q0: float,
+    span: tuple[float, float],
+    tol: float,
+    sign: float | None = None,
+    logs: Array | None = None,
 ) -> Start:
-    """Check and correct the start; `sign` is the direction to follow, None for both."""
+    """Check and correct the start; `sign` is the direction to follow, None for both, `logs` as for `scales`."""
     z = np.append(curve.model.state_vector(x0), q0)
+    check_positive(curve.model, logs, z, "x0")
     d = np.append(np.maximum(np.abs(z[:-1]), 1e-3 * max(1e-300, float(np.max(np.abs(z[:-1]))))), span[1] - span[0])
     d[d == 0.0] = 1.0
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
+    d = in_decades(d, z, logs)
     z = _corrected(curve, z, d, tol)
+    check_positive(curve.model, logs, z, "the fixed point that x0 leads to")
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
     z = _without_rounding(curve, _on_branch_point(curve, z, d))
-    d = scales(curve, z, span)
+    d = scales(curve, z, span, logs)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
     node, _ = piece.node(z, d, tau, 0.0)

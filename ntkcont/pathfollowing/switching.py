@@ -25,7 +25,7 @@ from ntkcont.results.special_points import SpecialPoint
 TURN = 0.35
 #: How far from the point its neighbours are looked for, scaled.
 BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
-#: Eigenvalues of a neighbour may be this small beside those of the farthest one: at a pitchfork they go with the square.
+#: Eigenvalues of a neighbour may be this small beside those of the farthest one: with the square, at a pitchfork.
 TELLING = 1e-8
 #: Cosine between the directions of a neighbour and of the branch.
 ALIGNED = 0.99

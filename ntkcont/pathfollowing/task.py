@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import log_scales
 from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.point import Point
@@ -41,6 +43,12 @@ class Task:
     stop_at: tuple[str, int] | None = None
     checkpoint: Checkpoint | None = None
     vectors: bool = False  # whether the points come with the vectors that a kernel takes
+    log: tuple[str, ...] = ()  # what is measured in decades
+
+    @functools.cached_property
+    def logs(self) -> Array:
+        """Return L of each variable (x, q), shape (n+1,): see `decades.log_scales`."""
+        return log_scales(self.curve.model, self.curve.free, self.span, self.log)
 
     @property
     def structure(self) -> Structure | None:

@@ -17,7 +17,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import midpoint
 from ntkcont.roots import bracketed_root
 
-#: All of them must cross this close together, in units of length, or lie so close to the boundary beside their own size.
+#: All of them must cross this close together, in units of length, or be so close to the boundary beside their size.
 ALL = 1e-9
 #: The same for real ones that go through zero: double, they move by the square root of rounding.
 MERGED = 1e-6
@@ -101,7 +101,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
 
 
 def _rate(label: str, left: Node, right: Node, d: Array, chosen: slice, is_map: bool) -> float:
-    """Return what a distance from the boundary is small against: how fast those that cross move, and how large they are."""
+    """Return what a distance from the boundary is small against: how fast those that cross move, or how large they are."""
     ends = [ranked(label, node, is_map) for node in (left, right)]
     moved = max(float(np.max(np.abs(beyond[chosen]), initial=0.0)) for beyond, _ in ends)
     size = max(float(np.max(np.abs(lam[chosen]), initial=0.0)) for _, lam in ends)

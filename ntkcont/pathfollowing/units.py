@@ -9,6 +9,8 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 #: An interval of a usual step, 0.02 long, is measured in the scales of that step; a shorter one in smaller units.
 USUAL = 50.0
+
+
 def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     """Return the units (n+1,) of the interval between two nodes; `d` are the scales with which it was stepped over.
 

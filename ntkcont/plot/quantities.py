@@ -138,6 +138,13 @@ def _between(branch: Branch, values: Real, s: Real) -> Real:
     return np.interp(s, branch.s[finite], values[finite])
 
 
+def in_decades(items: Iterable[Any], name: Quantity, *values: Any) -> bool:
+    """Whether a variable was measured in decades on one of the results that are drawn, and all `values` allow it."""
+    measured = isinstance(name, str) and any(name in getattr(item, "log", ()) for item in items)
+    shown = np.concatenate([np.ravel(np.asarray(each, dtype=float)) for each in values]) if measured else np.zeros(0)
+    return measured and bool(np.all(shown[np.isfinite(shown)] > 0.0))
+
+
 def as_branches(branch: Any) -> list[Branch]:
     """Return a list from one branch, a sequence of branches, or anything with ``.branches``.
 

@@ -141,6 +141,12 @@ class Branch:
         return len(self.p)
 
     @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades (argument `log`), on a part of it at least."""
+        pieces = [self.provenance, *self.provenance.get("joined", ())]
+        return tuple(dict.fromkeys(name for piece in pieces for name in piece.get("log", ())))
+
+    @property
     def n(self) -> int:
         """Number of states."""
         return len(self.states)
@@ -220,7 +226,7 @@ class Branch:
             **{name: getattr(self, name)[::-1] for name in ("p", "x", "eigenvalues", "stable", "n_unstable")},
             s=-self.s[::-1],
             tangent=-self.tangent[::-1] if self.has_states else self.tangent,
-            special_points=renumbered(points),
+            special_points=renumbered(points, self.log),
             doubtful=tuple(place.mirrored() for place in self.doubtful),
             ntk=None if self.ntk is None else self.ntk.take(slice(None, None, -1)),
             ends=self.ends[::-1],
@@ -382,7 +388,7 @@ def join(left: Branch, right: Branch) -> Branch:
         states=left.states,
         params=left.params,
         **columns,
-        special_points=renumbered(points),
+        special_points=renumbered(points, (*left.log, *right.log)),
         doubtful=merged([*left.doubtful, *(place.shifted(shift) for place in right.doubtful)], joint, near),
         ntk=stacked([left.ntk, tail], [len(left), len(right) - 1]),
         status=overall(ends),

@@ -169,6 +169,11 @@ class CriticalCurve:
         return len(self.states)
 
     @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades."""
+        return tuple(self.provenance.get("log", ()))
+
+    @property
     def stable(self) -> NDArray[np.bool_]:
         """Whether all eigenvalues but the critical ones are stable: the bifurcation happens to a stable fixed point."""
         return self.n_unstable == 0

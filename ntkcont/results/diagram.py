@@ -17,7 +17,7 @@ from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
 from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.frozen import array, construct, frozen, same
-from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints
+from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints, logarithms
 from ntkcont.status import Status
 
 Real = NDArray[np.float64]
@@ -133,6 +133,11 @@ class Diagram:
     def free(self) -> str:
         """Name of the free parameter."""
         return self.branches[0].free
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades."""
+        return tuple(dict.fromkeys(name for branch in self.branches for name in branch.log))
 
     @property
     def kind(self) -> str:
@@ -264,7 +269,10 @@ def named(
     scale = np.max([np.max(np.abs(branch.x), axis=0) for branch in branches], axis=0)
     scale = np.maximum(scale, 1e-9 * max(float(np.max(scale)), 1e-300))
     width = max(float(np.max(branch.p)) for branch in branches) - min(float(np.min(branch.p)) for branch in branches)
-    units = np.append(scale, width if width > 0.0 else 1.0)
+    first_branch = branches[0]
+    names = [*first_branch.states, first_branch.free]
+    plain = np.append(scale, width if width > 0.0 else 1.0)
+    units = np.where(logarithms(np.ones(len(names)), names, first_branch.log)[1], 1.0, plain)
     counts: dict[str, int] = {}
     seen: list[_Met] = []
     result = []
@@ -275,7 +283,7 @@ def named(
             stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
             # a zero of the user's function is one of a point, not of its orbit
             z = np.append(point.x, point.p)[None] if point.label in ("UZ", "EP") else orbit(point, period)
-            met = _Met(stem, number, period, z / units, "", point.s)
+            met = _Met(stem, number, period, logarithms(z, names, first_branch.log)[0] / units, "", point.s)
             again = (each for each in seen if not (own and each.branch == number) and each.same(met))
             first = next(again, None)
             if first is None:

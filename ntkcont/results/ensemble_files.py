@@ -70,6 +70,7 @@ def _done(path: Path, key: str, content: tuple[dict[str, Any], io.Arrays], given
             p_span=(float(low), float(high)),
             special=tuple(special),
             doubtful=io.unpack_doubtful(header, arrays),
+            log=tuple(str(name) for name in io.unpack(branch["provenance"].get("log", ()), arrays)),
         )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path}: the file is damaged (its header has no {error}); recompute='corrupt' computes it again"

@@ -280,15 +280,16 @@ ONE_POINT = 1e-7
 LOOP = 1e-3
 
 
-def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
+def renumbered(points: Iterable[SpecialPoint], log: Sequence[str] = ()) -> SpecialPoints:
     """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ....
 
-    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.
+    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.  Places are
+    the same to so many digits in the variables `log`, which are measured in decades, and of the branch in the others.
     """
     ordered = sorted(points, key=lambda each: each.s)
     counts: dict[str, int] = {}
     result: list[SpecialPoint] = []
-    places = _places(ordered)
+    places = _places(ordered, log)
     for i, point in enumerate(ordered):
         first = next((k for k in range(i) if passed_again(ordered[k], point, places[k], places[i])), None)
         if first is not None:
@@ -308,7 +309,15 @@ def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: R
     return bool(np.max(np.abs(there - here)) <= ONE_POINT)
 
 
-def _places(points: Sequence[SpecialPoint]) -> Real:
+def logarithms(z: Real, names: Sequence[str], log: Sequence[str]) -> tuple[Real, NDArray[np.bool_]]:
+    """Return z, shape (..., m), with the natural logarithms of the columns in `log`, and which columns these are."""
+    chosen = np.array([name in log for name in names], dtype=bool)
+    z = np.array(z, dtype=float)
+    z[..., chosen] = np.log(np.maximum(np.abs(z[..., chosen]), 1e-300))
+    return z, chosen
+
+
+def _places(points: Sequence[SpecialPoint], log: Sequence[str]) -> Real:
     """Return (x, p, all parameters) of each point in units of the magnitudes that the points tell.
 
     Curves in two parameters may pass the same state at different values of the second one.
@@ -323,4 +332,5 @@ def _places(points: Sequence[SpecialPoint]) -> Real:
     # states that are zero but for rounding are so beside the other states
     least = np.full(len(scale), 1e-300)
     least[: n - 1] = max(1e-9 * float(np.max(scale[: n - 1], initial=0.0)), 1e-300)
-    return z / np.maximum(scale, least)
+    z, measured = logarithms(z, [*points[0].states, points[0].free, *points[0].params], log)
+    return z / np.where(measured, 1.0, np.maximum(scale, least))
