@@ -166,8 +166,9 @@ def advance(
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
 
     `z` (n+1,), `tau` (n+1,) unit tangent in scaled variables, `d` (n+1,) scales and `control` are updated, so that the
-    next call goes on; `out_d` are the scales with which each point was reached.  `produced[0]` counts finished steps (it
-    survives an exception in the right-hand side), `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
+    next call goes on; `out_d` are the scales with which each point was reached.  `produced[0]` counts finished steps
+    (it survives an exception in the right-hand side), `produced[1]` the steps since the start of the run, `produced[2]`
+    the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
     `out_vectors`: (len(out_s), N_VECTORS, n+1), or with zeros in place of the last two: no vectors.
     With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.

@@ -408,7 +408,8 @@ def _fell_back(side: Side, simple: Curve, start: Start) -> bool:
 
 def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:
     apart = (np.append(one.x, one.p) - np.append(birth.x, birth.p)) / d
-    return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= 1e-6
+    # where a branch comes back to its birth, no tangent there says what it does
+    return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= (1e-6 if one.converged else 1e-3)
 
 
 def _at_birth(one: SpecialPoint) -> bool:

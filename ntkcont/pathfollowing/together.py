@@ -101,7 +101,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
 
 
 def _rate(label: str, left: Node, right: Node, d: Array, chosen: slice, is_map: bool) -> float:
-    """Return what a distance from the boundary is small against: how fast those that cross move, or how large they are."""
+    """Return what a distance from the boundary is small against: the speed of those that cross, or their size."""
     ends = [ranked(label, node, is_map) for node in (left, right)]
     moved = max(float(np.max(np.abs(beyond[chosen]), initial=0.0)) for beyond, _ in ends)
     size = max(float(np.max(np.abs(lam[chosen]), initial=0.0)) for _, lam in ends)
