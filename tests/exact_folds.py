@@ -163,9 +163,10 @@ def zeros(function: Callable[..., Any], points: np.ndarray) -> Zeros:
     def exact(x: Any) -> Any:
         return function(x, **EXACT)
 
-    found = [_refined(exact, points[i], points[i + 1]) for i in np.flatnonzero(values[:-1] * values[1:] < 0)]
+    changes = np.diff(np.sign(values)) != 0
+    found = [_refined(exact, points[i], points[i + 1]) for i in np.flatnonzero(changes)]
     size, sure = np.abs(values), True
-    same = (values[:-2] * values[1:-1] > 0) & (values[1:-1] * values[2:] > 0)
+    same = ~changes[:-1] & ~changes[1:]
     lower = size[:-2] - size[1:-1] > noise[1:-1], size[2:] - size[1:-1] > noise[1:-1]
     dips = 1 + np.flatnonzero(same & lower[0] & lower[1])
     for i in dips:

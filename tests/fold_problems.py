@@ -135,7 +135,6 @@ def _examine(problem: FoldProblem, truth: Known) -> list[tuple[str, str]]:
     wanted, wrong = _followed(problem, branch, truth)
     found += wrong
     missed, invented = unmatched(wanted, places(branch, back), high - low, SAME)
-    # near one end at infinity the last ones may lie just outside or inside
     if missed:
         found.append(("missed", f"{missed}"))
     if invented := [place for place in invented if not (place.label == "LP" and _near(place, truth))]:
@@ -150,40 +149,43 @@ def _near(place: Place, truth: Known) -> bool:
 
 def _followed(problem: FoldProblem, branch: nc.Branch, truth: Known) -> tuple[list[Place], list[tuple[str, str]]]:
     """Return the folds on the part that should have been followed, and what is wrong with the ends."""
-    graph, (low, high) = problem.graph, problem.span
     found = []
     limits = [-np.inf, np.inf]
     rising = branch.x[-1, 0] > branch.x[0, 0]
     for side, end in enumerate(truth.ends):
         row = -1 if (side == 1) == rising else 0
-        said, x, p = branch.ends[row], float(branch.x[row, 0]), float(branch.p[row])
-        if said is Status.BOUND:
-            if not np.isfinite(end):
-                found.append(("end", f"at the bound, x = {x:.6g}; it goes to infinity"))
-            elif abs(x - end) > SAME * abs(end) and abs(graph.p(np.array([end * (1 + SAME)]))[0] - p) > STILL * (
-                high - low
-            ):
-                found.append(("end", f"at x = {x:.8g}; the bound is met at x = {end:.8g}"))
-            continue
-        limits[side] = x
-        far = np.linspace(0.0, 1.0, 2001)
-        outer = end if np.isfinite(end) else np.sign(end) * max(1e12, 1e8 * abs(x))
-        beyond = (
-            np.sign(outer) * np.exp(np.log(abs(x)) + far * np.log(abs(outer / x)))
-            if outer * x > 0
-            else x + far * (outer - x)
-        )
-        moved = graph.p(beyond)
-        moved = np.abs(moved[np.isfinite(moved)] - p)
-        overflows = graph.E != 0.0 and graph.v * x > 300.0
-        if np.max(moved, initial=0.0) > STILL * (high - low) and not overflows:
-            found.append(
-                (
-                    "end",
-                    f"{said.name} at x = {x:.6g}, p = {p:.8g}; p moves by {np.max(moved):.2g} from there to {outer:.4g}",
-                )
-            )
+        if branch.ends[row] is Status.BOUND:
+            found += _at_bound(problem, branch, row, end)
+        else:
+            limits[side] = float(branch.x[row, 0])
+            found += _at_infinity(problem, branch, row, end)
     return [place for place in truth.folds if limits[0] <= place.x[0] <= limits[1]], found
+
+
+def _at_bound(problem: FoldProblem, branch: nc.Branch, row: int, end: float) -> list[tuple[str, str]]:
+    x, p, width = float(branch.x[row, 0]), float(branch.p[row]), problem.span[1] - problem.span[0]
+    if not np.isfinite(end):
+        return [("end", f"at the bound, x = {x:.6g}; it goes to infinity")]
+    # where the bound is met at a grazing angle x is not sharp
+    beside = problem.graph.p(np.array([end * (1.0 + SAME), end * (1.0 - SAME)]))
+    if abs(x - end) > SAME * abs(end) and np.max(np.abs(beside - p)) > STILL * width:
+        return [("end", f"at x = {x:.8g}; the bound is met at x = {end:.8g}")]
+    return []
+
+
+def _at_infinity(problem: FoldProblem, branch: nc.Branch, row: int, end: float) -> list[tuple[str, str]]:
+    """An end in the open is right where the parameter stands still from there on, or the equations overflow."""
+    graph, width = problem.graph, problem.span[1] - problem.span[0]
+    said, x, p = branch.ends[row], float(branch.x[row, 0]), float(branch.p[row])
+    outer = end if np.isfinite(end) else np.sign(end) * max(1e12, 1e8 * abs(x))
+    part = np.linspace(0.0, 1.0, 2001)
+    beyond = x * np.abs(outer / x) ** part if outer * x > 0 else x + part * (outer - x)
+    moved = graph.p(beyond)
+    most = float(np.max(np.abs(moved[np.isfinite(moved)] - p), initial=0.0))
+    if most > STILL * width and not (graph.E != 0.0 and graph.v * x > 300.0):
+        where = f"{said.name} at x = {x:.6g}, p = {p:.8g}"
+        return [("end", f"{where}; p moves by {most:.2g} from there to x = {outer:.4g}")]
+    return []
 
 
 def by_seed(seed: int) -> tuple[str, list[tuple[str, str]]]:
