@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
     from ntkcont.results.critical_curve import CriticalCurve
     from ntkcont.results.diagram import Diagram
+    from ntkcont.results.doubtful import Doubtful
     from ntkcont.results.ensemble import Ensemble, Outcome
     from ntkcont.results.lifted import lifted
     from ntkcont.results.load import load
@@ -88,6 +89,7 @@ _LAZY = {
     "load": "results.load",
     "lifted": "results.lifted",
     "Diagram": "results.diagram",
+    "Doubtful": "results.doubtful",
     "CriticalCurve": "results.critical_curve",
     "from_pydstool": "dialects.pydstool",
     "to_pydstool": "dialects.pydstool_out",

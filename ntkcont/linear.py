@@ -1,8 +1,8 @@
-"""LU factors that may be singular: what defining systems and normal forms solve with."""
+"""LU factors that may be singular, singular values, least squares: what the package solves with."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +28,59 @@ class LU:
         diagonal = np.sign(np.real(np.diag(self._lu)))
         swaps = int(np.sum(self._piv != np.arange(len(self._piv))))
         return float(np.prod(diagonal) * (-1.0) ** swaps)
+
+
+@overload
+def svd(a: NDArray[Any], *, compute_uv: Literal[False], full_matrices: bool = True) -> NDArray[Any]: ...
+@overload
+def svd(
+    a: NDArray[Any], *, compute_uv: Literal[True] = True, full_matrices: bool = True
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def svd(a: NDArray[Any], *, compute_uv: bool = True, full_matrices: bool = True) -> Any:
+    """Return the singular value decomposition, as `numpy.linalg.svd` does; also where that does not converge.
+
+    LAPACK's gesdd, which numpy calls, fails on some finite matrices; gesvd, slower by a few times, does not.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ntkcont.linear import svd
+    >>> svd(np.diag([1.0, 3.0]), compute_uv=False)
+    array([3., 1.])
+    """
+    try:
+        return np.linalg.svd(a, full_matrices=full_matrices, compute_uv=compute_uv)
+    except np.linalg.LinAlgError:
+        if not np.all(np.isfinite(a)):
+            raise
+    from scipy.linalg import svd as by_driver
+
+    options: dict[str, Any] = {"compute_uv": compute_uv, "full_matrices": full_matrices, "check_finite": False}
+    matrices = np.reshape(a, (-1, *a.shape[-2:]))
+    found = [by_driver(matrix, lapack_driver="gesvd", **options) for matrix in matrices]
+    parts = zip(*found, strict=True) if compute_uv else [found]
+    stacked = tuple(np.reshape(part, (*a.shape[:-2], *np.shape(part[0]))) for part in (list(each) for each in parts))
+    return stacked if compute_uv else stacked[0]
+
+
+def least_squares(a: NDArray[Any], b: NDArray[Any], rcond: float) -> NDArray[Any]:
+    """Return the shortest x that minimises ``|a x - b|``; singular values below `rcond` of the largest count as zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ntkcont.linear import least_squares
+    >>> least_squares(np.array([[1.0, 1.0]]), np.array([2.0]), 1e-12)
+    array([1., 1.])
+    """
+    try:
+        return np.linalg.lstsq(a, b, rcond=rcond)[0]
+    except np.linalg.LinAlgError:
+        u, s, vh = svd(a, full_matrices=False)
+        kept = s > rcond * s[0]
+        return vh[kept].conj().T @ ((u[:, kept].conj().T @ b).T / s[kept]).T

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import ntkcont as nc
-from tests.invariants import check_branch
+from tests.invariants import check_branch, orbit_of
 
 
 def checked(model: nc.Model, starts: Any, **keywords: Any) -> nc.Diagram:
@@ -24,11 +24,10 @@ def check_diagram(
 ) -> None:
     """Every branch is one, is there once, and begins where the tree says."""
     for branch, origin in zip(diagram.branches, diagram.origins, strict=True):
-        check_branch(
-            branch, model if origin.period == 1 else model.power(origin.period), p_span=p_span, corners=corners
-        )
+        iterate = model if origin.period == 1 else model.power(origin.period)
+        check_branch(branch, iterate, p_span=p_span, corners=corners, base=model, period=origin.period)
     _check_tree(diagram)
-    _check_names(diagram)
+    _check_names(diagram, model)
     z = [np.column_stack([branch.x, branch.p]) for branch in diagram]
     scale = np.maximum(np.max(np.abs(np.concatenate(z)), axis=0), 1e-9)
     for i, j in itertools.permutations(range(len(diagram)), 2):
@@ -54,18 +53,28 @@ def _check_tree(diagram: nc.Diagram) -> None:
         assert np.array_equal(here.x, there.x)
 
 
-def _check_names(diagram: nc.Diagram) -> None:
-    """One name stands for one place; a branch has it twice only where it passes that place twice."""
+def _check_names(diagram: nc.Diagram, model: nc.Model) -> None:
+    """One name stands for one place, or for one orbit; a branch has it twice only where it passes that twice.
+
+    And one place, or orbit, has one name for each kind of special point.
+    """
     places: dict[str, np.ndarray] = {}
-    for branch in diagram:
+    kinds: list[tuple[str, int, str, np.ndarray]] = []
+    for branch, origin in zip(diagram.branches, diagram.origins, strict=True):
         once = {q.name: q for q in branch.special_points}
         for q in branch.special_points:
             again = q is not once[q.name]
-            assert not again or (q.label not in ("EP", "UZ") and abs(q.s - once[q.name].s) > 1e-3), q.name
+            first = once[q.name]
+            away = abs(q.s - first.s) > 1e-3 or np.max(np.abs(q.x - first.x)) > 1e-5
+            assert not again or (q.label not in ("EP", "UZ") and away), q.name
         for q in branch.special_points:
-            z = np.append(q.x, q.p)
-            first = places.setdefault(q.name, z)
-            np.testing.assert_allclose(z, first, rtol=1e-6, atol=1e-6, err_msg=q.name)
+            orbit = np.array(orbit_of(q, model, origin.period))
+            first = places.setdefault(q.name, orbit[0])
+            np.testing.assert_allclose(orbit[np.argmin(np.abs(orbit - first).max(axis=1))], first, rtol=1e-6, atol=1e-6)
+            for label, period, name, there in kinds if q.label not in ("EP", "UZ") else ():
+                one = label == q.label and period == origin.period and np.min(np.abs(orbit - there).max(axis=1)) < 1e-7
+                assert not one or name == q.name, f"{name} and {q.name} are one"
+            kinds.append((q.label, origin.period, q.name, orbit[0]))
     listed = [q.name for q in diagram.special_points]
     assert sorted(listed) == sorted(name for name in places if not name.startswith("EP"))
 

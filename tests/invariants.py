@@ -114,11 +114,15 @@ def check_branch(
     rows: Any = None,
     tol: float = 1e-8,
     corners: Sequence[float] = (),
+    base: nc.Model | None = None,
+    period: int = 1,
 ) -> None:
     """Assert everything that holds for every branch.
 
     `rows` limits the checks that cost one evaluation per point (default: all up to 50 states, else about 200 rows).
     `tol` is the largest relative residual; `corners` are the values of the parameter s at which the branch may turn.
+    A branch of orbits, fixed points of an iterate (`model`) of the map `base`, may meet one bifurcation at several
+    points of an orbit of this `period`.
     """
     k, n = branch.x.shape
     assert k >= 2, "a branch has at least two points"
@@ -131,7 +135,7 @@ def check_branch(
     _check_orientation(branch, frame)
     for point in branch.special_points:
         _check_special(frame, point, tol)
-    _check_order(branch)
+    _check_order(branch, base, period)
     _check_counts(branch, frame.scale)
 
 
@@ -349,7 +353,15 @@ def _check_vectors(point: Any, here: _Local, where: str, kind: str) -> None:
 # ------------------------------------------------------------------------------------------------ between points
 
 
-def _check_order(branch: nc.Branch) -> None:
+def orbit_of(point: Any, base: nc.Model | None, period: int) -> list[np.ndarray]:
+    """Return (x, p) of a special point and of the states that follow it under the map."""
+    z = [np.append(point.x, point.p)]
+    for _ in range(period - 1 if base is not None else 0):
+        z.append(np.append(base.rhs(z[-1][:-1], dict(point.params)), point.p))
+    return z
+
+
+def _check_order(branch: nc.Branch, base: nc.Model | None = None, period: int = 1) -> None:
     s = np.array([point.s for point in branch.special_points])
     assert np.all(np.diff(s) >= 0), "the special points are not in the order of s"
     scale = _scale(branch)
@@ -358,9 +370,12 @@ def _check_order(branch: nc.Branch) -> None:
         other = first.setdefault(point.name, point)
         if other is point:
             continue
-        # the branch crosses itself there, or is closed there
-        apart = np.max(np.abs(np.append(point.x - other.x, point.p - other.p)) / scale)
-        passed_twice = point.label == other.label and point.label not in ("EP", "UZ") and point.s - other.s > 1e-3
+        # the branch crosses itself there, or is closed there, or meets another point of the orbit
+        there = np.append(other.x, other.p)
+        orbit = [np.max(np.abs(z - there) / scale) for z in orbit_of(point, base, period)]
+        apart = min(orbit)
+        away = point.s - other.s > 1e-3 or orbit[0] > 1e-5
+        passed_twice = point.label == other.label and point.label not in ("EP", "UZ") and away
         assert passed_twice, f"two special points share a name: {point.name}"
         assert apart <= 1e-6, f"two special points share a name: {point.name} stands for two places"
 

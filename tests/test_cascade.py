@@ -63,8 +63,22 @@ def test_orbits_are_complete(cascade):
 
 
 def test_the_depth_limit_is_said(cascade):
-    assert [each.point for each in cascade.unfollowed] == ["PD8", "PD9"]
+    assert [each.point for each in cascade.unfollowed] == ["PD5"]
     assert all("depth=4" in each.reason for each in cascade.unfollowed)
+
+
+def test_a_doubling_of_an_orbit_has_one_name_at_all_of_its_points(cascade):
+    assert cascade.special_points.names == ("PD1", "PD2", "PD3", "PD4", "PD5")
+    for number, r in enumerate(DOUBLINGS, 1):
+        assert cascade.special_points[f"PD{number}"].p == pytest.approx(r, abs=1e-8)
+    low, high = cascade[1].special_points("PD")
+    assert low.name == high.name == "PD2"
+    r = 1.0 + np.sqrt(6.0)
+    root = np.sqrt((r - 3.0) * (r + 1.0))
+    both = ((r + 1.0 - root) / (2.0 * r), (r + 1.0 + root) / (2.0 * r))
+    assert sorted([low.x[0], high.x[0]]) == pytest.approx(both, abs=1e-9)
+    assert cascade.branches_at("PD2") == (1, 2)
+    assert [origin.point for origin in cascade.origins] == [None, "PD1", "PD2", "PD3", "PD4"]
 
 
 def test_doubling_keeps_its_name(cascade):
@@ -123,3 +137,30 @@ def test_orbits_born_at_a_branch_point_of_orbits_are_shown_whole():
         expected = r * x * (1 - x) + 0.05 * (x[::-1] - x)
         np.testing.assert_allclose(image, expected, atol=1e-12)
         assert np.abs(image - x).max() > 0.01
+
+
+@pytest.mark.parametrize(("c", "start"), [(1.0, -0.6), (0.25, -1.5), (40.0, -0.3)])
+def test_a_fold_of_orbits_has_one_name_at_both_points(c, start):
+    """x <- -(1 + mu) x - c x^3 + x^5: orbits x, -x with mu + c x^2 - x^4 = 0, which turn back at x^2 = c/2."""
+    model = nc.Model.from_equations({"x": "-(1 + mu)*x - c*x**3 + x**5"}, {"mu": start, "c": c}, kind="map")
+    low, span = -(c**2) / 4.0, (min(start, -(c**2) / 3.0), 0.5)
+    diagram = nc.diagram(model, [0.0], free="mu", p_span=span, params={"mu": 0.25}, depth=1)
+    check_diagram(diagram, model, span)
+    (orbits,) = [branch for branch, origin in zip(diagram, diagram.origins, strict=True) if origin.period == 2]
+    folds = orbits.special_points("LP")
+    assert len(folds) == 2
+    assert folds[0].name == folds[1].name
+    assert sorted(fold.x[0] for fold in folds) == pytest.approx([-np.sqrt(c / 2.0), np.sqrt(c / 2.0)], abs=1e-7)
+    assert [fold.p for fold in folds] == pytest.approx([low, low], rel=1e-9)
+    assert diagram.special_points.names.count(folds[0].name) == 1
+
+
+def test_orbits_that_are_images_of_each_other_by_a_symmetry_keep_their_own_names():
+    """x <- -r x + x^3: at r = 2 the orbit x, -x splits in two; both double at r = sqrt(5)."""
+    model = nc.Model.from_equations({"x": "-r*x + x**3"}, {"r": 0.5}, kind="map")
+    diagram = nc.diagram(model, [0.0], free="r", p_span=(0.4, 2.25), depth=2)
+    check_diagram(diagram, model, (0.4, 2.25))
+    doublings = [q for branch in diagram for q in branch.special_points("PD") if q.p > 2.0]
+    assert [q.p for q in doublings] == pytest.approx([np.sqrt(5.0)] * len(doublings), abs=1e-9)
+    assert len({q.name for q in doublings}) == 2
+    assert diagram.special_points("PD").names == ("PD1", *dict.fromkeys(q.name for q in doublings))

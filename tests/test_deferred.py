@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import warnings
 
@@ -28,6 +29,45 @@ def test_it_is_computed_once_and_only_when_read():
     with pytest.raises(ValueError, match="read-only"):
         values["a"][0] = 2.0
     assert type(pickle.loads(pickle.dumps(values))) is FrozenDict
+
+
+def test_saving_sending_and_comparing_compute_nothing(tmp_path, monkeypatch):
+    branch = nc.continuation(CUSP, [-1.3], free="h", p_span=(-2, 2), events=[nc.UserZero("x", lambda q: q["x"])])
+    again = nc.continuation(CUSP, [-1.3], free="h", p_span=(-2, 2), events=[nc.UserZero("x", lambda q: q["x"])])
+    diagram = nc.diagram(CUSP, [-1.3], free="h", p_span=(-2, 2))
+    with monkeypatch.context() as patch:
+
+        def computed(*_):
+            raise AssertionError("a normal form was computed")
+
+        patch.setattr(Deferred, "values_now", property(computed))
+        repr(branch), branch._repr_html_(), repr(diagram), repr(branch.special_points[1])
+        branch.to_dataframe(), branch.special_points.to_dataframe(), branch.to_xarray()
+        branch.to_csv(tmp_path / "b.csv"), branch.to_auto(tmp_path / "b.auto")
+        loaded = nc.load(branch.save(tmp_path / "b.npz"))
+        sent = pickle.loads(pickle.dumps(branch))
+        assert nc.load(diagram.save(tmp_path / "d.npz")) == diagram
+        assert loaded == sent == branch == again
+    for point in (loaded.special_points["LP1"], sent.special_points["LP1"]):
+        assert set(point.normal_form) == {"note"}
+        assert "nc.normal_form(model, point)" in point.normal_form["note"]
+        assert abs(nc.normal_form(CUSP, point)["a"]) == pytest.approx(3**0.5)
+    assert loaded.special_points("UZ")[0].normal_form == {}
+    assert abs(branch.special_points["LP1"].normal_form["a"]) == pytest.approx(3**0.5)
+    assert loaded == branch  # what is not known follows from the rest
+
+
+def test_what_was_read_is_stored_and_compared(tmp_path):
+    branch = nc.continuation(CUSP, [-1.3], free="h", p_span=(-2, 2))
+    expected = dict(branch.special_points["LP2"].normal_form)
+    loaded = nc.load(branch.save(tmp_path / "b.npz"))
+    assert loaded.special_points["LP2"].normal_form == expected
+    assert set(loaded.special_points["LP1"].normal_form) == {"note"}
+    assert nc.load(loaded.save(tmp_path / "again.npz")) == loaded
+    point = loaded.special_points["LP2"]
+    assert point != dataclasses.replace(point, normal_form={**expected, "a": 0.0})
+    assert point == dataclasses.replace(point, normal_form=Deferred(None))
+    assert point != dataclasses.replace(point, normal_form=Deferred(None), p=0.0)
 
 
 def test_a_failure_becomes_a_note():

@@ -51,6 +51,8 @@ def _problem_info(path: Path) -> None:
     low, high = problem.arguments["p_span"]
     print(f"{problem.title}: {problem.model!r}")
     print(f"continuation in {problem.arguments['free']} from {low:g} to {high:g}, {problem.arguments['settings']}")
+    if problem.arguments.get("log"):
+        print("in decades: " + ", ".join(problem.arguments["log"]))
     print(f"kernel: {problem.kernel}")
     print(f"outputs: {problem.outputs}")
 

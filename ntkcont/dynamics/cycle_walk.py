@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.dynamics.attractor import IRREGULAR, Flow, Settled
 from ntkcont.dynamics.envelopes import CycleEnvelope, Orbit
@@ -71,7 +71,8 @@ class _Cycle(NamedTuple):
 class Walk:
     """The walk along the family of cycles that belongs to one Hopf point.
 
-    `q` is the distance from the Hopf point in the free parameter, positive where the equilibrium is unstable.
+    `q` is the distance from the Hopf point in the free parameter, positive where the equilibrium is unstable; in its
+    logarithm if it was measured in decades.
     """
 
     def __init__(
@@ -84,9 +85,10 @@ class Walk:
         points: int,
     ) -> None:
         self.branch, self.model, self.point, self.window, self.measure = branch, model, point, window, measure
+        self.in_decades = branch.free in branch.log and bool(np.all(branch.p > 0.0))
         far = window.other.p if window.other is not None else branch.p[window.rows[-1]]
-        self.length = abs(float(far) - point.p)
-        along = window.sign * (branch.p - point.p)
+        self.length = float(abs(self.along(far)))
+        along = self.along(branch.p)
         self.room = float(np.min(along)), float(np.max(along))
         # denser towards both ends, where cycles shrink like square roots
         self.grid = [float(q) for q in self.length * np.sin(0.5 * np.pi * np.arange(points + 1) / points) ** 2]
@@ -98,7 +100,15 @@ class Walk:
 
     def p(self, q: float) -> float:
         """Return the free parameter at the distance q."""
+        if self.in_decades:
+            return self.point.p * float(np.exp(self.window.sign * q))
         return self.point.p + self.window.sign * q
+
+    def along(self, p: ArrayLike) -> Array:
+        """Return the distances q of values of the free parameter."""
+        if self.in_decades:
+            return self.window.sign * np.log(np.asarray(p) / self.point.p)
+        return self.window.sign * (np.asarray(p) - self.point.p)
 
     def settle(self, q: float, x: Array, expected: float) -> Settled:
         """Integrate at q from x and keep the cycle that is found."""
@@ -116,7 +126,7 @@ class Walk:
     def beside_equilibrium(self, q: float) -> Array:
         """Return a state near the unstable equilibrium at q, displaced in the critical plane."""
         rows = self.window.rows
-        along = self.window.sign * (self.branch.p[rows] - self.point.p)
+        along = self.along(self.branch.p[rows])
         states = np.array([np.interp(q, along, column) for column in self.branch.x[rows].T])
         jac = self.model.jac(self.point.x, {**self.branch.params, self.branch.free: self.point.p})
         values, vectors = np.linalg.eig(jac)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.dynamics.search import Search
+from ntkcont.linear import least_squares
 from ntkcont.models.model import Array
 
 _COARSE = 3e-2  # starts that stalled this close together, relative to the scale, are looked at once
@@ -74,7 +75,7 @@ def _newton(gradient, y: Array, size: float) -> Array:
         if np.linalg.norm(g) <= 1e-14 * size:
             break
         hessian = np.array([(gradient(y + h * e) - gradient(y - h * e)) / (2 * h) for e in np.eye(n)])
-        step, *_ = np.linalg.lstsq(0.5 * (hessian + hessian.T), -g, rcond=1e-12)
+        step = least_squares(0.5 * (hessian + hessian.T), -g, 1e-12)
         new = y + step
         if not np.linalg.norm(step) < 0.1 or not np.linalg.norm(gradient(new)) < np.linalg.norm(g):
             break

@@ -14,6 +14,7 @@ import numpy as np
 from ntkcont.ensembles.canonical import digest, function_name
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
+from ntkcont.pathfollowing.decades import listed_names
 from ntkcont.pathfollowing.driver import continuation
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import check_span
@@ -45,7 +46,7 @@ class Problem:
         Name of the free parameter.
     p_span : (float, float)
         Its range.
-    params, direction, settings, events, stop, ntk
+    params, direction, settings, events, stop, ntk, log
         As in :func:`ntkcont.continuation`; `params` become coordinates as well.  Functions among them must come from
         the top level of a module.
 
@@ -87,6 +88,7 @@ class Problem:
     events: Sequence[object] | None = None
     stop: Any = None
     ntk: Any = None
+    log: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         def put(field: str, value: Any) -> None:
@@ -105,6 +107,7 @@ class Problem:
             msg = f"free: got {self.free!r}; give the name of one parameter"
             raise InputError(msg)
         put("p_span", check_span(self.p_span))
+        put("log", listed_names(self.log))
         if not isinstance(self.x0, Mapping):
             put("x0", _numbers(self.x0))
         _ = self.key  # says now what cannot be digested
@@ -118,6 +121,8 @@ class Problem:
     def key(self) -> str:
         """The digest under which the result is kept."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        if not self.log:  # so that results from before there was `log` keep their keys
+            del fields["log"]
         parts = [(name, digest(value, name)) for name, value in fields.items()]
         return digest([_VERSION, io.FORMAT, io.VERSION, *parts], "problem")[:32]
 

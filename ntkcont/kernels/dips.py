@@ -27,7 +27,7 @@ from numba import boolean, complex128, float64, types
 
 from ntkcont.kernels.abi import VECTOR
 from ntkcont.kernels.cache import entry, inner
-from ntkcont.kernels.spectrum import BAND
+from ntkcont.kernels.spectrum import MODULUS
 
 
 @inner
@@ -38,16 +38,6 @@ def distance_to_boundary(value, is_map):
     if value.imag == 0.0:
         return abs(value.real) - 1.0
     return np.sqrt(value.real * value.real + value.imag * value.imag) - 1.0
-
-
-@inner
-def largest(values, is_map):
-    """Return what distances of eigenvalues from the boundary are small against."""
-    size = 1.0 if is_map else 0.0
-    if not is_map:
-        for value in values:
-            size = max(size, abs(value.real), abs(value.imag))
-    return size
 
 
 @inner
@@ -118,7 +108,7 @@ def spectral_dip(s, i, before, f, after, band, reach, at, depth):
         return
     nearer = min(end * toward, abs(f))
     value = toward * (f - slope * slope / (4.0 * curvature))
-    if value <= reach * nearer and nearer - value > band:
+    if value <= reach * nearer:
         if t >= 0.0:
             propose(at, depth, i + 1, t / k, value / nearer)
         else:
@@ -141,7 +131,7 @@ def secant_dip(h, f, after, before_slope, after_slope, band, reach):
         return 0.0, np.inf
     value = toward * (f + u * (a + u * (tilt / 2.0 + u * curvature / 3.0)))
     nearer = min(abs(f), abs(after))
-    if value > reach * nearer or nearer - value <= band:
+    if value > reach * nearer:
         return 0.0, np.inf
     return u, value / nearer
 
@@ -198,7 +188,7 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
     came_from = np.full(n, -1, np.int64)  # for each eigenvalue of a point, the one of the point before
     goes_to = np.full(n, -1, np.int64)
     on_before = n
-    size = largest(eigenvalues[0], is_map) if k > 0 else 0.0
+    band = MODULUS if is_map else 0.0  # what is on the boundary, to rounding, has been put there exactly
     for i in range(k):
         at[i] = np.nan
         depth[i] = np.inf
@@ -207,9 +197,6 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
             fold_dip(s, p, slope, i, reach, at, depth)
         if i == k - 1:
             break
-        following_size = largest(eigenvalues[i + 1], is_map)
-        band = BAND * max(size, following_size)  # all may vanish at a point
-        size = following_size
         seen[:] = 0.0
         on = 0
         for j in range(n):

@@ -21,6 +21,13 @@ CONVERGED, DIVERGED, NOT_FINITE = 0, 1, 2
 SHARE_FROM = 100
 #: ... as long as each is at most this fraction of the one before.
 CONTRACTION = 0.05
+#: Newton goes on until its last correction of each variable is at most this fraction of the variable itself: the error
+#: left is of the size of its square.  Scales are units of length, and a state may be far below its scale.
+OF_ITSELF = 1e-6
+#: Where it stops because rounding lets corrections shrink no further, they must be this small beside the variables.
+ROUGHLY = 1e-4
+#: A state this far below its scale, or farther, is zero but for rounding.
+ROUNDED_AWAY = 1e-9
 
 
 @inner
@@ -65,6 +72,16 @@ def residual(rhs, c, p0, direction, is_map, z, p, f):
 
 
 @inner
+def settled(b, z, d, part, least):
+    """Whether the correction `b` (scaled) is at most this part of every variable itself; `least` of d for the last."""
+    n = z.shape[0] - 1
+    for j in range(n + 1):
+        if abs(b[j]) * d[j] > part * max(abs(z[j]), (ROUNDED_AWAY if j < n else least) * d[j]):
+            return False
+    return True
+
+
+@inner
 def correct(
     rhs, jac, dfdp, c, p0, direction, is_map, algebra,
     z, zref, d, tau, tol, max_iter, p, f, a, fq, big, piv, b, ints,
@@ -83,6 +100,7 @@ def correct(
     sign = 0.0
     fresh = True
     refreshed = 0
+    small_at = -1  # the iteration in which the correction was small beside the scales
     for it in range(max_iter):
         if fresh:
             refreshed += 1
@@ -120,13 +138,19 @@ def correct(
             for j in range(n):  # quadratic convergence to 0 leaves 1e-40
                 if abs(z[j]) < 1e-25 * d[j]:
                     z[j] = 0.0
-            factorised = it + 1 if refreshed > 1 or n < SHARE_FROM else min(it + 1, 3)
-            return CONVERGED, factorised, first, sign, size
+            if small_at < 0:
+                small_at = it
+            if settled(b, z, d, OF_ITSELF, 0.0):
+                factorised = small_at + 1 if refreshed > 1 or n < SHARE_FROM else min(small_at + 1, 3)
+                return CONVERGED, factorised, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
-            return (CONVERGED if last <= 100.0 * tol else DIVERGED), it + 1, first, sign, size
+            iterations = it + 1 if small_at < 0 else small_at + 1
+            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, 1e-14)
+            return (CONVERGED if rounding else DIVERGED), iterations, first, sign, size
         fresh = n < SHARE_FROM or (it > 0 and size > CONTRACTION * last)
         last = size
-    return DIVERGED, max_iter, first, sign, last
+    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, 1e-14)
+    return (CONVERGED if rounding else DIVERGED), max_iter, first, sign, last
 
 
 @entry(

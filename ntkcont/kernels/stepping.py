@@ -10,14 +10,23 @@ from ntkcont.kernels.algebra import factor, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
-from ntkcont.kernels.spectrum import ORIENTATION, TANGENT_SIGN, spectrum
+from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
+
+#: Corrections of one step, at most.
+MOST = 10
 
 # why `advance` returned
 RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 
-#: Scales of the states, once grown, become smaller again with the states, but not below this many times the first ones:
-#: where a branch comes back from far away the tolerance and the steps must be those of where it is.
-RANGE = 1e3
+#: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
+#: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
+FADE = 0.7
+#: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
+ZERO = 1e-13
+#: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
+MISSED, NEGLIGIBLE = 0.25, 1e-9
+#: No step is shorter than this: it would be below rounding.
+SHORTEST = 1e-16
 #: A branch goes to infinity when a state has grown this much beyond its first scale ...
 GROWTH = 1e6
 #: ... while the parameter hardly moves any more (its component of the unit tangent).
@@ -53,49 +62,113 @@ def unit_tangent(algebra, big, piv, tau, ints):
 
 
 @inner
-def rescale(x, d, d_start, common, tau):
-    """Let the scales of the states follow the states, keeping the direction of `tau`; return the largest growth.
+def rescale(z, d, logs, common, length, tau):
+    """Let the scales follow the point z after a step of this length, keeping the direction of `tau`.
 
-    With `common` there is one scale for all states (units of a network).
+    With `common` there is one scale for all states (units of a network).  Variables whose number in `logs` is positive
+    are measured in decades: their scale is that many times their magnitude.
     """
-    n = x.shape[0]
+    n = z.shape[0] - 1
     root = np.sqrt(float(n))
+    fade = np.exp(-FADE * length)
     largest = 0.0
     if common:
         for i in range(n):
-            largest = max(largest, abs(x[i]))
-    growth = 1.0
-    norm = tau[n] * tau[n]
-    for i in range(n):
-        scale = max((largest if common else abs(x[i])) * root, min(d[i], RANGE * d_start[i]))
+            largest = max(largest, abs(z[i]))
+    norm = 0.0
+    for i in range(n + 1):
+        scale = d[i]
+        if logs[i] > 0.0:
+            scale = abs(z[i]) * logs[i]
+        elif i < n:
+            size = (largest if common else abs(z[i])) * root
+            scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
         if scale != d[i]:
             tau[i] *= d[i] / scale
             d[i] = scale
-            growth = max(growth, scale / d_start[i])
         norm += tau[i] * tau[i]
     norm = np.sqrt(norm)
     for j in range(n + 1):
         tau[j] /= norm
+
+
+@inner
+def predict(z, tau, d, logs, ds, pred):
+    """Fill `pred` with the point a step `ds` along the tangent (of logarithms, for variables in decades)."""
+    for j in range(z.shape[0]):
+        if logs[j] > 0.0:
+            pred[j] = z[j] * np.exp(min(ds * tau[j] * logs[j], 700.0))
+        else:
+            pred[j] = z[j] + ds * tau[j] * d[j]
+
+
+@inner
+def foreseen(z, new, pred, d, logs, common):
+    """Whether no state was missed by the prediction by as much as it is large itself, or left its decades.
+
+    That is what keeps steps short beside what is small: the length of a step is measured in scales.
+    """
+    n = z.shape[0] - 1
+    for j in range(n + 1):
+        if logs[j] > 0.0:
+            if not new[j] * z[j] > 0.0:
+                return False
+        elif j < n and not common and abs(new[j] - pred[j]) > MISSED * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
+            return False
+    return True
+
+
+@inner
+def shortest(z, tau, d, ds_min):
+    """Return the length below which no step is tried: `ds_min`, also in units of every variable itself."""
+    n = z.shape[0] - 1
+    part = 1.0
+    for j in range(n + 1):
+        way = abs(tau[j]) * d[j]
+        size = abs(z[j])
+        if way > size and size > (NEGLIGIBLE * d[j] if j < n else 0.0):
+            part = min(part, size / way)
+    return max(ds_min * part, SHORTEST)
+
+
+@inner
+def grown(d, d_start):
+    """Return the largest growth of the scales of states since the start, or since they were smallest."""
+    growth = 1.0
+    for i in range(d.shape[0] - 1):
+        d_start[i] = min(d_start[i], d[i])
+        growth = max(growth, d[i] / d_start[i])
     return growth
+
+
+@inner
+def contradicts(counts, n):
+    """Whether eigenvalues and factors disagree about the sign of det F_x: one of both is rounding.
+
+    The tangent's parameter component is det F_x divided by the determinant of the bordered matrix.
+    """
+    odd = (n - counts[REAL_PLUS]) % 2 == 1
+    return (counts[TANGENT_SIGN] * counts[ORIENTATION] < 0) != odd
 
 
 @entry(
     int64(
         RHS_TYPE, JAC_TYPE, RHS_TYPE, VECTOR, VECTOR, VECTOR, types.boolean, types.boolean, int64[::1],
-        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
-        MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, float64[:, :, ::1], int64[:, ::1], VECTOR, int64[::1],
+        VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR,
+        MATRIX, MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, float64[:, :, ::1], int64[:, ::1], VECTOR, int64[::1],
     )
 )  # fmt: skip
 def advance(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
-    z, tau, d, control, z_start, tau_start, d_start,
-    out_z, out_t, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
+    z, tau, d, logs, control, z_start, tau_start, d_start,
+    out_z, out_t, out_d, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
 ):  # fmt: skip
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
 
     `z` (n+1,), `tau` (n+1,) unit tangent in scaled variables, `d` (n+1,) scales and `control` are updated, so that the
-    next call goes on.  `produced[0]` counts finished steps (it survives an exception in the right-hand side),
-    `produced[1]` the steps since the start of the run, `produced[2]` the rejected ones.
+    next call goes on; `out_d` are the scales with which each point was reached.  `produced[0]` counts finished steps
+    (it survives an exception in the right-hand side), `produced[1]` the steps since the start of the run, `produced[2]`
+    the rejected ones.
     The tangents written to `out_t` are in original units.  Counts: see ``spectrum``.
     `out_vectors`: (len(out_s), N_VECTORS, n+1), or with zeros in place of the last two: no vectors.
     With ``control[NO_SPECTRA]`` eigenvalues are nan and their counts 0: somebody else sees to them.
@@ -125,16 +198,17 @@ def advance(
         if control[DS] > control[DS_MAX]:
             ds = control[DS_MAX]
         finite = True
+        least = -1.0
         while True:  # until a step is accepted
+            predict(z, tau, d, logs, ds, pred)
             for j in range(n + 1):
-                pred[j] = z[j] + ds * tau[j] * d[j]
                 new[j] = pred[j]
             outcome, iterations, first, sign, last = correct(
                 rhs, jac, dfdp, c, p0, direction, is_map, algebra,
-                new, pred, d, tau, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
+                new, pred, d, tau, control[TOL], MOST, p, f, a, fq, big, piv, b, ints,
             )  # fmt: skip
             finite = outcome != NOT_FINITE
-            good = outcome == CONVERGED and first <= 0.5 * ds
+            good = outcome == CONVERGED and first <= 0.5 * ds and foreseen(z, new, pred, d, logs, common)
             at_bound = good and (new[n] <= control[P_LOW] or new[n] >= control[P_HIGH])
             if at_bound:  # land on it
                 bound = control[P_LOW] if new[n] <= control[P_LOW] else control[P_HIGH]
@@ -146,15 +220,18 @@ def advance(
                 pred[n] = bound
                 outcome, iterations, first, _, last = correct(
                     rhs, jac, dfdp, c, p0, direction, is_map, algebra,
-                    new, pred, d, natural, control[TOL], 8, p, f, a, fq, big, piv, b, ints,
+                    new, pred, d, natural, control[TOL], MOST, p, f, a, fq, big, piv, b, ints,
                 )  # fmt: skip
                 good = outcome == CONVERGED and first <= 0.5 * ds
                 new[n] = bound
                 along = 0.0
                 length = 0.0
                 for j in range(n + 1):
-                    along += tau[j] * (new[j] - z[j]) / d[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    moved = (new[j] - z[j]) / d[j]
+                    if logs[j] > 0.0 and new[j] * z[j] > 0.0:
+                        moved = np.log(new[j] / z[j]) / logs[j]
+                    along += tau[j] * moved
+                    length += moved**2
                 # Newton at the bound may come back to where the branch entered, or go to another of its points there
                 good = good and along > 0.0 and along >= cos_limit * np.sqrt(length)
                 if n >= SHARE_FROM:  # the derivatives at hand are those of the prediction
@@ -167,17 +244,33 @@ def advance(
             length = 0.0
             # the factors of the last Newton iterate, at most tol away, tell how much the tangent turns
             if good and sign != 0.0 and unit_tangent(algebra, big, piv, tau_new, ints):
+                turned = 0.0
                 for j in range(n + 1):
-                    cos += tau[j] * tau_new[j]
-                    length += ((new[j] - z[j]) / d[j]) ** 2
+                    if logs[j] > 0.0:
+                        cos += tau[j] * tau_new[j] * z[j] / new[j]
+                        turned += (tau_new[j] * z[j] / new[j]) ** 2
+                        length += (np.log(abs(new[j] / z[j])) / logs[j]) ** 2
+                    else:
+                        cos += tau[j] * tau_new[j]
+                        turned += tau_new[j] ** 2
+                        length += ((new[j] - z[j]) / d[j]) ** 2
+                cos /= np.sqrt(turned)
                 length = np.sqrt(length)
-                if cos >= cos_limit or ds <= 2.0 * control[DS_MIN]:
+                if cos >= cos_limit:
                     break
+                if ds <= 2.0 * control[DS_MIN]:
+                    least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
+                    if ds <= 2.0 * least:
+                        break
             produced[2] += 1
-            if ds <= control[DS_MIN]:
-                return MIN_STEP if finite else BAD_VALUES
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
-            ds = max(0.47 * ds, control[DS_MIN])
+            shorter = 0.47 * ds
+            if shorter <= control[DS_MIN]:
+                least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
+                if ds <= least:
+                    return MIN_STEP if finite else BAD_VALUES
+                shorter = max(shorter, least)
+            ds = shorter
 
         # accepted; eigenvalues are those of the point itself: of the last Newton iterate they would carry its error,
         # which is `tol` of the diagram and may be large beside a small parameter
@@ -224,11 +317,15 @@ def advance(
             tau[j] = tau_new[j]
             out_z[k, j] = new[j]
             out_t[k, j] = tau_new[j] * d[j]
+            out_d[k, j] = d[j]
         out_counts[k, TANGENT_SIGN] = 1 if tau[n] > 0.0 else -1
         out_counts[k, ORIENTATION] = 1 if sign > 0.0 else -1
+        if control[NO_SPECTRA] == 0.0 and out_counts[k, UNSURE] == 0 and contradicts(out_counts[k], n):
+            out_counts[k, UNSURE] = 1
         control[S] += length
         out_s[k] = control[S]
-        growth = rescale(z[:n], d, d_start, common, tau)
+        rescale(z, d, logs, common, length, tau)
+        growth = grown(d, d_start)
         produced[0] += 1
         produced[1] += 1
         if closed:
@@ -241,7 +338,7 @@ def advance(
         grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
         if angle * grow > control[ANGLE_TARGET]:
             grow = max(0.4, control[ANGLE_TARGET] / angle)
-        control[DS] = min(max(ds * grow, control[DS_MIN]), control[DS_MAX])
+        control[DS] = min(ds * grow, control[DS_MAX])
     return RUNNING
 
 
@@ -265,4 +362,6 @@ def describe(rhs, jac, dfdp, c, p0, direction, is_map, algebra, z, tau, d, tau_n
     spectrum(algebra, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, np.empty((0, 0)), counts, ints)
     counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
     counts[ORIENTATION] = 1 if sign > 0.0 else -1
+    if counts[UNSURE] == 0 and (sign == 0.0 or contradicts(counts, n)):
+        counts[UNSURE] = 1
     return sign

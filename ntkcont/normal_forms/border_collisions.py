@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.models.switching import Pieces, Signs
 from ntkcont.results.special_points import SpecialPoint
@@ -65,7 +66,7 @@ def rays(pieces: Pieces, z: Array, d: Array, at: NDArray[np.intp], positive: Sig
         own = positive.copy()
         own[at] = signs
         jacobian = pieces.residual(z, own)[1] * d / d[:n, None]
-        _, singular, vh = np.linalg.svd(jacobian)
+        _, singular, vh = svd(jacobian)
         if singular[-1] <= 1e-12 * singular[0]:
             continue  # fixed points form a surface there
         for tau in (vh[-1], -vh[-1]):
@@ -141,7 +142,7 @@ class _Side:
         a = pieces.residual(z, own)[1][:, :n]
         is_map = pieces.model.kind == "map"
         scaled = a * d[:n] / d[:n, None]
-        singular = np.linalg.svd(scaled, compute_uv=False)
+        singular = svd(scaled, compute_uv=False)
         # for maps det (I - A), for flows det A
         self.sign = 0 if singular[-1] <= ZERO * singular[0] else int(np.linalg.slogdet(-a if is_map else a)[0])
         self.eigenvalues = np.linalg.eigvals(a + np.eye(n) if is_map else a).astype(complex)

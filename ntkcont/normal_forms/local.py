@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.linear import LU
+from ntkcont.linear import LU, svd
 from ntkcont.models.model import Array
 from ntkcont.normal_forms.derivatives import Derivatives, Vector
 
@@ -160,7 +160,7 @@ def critical(local: Local, eigenvalue: complex) -> Critical:
     count = int(np.sum(np.abs(spectrum - eigenvalue) <= NEAR * size)) if size > 0.0 else n
     together, dimension = local.multiplicity, 1
     if count > 1 or together > 1:  # several that cross together are located by their mean, or may have no common space
-        singular = np.linalg.svd(a, compute_uv=False)
+        singular = svd(a, compute_uv=False)
         small = SINGULAR if together == 1 else TOGETHER
         dimension = max(1, int(np.sum(singular <= small * max(float(singular[0]), size))))
     q, p = _start(a, local.vectors)
@@ -203,7 +203,7 @@ def _start(a: Matrix, vectors: Any) -> tuple[Vector, Vector]:
     n = a.shape[0]
     v, w = vectors.get("v"), vectors.get("w")
     if n <= 60 or v is None or w is None or np.iscomplexobj(v) != np.iscomplexobj(a):
-        u, _, vh = np.linalg.svd(a)
+        u, _, vh = svd(a)
         return vh[-1].conj(), u[:, -1]
     return v / np.linalg.norm(v), w / np.linalg.norm(w)
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from ntkcont.linear import svd
+
 lapack: Any = linalg.lapack  # its functions are made at import, unseen by type checkers
 BITS = float(np.finfo(float).eps)
 # up to here singular values, beyond eigenvalues of the Gram matrix, at half the cost
@@ -119,7 +121,7 @@ class HostBackend:
         """
         rows, m = G.shape[-2:]
         if min(rows, m) <= SMALL or np.iscomplexobj(G):
-            u, s, _ = np.linalg.svd(G, full_matrices=False)
+            u, s, _ = svd(G, full_matrices=False)
             return np.pad(s**2, ((0, 0), (0, rows - s.shape[1]))), u[:, :, 0]
         pairs = [_symmetric(k) for k in (HostBackend.gram(G) if gram is None else gram())]
         return np.array([e for e, _ in pairs]), np.array([u for _, u in pairs])
@@ -129,7 +131,7 @@ class HostBackend:
         """Return the largest eigenvalue of G G*, (K,)."""
         rows, m = G.shape[-2:]
         if min(rows, m) <= SMALL:
-            return np.linalg.svd(G, compute_uv=False)[:, 0] ** 2
+            return svd(G, compute_uv=False)[:, 0] ** 2
         return HostBackend.top_of_gram([g @ g.conj().T for g in G])
 
     @staticmethod

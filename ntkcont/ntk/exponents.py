@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError
+from ntkcont.linear import least_squares
 from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.nearby import Neighbours
 from ntkcont.ntk.predictions import Local, Prediction, predict
@@ -87,10 +88,11 @@ def fit_exponent(distance: ArrayLike, values: ArrayLike, along: ArrayLike | None
             rows = slice(first, last)
             u = h[rows] / h[last - 1]
             design = np.stack([np.log(eps[rows]), np.ones_like(u), u, u * u], axis=1)
-            solution, *_ = np.linalg.lstsq(design, np.log(y[rows]), rcond=None)
+            rounding = np.finfo(float).eps * max(design.shape)
+            solution = least_squares(design, np.log(y[rows]), rounding)
             rest = np.log(y[rows]) - design @ solution
             variance = (rest @ rest) / (last - first - 4)
-            error = math.sqrt(variance * np.linalg.pinv(design.T @ design)[0, 0])
+            error = math.sqrt(variance * least_squares(design.T @ design, np.eye(4)[0], 1e-15)[0])
             if error < best.error:
                 best = Fit(float(solution[0]), error, float(eps[rows].min()), float(eps[rows].max()))
     return best if np.isfinite(best.exponent) else Fit(math.nan, math.nan, math.nan, math.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ntkcont.models.model import Array, Model
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.pathfollowing.critical_start import two_names, two_spans
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import check_log
 from ntkcont.results.plane import ParameterPlane
 from ntkcont.results.signatures import Signatures
 
@@ -30,6 +31,7 @@ def parameter_plane(
     p_span: tuple[tuple[float, float], tuple[float, float]],
     shape: tuple[int, int] = (61, 61),
     params: Mapping[str, float] | None = None,
+    log: Sequence[str] = (),
 ) -> ParameterPlane:
     """Evaluate the kernel's signatures on a grid of two parameters.
 
@@ -53,6 +55,8 @@ def parameter_plane(
         Number of values of each, default 61 by 61.
     params : mapping, optional
         Values of the other parameters, default the model's.
+    log : sequence of str
+        Those of the two parameters whose values are spaced evenly in decades, default none.
 
     Returns
     -------
@@ -77,6 +81,11 @@ def parameter_plane(
     """
     names = two_names(model, free)
     spans = two_spans(names, p_span)
+    measured = check_log(model, names, spans, log)
+    for name in measured:
+        if name not in names:
+            msg = f"log: {name!r} is a state; here it may be {names[0]!r} or {names[1]!r}, the parameters of the grid"
+            raise InputError(msg)
     if not isinstance(kernel, StateNTK):
         msg = f"kernel: got {type(kernel).__name__}; give nc.ntk.StateNTK(...)"
         raise InputError(msg)
@@ -89,7 +98,10 @@ def parameter_plane(
         msg = f"shape: got {shape!r}; give two whole numbers of at least 2"
         raise InputError(msg)
     values = dict(zip(model.params, (float(v) for v in model.values(params)), strict=True))
-    axes = [np.linspace(low, high, size) for (low, high), size in zip(spans, sizes, strict=True)]
+    axes = [
+        np.geomspace(low, high, size) if name in measured else np.linspace(low, high, size)
+        for name, (low, high), size in zip(names, spans, sizes, strict=True)
+    ]
     sweep = _Sweep(Curve(model, names[0], values, others=names[1:]), values)
     m1, m2 = sizes
     x, unstable = np.full((m2, m1, model.n), np.nan), np.full((m2, m1), -1)
@@ -109,7 +121,9 @@ def parameter_plane(
     at = {name: column.ravel()[known] for name, column in zip(names, grid, strict=True)}
     others = {name: value for name, value in values.items() if name not in names}
     found = kernel.evaluate(model, x.reshape(-1, model.n)[known], {**others, **at}, free=names[0])
-    return ParameterPlane(free=names, p=(axes[0], axes[1]), x=x, n_unstable=unstable, signatures=_filled(found, known))
+    return ParameterPlane(
+        free=names, p=(axes[0], axes[1]), x=x, n_unstable=unstable, signatures=_filled(found, known), log=measured
+    )
 
 
 def _filled(found: Signatures, known: NDArray[np.bool_]) -> Signatures:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.ntk.chunks import linearised
 from ntkcont.ntk.special import bordered_factors, singular_matrix
 
@@ -180,15 +181,15 @@ class Local:
         """Return the sensitivity at fixed arclength; the tangent turns with h."""
         A, F, fp = self.linear(h)
         rows = np.column_stack([self.shifted(A), fp])
-        t = np.linalg.svd(rows)[2][-1]
+        t = svd(rows)[2][-1]
         right = np.vstack([F, np.zeros(F.shape[1])])
         return self.output(np.linalg.solve(np.vstack([rows, t]), right)[:-1])
 
     def leans(self) -> bool:
         """Whether the other branch through a branch point moves the states across this one."""
         A, _, fp = self.linear(0.0)
-        null = np.linalg.svd(np.column_stack([self.shifted(A), fp]))[2][-2:]
+        null = svd(np.column_stack([self.shifted(A), fp]))[2][-2:]
         t = self.tangent()
         across = null - np.outer(null @ t, t)
-        direction = np.linalg.svd(across)[2][0]
+        direction = svd(across)[2][0]
         return bool(np.linalg.norm(self.output(direction[:-1])) > 1e3 * _NOTHING)

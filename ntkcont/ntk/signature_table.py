@@ -15,6 +15,7 @@ from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.exponents import KERNEL_NAMES, SINGULAR, Growth, Side, growth
 from ntkcont.ntk.predictions import Prediction
+from ntkcont.results.deferred import can_be_read
 from ntkcont.results.tables import _optional as optional
 from ntkcont.results.tables import html_table
 
@@ -280,7 +281,7 @@ def signature_table(
 
 def _type(model: Model, point: SpecialPoint, found: Growth) -> tuple[str, dict[str, Prediction]]:
     """Return the type of a point in words, and the predictions if theory has any for it."""
-    form = dict(point.normal_form) or normal_form(model, point)
+    form = dict(point.normal_form if can_be_read(point.normal_form) else {}) or normal_form(model, point)
     kind = str(form.get("type", point.label))
     unknown = kind in _UNKNOWN or (kind == "multiple" and found.vertical)
     if kind == "pitchfork":

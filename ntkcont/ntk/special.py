@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
+from ntkcont.linear import svd
 
 # fraction of the largest eigenvalue below which eigenvalues count as critical together with the nearest one
 _MULTIPLE = 1e-6
@@ -28,7 +29,7 @@ def bordered_factors(L: NDArray[Any], F: NDArray[Any], multiplicity: int = 1) ->
     The borders are its singular vectors of the r smallest singular values.
     """
     n, r = L.shape[0], multiplicity
-    left, _, right = np.linalg.svd(L)  # the rows of `right` are conjugated already
+    left, _, right = svd(L)  # the rows of `right` are conjugated already
     M = np.block([[L, left[:, n - r :]], [right[n - r :], np.zeros((r, r))]])
     rhs = np.zeros((n + r, F.shape[1] + r), dtype=M.dtype)
     rhs[:n, : F.shape[1]] = F
@@ -96,7 +97,7 @@ def special_signatures(
 
 def _condition_number(L: NDArray[np.float64]) -> np.float64:
     """Return |w| |v| / |w^T v| of the zero eigenvalue of a singular matrix."""
-    left, _, right = np.linalg.svd(L)
+    left, _, right = svd(L)
     overlap = abs(float(left[:, -1] @ right[-1]))
     return np.float64(1.0 / overlap) if overlap > 0.0 else np.float64(np.inf)
 
@@ -111,14 +112,14 @@ def _limits(
     found: dict[str, Any] = {"singular": np.bool_(True)}
     infinite = 0
     if driven and np.linalg.norm(v) > 0:
-        u, s, _ = np.linalg.svd(v @ wF, full_matrices=False)
+        u, s, _ = svd(v @ wF, full_matrices=False)
         infinite = int(np.sum(s > _NO_DRIVE * s[0]))
         u = u[:, :infinite]
         d = np.linalg.qr(wF.conj().T)[0]
         XF = XF - u @ (u.conj().T @ XF)
         XF = XF - (XF @ d) @ d.conj().T
     e = np.zeros(XF.shape[0])
-    s = np.linalg.svd(XF, compute_uv=False)
+    s = svd(XF, compute_uv=False)
     e[infinite : infinite + min(len(s), len(e) - infinite)] = s[: len(e) - infinite] ** 2
     e[:infinite] = np.inf
     nan = np.float64(np.nan)

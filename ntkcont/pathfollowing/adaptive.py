@@ -24,6 +24,8 @@ from ntkcont.results.special_points import SpecialPoint
 
 #: Steps between full spectra, at most and at first.
 LONGEST, FIRST = 64, 4
+#: An eigenvalue of a network this near to the boundary, beside the largest of the same matrix, has no side.
+NEAR = 1e-8
 
 
 class AdaptiveDetector(Detector):
@@ -44,7 +46,7 @@ class AdaptiveDetector(Detector):
         super().restart(node)
         self.spectrum = None
 
-    def chunk(self, nodes: Nodes, d_end: Array, final: bool) -> list[SpecialPoint]:
+    def chunk(self, nodes: Nodes, final: bool) -> list[SpecialPoint]:
         """Return the special points between the last node before and the last of this chunk.
 
         Fills the counts of all nodes, and the eigenvalues of those for which all were computed.
@@ -63,10 +65,10 @@ class AdaptiveDetector(Detector):
         found += self._points(nodes, d, final)
         try:
             for event in self.task.users:
-                found += self._user_zeros(event, before, nodes, d_end, at_start)
+                found += self._user_zeros(event, before, nodes, at_start)
         except Exception as failure:  # the user's function: keep what has been found
             self.error = f"{type(failure).__name__}: {failure}"
-        self.d = d_end.copy()
+        self.d = self._scales(nodes, k - 1)
         wanted_labels = self.task.events
         return sorted((q for q in found if q.label in wanted_labels or q.label == "UZ"), key=lambda point: point.s)
 
@@ -140,15 +142,12 @@ class AdaptiveDetector(Detector):
         nodes.counts[i] = spectrum.counts
         nodes.counts[i, [TANGENT_SIGN, ORIENTATION]] = signs
         nodes.eigenvalues[i] = spectrum.eigenvalues
-        self.size = max(self.size, float(np.max(np.abs(spectrum.eigenvalues))))
         return spectrum
 
     def _degenerate(self, node: Node) -> bool:
-        """Whether the node is itself a special point (neutral saddles are none here)."""
+        """Whether the node is itself a special point (neutral saddles are none here): no neighbour has eigenvalues."""
         lam = node.eigenvalues
-        if self.task.curve.is_map:
-            near = np.min(np.abs(np.abs(lam) - 1.0)) < 1e-8
-        else:
-            near = self.size == 0.0 or np.min(np.abs(lam.real)) < 1e-8 * self.size
+        size = max(1.0 if self.task.curve.is_map else 0.0, float(np.max(np.abs(lam))))
+        near = np.min(np.abs(np.abs(lam) - 1.0) if self.task.curve.is_map else np.abs(lam.real)) < NEAR * size
         tau = node.tangent / self.d
-        return bool(near or abs(tau[-1]) < 1e-8 * np.linalg.norm(tau))
+        return bool(near or abs(tau[-1]) < NEAR * np.linalg.norm(tau))

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ntkcont.kernels.spectrum import N_UNSTABLE
+from ntkcont.kernels.spectrum import N_UNSTABLE, UNSURE
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.decades import in_decades
 from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes, slim
@@ -22,6 +24,7 @@ from ntkcont.pathfollowing.start import Start, scaled_jacobian
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
 from ntkcont.results.deferred import Deferred
+from ntkcont.results.doubtful import Doubtful, merged
 from ntkcont.results.frozen import nothing
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, renumbered
@@ -44,6 +47,7 @@ class Side:
     error: str
     d: Array
     last: Node | None = None
+    doubtful: list[Doubtful] = dataclasses.field(default_factory=list)
 
 
 def evaluate(bound: BoundEvaluator | None, nodes: Nodes, n: int) -> dict[str, np.ndarray] | None:
@@ -100,10 +104,12 @@ def assemble(
     parts: list[Nodes] = []
     signatures: list[dict[str, np.ndarray]] = []
     special: list[SpecialPoint] = []
+    doubtful: list[Doubtful] = []
     if -1.0 in sides:
         back = concatenate(sides[-1.0].chunks, n) if sides[-1.0].chunks else _kept(empty_nodes(n), keep)
         parts.append(Nodes(back.z[::-1], -back.tangent[::-1], -back.s[::-1], back.eigenvalues[::-1], back.counts[::-1]))
         special += [_mirrored(p) for p in sides[-1.0].special]
+        doubtful += [place.mirrored() for place in sides[-1.0].doubtful]
         signatures += [{k: v[::-1] for k, v in chunk.items()} for chunk in reversed(sides[-1.0].signatures)]
     parts.append(_kept(first, keep))
     found = evaluate(bound, first, n)
@@ -112,6 +118,7 @@ def assemble(
     if 1.0 in sides:
         parts += sides[1.0].chunks
         special += sides[1.0].special
+        doubtful += sides[1.0].doubtful
         signatures += sides[1.0].signatures
     nodes = concatenate(parts, n)
     special = _without_twins(sorted(special, key=lambda point: point.s))
@@ -121,7 +128,8 @@ def assemble(
     special = [
         dataclasses.replace(q, s=np.clip(q.s, *inside), bracket=tuple(np.clip(q.bracket, *inside))) for q in special
     ]
-    special = [with_normal_form(curve.model, q) for q in special]
+    special = [with_normal_form(curve.model, q) if q.label != "UZ" else q for q in special]
+    places = merged([place.within(*inside) for place in doubtful], 0.0, 0.0)  # the start is found by both directions
     low_end, high_end = (_end(sides.get(sign), start, sign, curve) for sign in (-1.0, 1.0))
     special = [end_point(curve, low_end, task.params), *special, end_point(curve, high_end, task.params)]
     if bound is not None:
@@ -139,9 +147,10 @@ def assemble(
     computed = [side.status for side in sides.values()]
     status = next((value for value in computed if not value.ok), computed[-1])
     if keep:
-        _tangents_on_branch_points(curve, nodes, special, start.d)
+        _tangents_on_branch_points(curve, nodes, special, start.d, task.logs)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
-    _warn_permanent_zero(nodes, curve)
+    _warn_permanent_zero(nodes)
+    _warn_doubtful(places, curve.free)
     k = last + 1
     special = [dataclasses.replace(q, s=q.s + s0, bracket=(q.bracket[0] + s0, q.bracket[1] + s0)) for q in special]
     return Branch(
@@ -150,7 +159,8 @@ def assemble(
         tangent=nodes.tangent if keep else nothing((k, n + 1)),
         eigenvalues=nodes.eigenvalues if keep else nothing((k, n), complex),
         stable=n_unstable == 0, n_unstable=n_unstable,
-        special_points=renumbered(special), ntk=_signatures(signatures, bound),
+        special_points=renumbered(special, task.log), doubtful=tuple(place.shifted(s0) for place in places),
+        ntk=_signatures(signatures, bound),
         status=status, ends=ends,
         provenance=provenance(task, start, sides, bound), model=curve.model,
     )  # fmt: skip
@@ -171,16 +181,19 @@ def _end(side: Side | None, start: Start, sign: float, curve: Curve) -> Node:
     return dataclasses.replace(last, s=sign * last.s, tangent=sign * last.tangent)
 
 
-def _tangents_on_branch_points(curve: Curve, nodes: Nodes, special: list[SpecialPoint], d: Array) -> None:
+def _tangents_on_branch_points(
+    curve: Curve, nodes: Nodes, special: list[SpecialPoint], d_start: Array, logs: Array
+) -> None:
     """Give points that happen to lie on a branch point the tangent of their own branch: they have several."""
     for point in special:
         if point.label != "BP" or len(nodes.s) < 3:
             continue
         i = int(np.argmin(np.abs(nodes.s - point.s)))
         at = np.append(point.x, point.p)
+        d = in_decades(d_start, at, logs)
         if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
             continue
-        _, _, vh = np.linalg.svd(scaled_jacobian(curve, nodes.z[i], d))
+        _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))
         null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
         tau = nodes.tangent[i] / d
         if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):
@@ -196,15 +209,20 @@ def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None
     return Signatures(arrays=arrays, metadata=bound.metadata)
 
 
-def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
+def _warn_doubtful(places: tuple[Doubtful, ...], free: str) -> None:
+    if places:
+        count = "1 place" if len(places) == 1 else f"{len(places)} places, first"
+        warnings.warn(
+            f"{count} at {free} = {places[0].p:.10g}: something happens on the branch that could not be established "
+            f"({places[0].label}?), so it is in no list of special points; branch.doubtful says what was tried and why",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_permanent_zero(nodes: Nodes) -> None:
     """Say so when an eigenvalue sits on the stability boundary all along: a conserved quantity or a symmetry."""
-    lam = nodes.eigenvalues
-    lam = lam[np.isfinite(lam).all(axis=1)] if lam.shape[1] else lam[:0]
-    if not len(lam):
-        return
-    distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
-    size = np.maximum(np.abs(lam).max(axis=1), 1e-300)
-    if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size):
+    if len(nodes.s) >= 5 and np.all(nodes.counts[:, UNSURE] > 0):
         warnings.warn(
             "an eigenvalue lies on the stability boundary at every point (a conserved quantity or a continuous "
             "symmetry?): stability and bifurcations of this branch cannot be decided; remove the conserved quantity "

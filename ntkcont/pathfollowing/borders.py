@@ -109,7 +109,7 @@ class Borders:
                 kept = nodes.head(i)
                 if np.linalg.norm((self.landing.node.z - left.z) / d) > SAME:
                     kept = concatenate([kept, _one(self.landing.node)], self.task.curve.n)
-                self.stepper.restore(d, kept.z)
+                self.stepper.d[:] = d if nodes.scales is None else nodes.scales[i]
                 nodes, status, error = kept, None, ""
             else:
                 self._give_up(left.z)
@@ -259,7 +259,7 @@ class Borders:
             others = [ray for ray in kink.leaving(self.positive) if not _along(ray, -tau)]
             onward = chosen(others, tau, kink.rates(tau))
         quiet = not self.pieces.switching.loud(np.array([first])).size
-        if quiet and (onward is None or self.detector.special(node, d)):
+        if quiet and (onward is None or self.detector.special(node, d, left)):
             across = self._across(left, z, first, value, d)
             if across is not None:
                 return across

@@ -130,6 +130,7 @@ def problem(task: Task, start: Start, signs: tuple[float, ...], bound: BoundEval
         "free": task.curve.free,
         "params": dict(task.params),
         "p_span": list(task.span),
+        "log": list(task.log),
         "x0": start.z,
         "direction": list(signs),
         "settings": dataclasses.asdict(task.settings),
@@ -154,8 +155,9 @@ class RecordedStepper(Stepper):
         settings: ContinuationSettings,
         spectra: bool = True,
         vectors: bool = False,
+        logs: Array | None = None,
     ) -> None:
-        super().__init__(curve, first, d, span, settings, spectra, vectors)
+        super().__init__(curve, first, d, span, settings, spectra, vectors, logs)
         self.checkpoint = checkpoint
 
     def advance(self, size: int) -> tuple[Nodes, Status | None, str]:

@@ -13,6 +13,7 @@ from ntkcont.pathfollowing.critical import System, system_of
 from ntkcont.pathfollowing.critical_point import CriticalNode, describe
 from ntkcont.pathfollowing.critical_steps import UNFOLDED, newton
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import in_decades
 from ntkcont.pathfollowing.start import check_span
 from ntkcont.results.labels import CODIMENSION_TWO, LABELS
 from ntkcont.results.special_points import SpecialPoint
@@ -157,10 +158,12 @@ def _corrected(system: System, name: str, u: Array, tol: float) -> tuple[Array, 
     raise ConvergenceError(msg)
 
 
-def first_node(curve: Curve, point: SpecialPoint, z: Array, spans: Array, tol: float) -> tuple[System, CriticalNode]:
+def first_node(
+    curve: Curve, point: SpecialPoint, z: Array, spans: Array, tol: float, logs: Array | None = None
+) -> tuple[System, CriticalNode]:
     """Return the equations and the corrected first node, with a tangent that points up in the second parameter."""
     n, label = curve.n, point.label
-    d = _scales(curve, point, z, spans)
+    d = in_decades(_scales(curve, point, z, spans), z, logs)
     system = system_of(curve, label, z, d, point.omega)
     u, residual = _corrected(system, label, np.concatenate([z / d, np.zeros(system.extra)]), tol)
     equations = system.linearise(u)

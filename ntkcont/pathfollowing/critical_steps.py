@@ -10,6 +10,7 @@ from ntkcont.linear import LU
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.critical import SAME, System
 from ntkcont.pathfollowing.critical_point import CriticalNode, describe
+from ntkcont.pathfollowing.decades import in_decades
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
 
@@ -64,11 +65,17 @@ class Walker:
     """Takes one step at a time from `first`, along its tangent."""
 
     def __init__(
-        self, system: System, label: str, first: CriticalNode, spans: Array, settings: ContinuationSettings
+        self,
+        system: System,
+        label: str,
+        first: CriticalNode,
+        spans: Array,
+        settings: ContinuationSettings,
+        logs: Array,
     ) -> None:
         self.system, self.label, self.first, self.last = system, label, first, first
         self.spans, self.settings, self.common = spans, settings, system.scaled.curve.model.homogeneous
-        self.ds, self.count, self.finite = settings.ds, 0, True
+        self.ds, self.count, self.finite, self.logs = settings.ds, 0, True, logs
         self.d_start = first.d.copy()
         system.restore(first.state)
 
@@ -113,7 +120,8 @@ class Walker:
     def _stuck(self) -> Status:
         n = self.system.n
         q = self.last.z[n:]
-        room = np.min(np.minimum(q - self.spans[:, 0], self.spans[:, 1] - q) / (self.spans[:, 1] - self.spans[:, 0]))
+        widths = in_decades(self.spans[:, 1] - self.spans[:, 0], q, self.logs[n:])
+        room = np.min(np.minimum(q - self.spans[:, 0], self.spans[:, 1] - q) / widths)
         if room <= 1e-6:
             return Status.BOUND
         return Status.MIN_STEP if self.finite else Status.NOT_FINITE
@@ -124,14 +132,17 @@ class Walker:
         u0 = last.in_scales(system.d)
         tau = last.tau
         system.restore(last.state)
-        found = newton(system, u0 + ds * tau, tau, self.settings.tol)
+        guess = u0 + ds * tau
+        measured = np.flatnonzero(self.logs)
+        guess[measured] = u0[measured] * np.exp(ds * tau[measured] * self.logs[measured])
+        found = newton(system, guess, tau, self.settings.tol)
         if found is None:
-            self.finite = system.linearise(u0 + ds * tau) is not None
+            self.finite = system.linearise(guess) is not None
             system.restore(last.state)
             return None
         self.finite = True
         u, matrix, iterations, first, residual = found
-        if first > 0.5 * ds:
+        if first > 0.5 * ds or np.any(u[measured] <= 0.0):
             return None
         low, high = self.spans[:, 0] / system.d[n:], self.spans[:, 1] / system.d[n:]
         q0, q = u0[n : n + 2], u[n : n + 2]
@@ -195,10 +206,11 @@ class Walker:
         size = np.abs(node.z[:n]) * np.sqrt(n)
         if self.common:
             size[:] = size.max()
-        if not np.any(size > system.d[:n]):
-            return node
         d = system.d.copy()
         d[:n] = np.maximum(d[:n], size)
+        d = in_decades(d, node.z, self.logs)
+        if np.array_equal(d, system.d):
+            return node
         system.restore(node.state)  # the search for points of codimension two has moved it
         system.rescale(d)
         tau = np.concatenate([node.tangent / d, node.tau[n + 2 :]])

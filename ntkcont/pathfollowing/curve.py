@@ -37,18 +37,6 @@ class Node:
     counts: NDArray[np.int64]
 
 
-def followed(d: Array, d_start: Array, x: Array, common: bool) -> Array:
-    """Return the scales after the states x, shape (k, n), were passed with scales d: what ``stepping.rescale`` does."""
-    n = x.shape[1]
-    if not len(x):
-        return d.copy()
-    size = np.abs(x) * np.sqrt(n)
-    if common:
-        size[:] = size.max(axis=1, keepdims=True)
-    before = np.maximum(d[:n], np.max(size[:-1], axis=0, initial=0.0))
-    return np.append(np.maximum(size[-1], np.minimum(before, stepping.RANGE * d_start[:n])), d[n])
-
-
 class Curve:
     """F(x, q) = 0 with its derivatives, for one model and one free parameter, or several (q is a vector then)."""
 

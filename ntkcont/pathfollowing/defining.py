@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.linear import LU
+from ntkcont.linear import LU, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 
@@ -25,11 +25,35 @@ FAR = 1e8
 
 
 class Scaled:
-    """F and its Jacobian N = [F_x, F_q] in scaled variables y, for any number m of free parameters."""
+    """F and its Jacobian N = [F_x, F_q] in scaled variables y, for any number m of free parameters.
 
-    def __init__(self, curve: Curve, d: Array) -> None:
+    `rows` (n,) multiply the equations, default ones: a rate of 1e12 in one of them is then no reason to take what
+    stands in another for rounding.
+    """
+
+    def __init__(self, curve: Curve, d: Array, rows: Array | None = None) -> None:
         self.curve, self.d, self.n = curve, d, curve.n
-        self.ratios = d[None, :] / d[: curve.n, None]
+        self.rows = np.ones(curve.n) if rows is None else rows
+        self.ratios = self.rows[:, None] * d[None, :] / d[: curve.n, None]
+
+    def equilibrated(self, y: Array) -> Scaled:
+        """Return the same with rows of size 1 at y, or a unit of length away where they are larger.
+
+        The states decide: a parameter has no natural unit.
+        """
+        with np.errstate(all="ignore"):
+            plain = Scaled(self.curve, self.d)
+            here, change = plain.residual_and_jacobian(y)[1], plain.changes(y)
+        both = np.maximum(np.abs(here), np.abs(np.where(np.isfinite(change), change, 0.0)))
+        by_states = np.max(both[:, : self.n], axis=1)
+        sizes = np.where(by_states > 0.0, by_states, np.max(both, axis=1))
+        usable = np.isfinite(sizes) & (sizes > 0.0)
+        return Scaled(self.curve, self.d, 1.0 / np.where(usable, sizes, 1.0))
+
+    def changes(self, y: Array) -> Array:
+        """Return how much N changes over a unit of length in some direction, shape (n, n+m)."""
+        direction = np.random.default_rng(0).standard_normal(len(y))
+        return self.along(y, np.asarray(direction / np.linalg.norm(direction), dtype=np.float64))
 
     def residual_and_jacobian(self, y: Array) -> tuple[Array, Array]:
         """Return F, shape (n,), and N, shape (n, n+m), in scaled variables."""
@@ -39,7 +63,7 @@ class Scaled:
         jacobian[:, :n] = a
         jacobian[:, n:] = slopes.T
         jacobian *= self.ratios
-        return f / self.d[:n], jacobian
+        return f * self.rows / self.d[:n], jacobian
 
     def along(self, y: Array, u: Array) -> Array:
         """Return the derivative of N along the direction u, shape (n, n+m), by central differences."""
@@ -92,7 +116,7 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any]
     """Right and left vectors of the smallest singular value, by inverse iteration on a* a."""
     n = a.shape[0]
     if n <= 60:
-        u, _, vh = np.linalg.svd(a)
+        u, _, vh = svd(a)
         return vh[-1].conj(), u[:, -1]
     scale = np.abs(a).max() * 1e-14
     lu = LU(a + scale * np.eye(n))
@@ -107,9 +131,10 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any]
 
 
 def singular_row(scaled: Scaled, y: Array, a: np.ndarray, v0: NDArray[Any], w0: NDArray[Any]) -> Any:
-    """Return (gradient of g, g, (v, w), w* v before normalisation) of ``g(y) = 0`` where `a` is singular.
+    """Return (gradient of g, g, (v, w), w* R v before normalisation) of ``g(y) = 0`` where `a` is singular.
 
-    `a` is F_x minus a shift, v0 and w0 approximate its null vectors; v and w, of norm 1, do so better.  None if the
+    `a` is F_x minus a shift (its rows times those of `scaled`), v0 and w0 approximate its null vectors; v and w, of
+    norm 1, do so better.  None if the
     bordered matrix is singular.
     """
     n = scaled.n
@@ -128,7 +153,7 @@ def singular_row(scaled: Scaled, y: Array, a: np.ndarray, v0: NDArray[Any], w0: 
     change = scaled.along(y, np.append(np.real(v), rest)).astype(a.dtype)
     if np.iscomplexobj(a):
         change += 1j * scaled.along(y, np.append(np.imag(v), rest))
-    return -(w.conj() @ change), g, (v / np.linalg.norm(v), w / np.linalg.norm(w)), np.vdot(w, v)
+    return -(w.conj() @ change), g, (v / np.linalg.norm(v), w / np.linalg.norm(w)), np.vdot(w, scaled.rows * v)
 
 
 def rank_rows(scaled: Scaled, y: Array, jac: Array, b: Array, c: Array) -> Any:
@@ -162,7 +187,7 @@ def _finish(scaled: Scaled, y: Array, extra: float | None, residual: float, test
     n, d = scaled.n, scaled.d
     v = v * d[:n]
     v = v / np.linalg.norm(v)
-    w = w / d[:n]
+    w = w * scaled.rows / d[:n]
     product = np.vdot(w, v)
     if product != 0.0:
         w = w / np.conj(product)
@@ -174,10 +199,10 @@ def solve_spectral(
     curve: Curve, label: str, z: Array, extra: float | None, d: Array, tol: float = 1e-11, max_iter: int = 20
 ) -> Located | None:
     """Newton on F = 0 with the conditions of `label` from the guess (z, extra); None if it does not converge."""
-    scaled, n = Scaled(curve, d), curve.n
+    y, n = z / d, curve.n
+    scaled = Scaled(curve, d).equilibrated(y)
     conditions = CONDITIONS[label, curve.is_map]
     rng = np.random.default_rng(0)
-    y = z / d
     e = 0.0 if extra is None else float(extra)
     vectors: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for it in range(max_iter):
@@ -186,7 +211,7 @@ def solve_spectral(
             return None
         rows, values = [], []
         for i, condition in enumerate(conditions):
-            a = jac[:, :n] - condition.shift(e) * np.eye(n)
+            a = jac[:, :n] - condition.shift(e) * np.diag(scaled.rows)
             if it == 0:
                 vectors.append(_null_vectors(a, rng))
             bordered = singular_row(scaled, y, a, *vectors[i])
@@ -224,8 +249,8 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
     Minimally augmented form of ``F + beta psi = 0, F_x^T psi = 0, psi^T F_q = 0, |psi| = 1``: N bordered by b and by
     two rows spanning its null space gives psi and two scalars that vanish exactly where the rank drops.
     """
-    scaled, n = Scaled(curve, d), curve.n
-    y = z / d
+    y, n = z / d, curve.n
+    scaled = Scaled(curve, d).equilibrated(y)
     beta = 0.0
     b = c = None
     for it in range(max_iter):
@@ -233,7 +258,7 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
         if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
             return None
         if b is None or c is None:
-            u, _, vh = np.linalg.svd(jac)
+            u, _, vh = svd(jac)
             b, c = u[:, -1], vh[-2:]
         bordered = rank_rows(scaled, y, jac, b, c)
         if bordered is None:

@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from ntkcont.kernels.spectrum import COMPLEX, ORIENTATION, PAIRS, REAL_MINUS, REAL_PLUS, TANGENT_SIGN
+from ntkcont.kernels.spectrum import COMPLEX, ORIENTATION, PAIRS, REAL_MINUS, REAL_PLUS, TANGENT_SIGN, UNSURE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 
@@ -156,27 +156,37 @@ def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 
     return inseparable(left, right, curve.is_map)
 
 
-def degenerate(node: Node, d: Array, is_map: bool, size: float, tol: float = 1e-8, before: Node | None = None) -> bool:
+#: A node this near to a special point, as a fraction of the way to its neighbours, is taken for the point itself.
+ITSELF = 1e-6
+
+
+def degenerate(node: Node, d: Array, is_map: bool, beside: tuple[Node | None, ...] = (), tol: float = ITSELF) -> bool:
     """Whether `node` itself is (nearly) a special point, so that its signs and counts mean nothing.
 
-    `size` is the magnitude of eigenvalues along the branch, against which those at the node are small.  Pairs that are
-    neutral at the node `before` as well are so all along.
+    It is if an eigenvalue lies on the boundary there to rounding, or if one (or the tangent's parameter component) is
+    much smaller than at its neighbours `beside`.  What lies on the boundary at these as well does so all along.
     """
-    tau = node.tangent / d
-    if abs(tau[-1]) < tol * np.linalg.norm(tau):
+    neighbours = [each for each in beside if each is not None]
+    permanent = min((int(each.counts[UNSURE]) for each in neighbours), default=0)
+    if node.counts[UNSURE] > permanent:
         return True
-    lam = node.eigenvalues
+    if not neighbours:
+        return False
+    here, around = _distances(node, d, is_map), [_distances(each, d, is_map) for each in neighbours]
+    return bool(np.any(here < tol * np.min(around, axis=0)))
+
+
+def _distances(node: Node, d: Array, is_map: bool) -> Array:
+    """Return what vanishes at special points, (n+2,), as positive numbers.
+
+    The size of the tangent's parameter component, the smallest sum of two real eigenvalues (nan: none, and for maps),
+    and the distances of all eigenvalues from the boundary, in order.
+    """
+    lam, tau = node.eigenvalues, node.tangent / d
+    speed, least = abs(tau[-1]) / np.linalg.norm(tau), np.nan
     if is_map:
-        return bool(np.min(np.abs(np.abs(lam) - 1.0)) < tol)
-    if size == 0.0 or np.min(np.abs(lam.real)) < tol * size:
-        return True
-    neutral = _neutral_pairs(node, tol * size)
-    return neutral > 0 and (before is None or neutral > _neutral_pairs(before, tol * size))
-
-
-def _neutral_pairs(node: Node, near: float) -> int:
-    """Return how many pairs of real eigenvalues have a sum below `near`."""
-    real = node.eigenvalues.real[node.eigenvalues.imag == 0.0]
-    if len(real) < 2:
-        return 0
-    return int(np.sum(np.abs(real[:, None] + real[None, :])[np.triu_indices(len(real), 1)] < near))
+        return np.append([speed, least], np.sort(np.abs(np.abs(lam) - 1.0)))
+    real = lam.real[lam.imag == 0.0]
+    if len(real) > 1:
+        least = np.min(np.abs(real[:, None] + real[None, :])[np.triu_indices(len(real), 1)])
+    return np.append([speed, least], np.sort(np.abs(lam.real)))

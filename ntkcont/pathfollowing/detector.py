@@ -11,21 +11,24 @@ import numpy as np
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.checkpoint import recalled_point
-from ntkcont.pathfollowing.curve import Curve, Node, followed
-from ntkcont.pathfollowing.detect import Crossing, change, classify, degenerate, separate
+from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
+from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
+from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.task import Task
+from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
 
-#: The unit tangent's component along the parameter: below the first its sign is noise of rounding, below the second a
-#: fold that Newton does not find beside it is none, but a branch on its way to infinity.
-NOISE, STANDSTILL = 1e-12, 1e-8
+#: Where the unit tangent's component along the parameter is smaller, a fold that Newton does not find is none, but a
+#: branch on its way to infinity.
+STANDSTILL = 1e-8
 #: Steps at a time, at least, up to this many states: a kernel is compiled for so many points together.
-FEWEST, SEVERAL = 32, 256
+FEWEST, MANY = 32, 256
 #: What several eigenvalues may do in opposite directions.
 BOTH_WAYS = ("BP", "H", "PD", "NS")
 
@@ -35,9 +38,7 @@ class Detector:
 
     def __init__(self, task: Task, first: Node | None, d: Array) -> None:
         self.task = task
-        self.d = d.copy()  # the scales when the chunk began
-        self.d_start = d.copy()
-        self.size = 0.0  # largest eigenvalue seen
+        self.d = d.copy()  # the scales with which `last` was reached
         self.trail: list[Node] = []  # accepted points before `last`, two at most
         self.looked = False  # the interval between the last of these and `last` has been probed
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
@@ -48,19 +49,15 @@ class Detector:
     def steps(self) -> int:
         """Return how many steps the next chunk should have: enough to hide its cost, few enough to report progress."""
         n = self.task.curve.n
-        return int(np.clip(20000 // (n * n + 16), FEWEST if n <= SEVERAL else 8, 1000))
+        return int(np.clip(20000 // (n * n + 16), FEWEST if n <= MANY else 8, 1000))
 
-    def chunk(self, nodes: Nodes, d_end: Array, final: bool) -> list[SpecialPoint]:
-        """Return the special points between the last node of the previous chunk and the last of this one.
-
-        `d_end` are the scales after the chunk.
-        """
+    def chunk(self, nodes: Nodes, final: bool) -> list[SpecialPoint]:
+        """Return the special points between the last node of the previous chunk and the last of this one."""
         task, k = self.task, len(nodes.s)
         found: list[SpecialPoint] = []
         if k == 0:
             return found
-        self.size = max(self.size, float(np.max(np.abs(nodes.eigenvalues))))
-        if self.last is not None and self.fresh and self.special(self.last, self.d):
+        if self.last is not None and self.fresh and self.special(self.last, self.d, None, nodes[0]):
             self.last = probe(task.curve, self.last, self.d, -min(1e-3, task.settings.ds_max))
         at_start, self.fresh = self.fresh, False
         missed, looks = self._dips(nodes)
@@ -72,14 +69,15 @@ class Detector:
         while queue:
             i = queue.pop(0)
             right, d = nodes[i], self._scales(nodes, i)
+            after = nodes[i + 1] if i + 1 < k else None
             left = self.open or (self.last if i == 0 else nodes[i - 1])
             if left is None:
                 continue
-            if self.open is None and i > 0 and self.special(left, d, nodes[i - 2] if i > 1 else self.last):
+            if self.open is None and i > 0 and self.special(left, d, nodes[i - 2] if i > 1 else self.last, right):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
             if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
                 continue
-            if self.special(right, d, left) and not (final and i == k - 1):
+            if self.special(right, d, left, after) and not (final and i == k - 1):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
                 if i + 1 < k and i + 1 not in queue:
                     queue.insert(0, i + 1)
@@ -92,10 +90,10 @@ class Detector:
         self.last = nodes[k - 1]
         try:
             for event in task.users:
-                found += self._user_zeros(event, before, nodes, d_end, at_start)
+                found += self._user_zeros(event, before, nodes, at_start)
         except Exception as failure:  # the user's function: keep what has been found
             self.error = f"{type(failure).__name__}: {failure}"
-        self.d = d_end.copy()
+        self.d = self._scales(nodes, k - 1)
         return sorted(found, key=lambda point: point.s)
 
     def _dips(self, nodes: Nodes) -> tuple[float | None, dict[int, float]]:
@@ -126,7 +124,13 @@ class Detector:
     ) -> list[SpecialPoint]:
         """Return the special points between two nodes; `look` is the fraction at which a dip is suspected."""
         curve = self.task.curve
+        d = local_units(curve, left, right, d)
         both = change(left, right)
+        label = classify(left, right, curve.is_map)
+        if "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
+            multiple = multiple_between(curve, left, right, d)
+            if multiple is not None:
+                return [point for piece in multiple for point in self._located(piece, d)]
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
             chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)
@@ -170,7 +174,7 @@ class Detector:
                 return points[-1:]
         if not crossing.optional:
             return points[:1]
-        if points:
+        if points and pole_between(task.curve, crossing.left, crossing.right, d) is None:
             near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
             warnings.warn(
                 f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "
@@ -181,27 +185,25 @@ class Detector:
         return []
 
     def _scales(self, nodes: Nodes, i: int) -> Array:
-        """Return the scales that held at node i: on a branch that goes to infinity the last ones are far too large."""
-        curve = self.task.curve
-        return followed(self.d, self.d_start, nodes.z[: i + 1, : curve.n], curve.model.homogeneous)
+        """Return the scales with which node i was reached."""
+        return self.d if nodes.scales is None else nodes.scales[i]
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
         self.last, self.open, self.fresh = node, None, False
         self.trail, self.looked = [], False
 
-    def special(self, node: Node, d: Array, before: Node | None = None) -> bool:
-        """Whether the node is itself a special point; `before` is its neighbour, if there is one."""
-        return degenerate(node, d, self.task.curve.is_map, self.size, before=before)
+    def special(self, node: Node, d: Array, before: Node | None = None, after: Node | None = None) -> bool:
+        """Whether the node is itself a special point; `before` and `after` are its neighbours, if there are any."""
+        return degenerate(node, d, self.task.curve.is_map, (before, after))
 
-    def _user_zeros(
-        self, event: UserZero, before: Node | None, nodes: Nodes, d: Array, at_start: bool
-    ) -> list[SpecialPoint]:
+    def _user_zeros(self, event: UserZero, before: Node | None, nodes: Nodes, at_start: bool) -> list[SpecialPoint]:
         chain = ([before] if before is not None else []) + [nodes[i] for i in range(len(nodes.s))]
         values = [float(event.g(as_point(self.task.curve, node))) for node in chain]
         pairs = zip(itertools.pairwise(chain), itertools.pairwise(values), strict=True)
+        d = self._scales(nodes, -1)
         return [
-            user_zero(self.task.curve, event, a, b, d, self.task.params)
+            user_zero(self.task.curve, event, a, b, local_units(self.task.curve, a, b, d), self.task.params)
             for (a, b), (ga, gb) in pairs
             if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
@@ -210,8 +212,8 @@ class Detector:
 def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
     """Whether the parameter does not move where a fold seems to be: the branch goes to infinity and has none there."""
     units = [node.tangent / d for node in (crossing.left, crossing.right)]
-    low, high = sorted(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
-    return high < NOISE or (low < STANDSTILL and not point.converged)
+    slowest = min(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
+    return slowest < STANDSTILL and not point.converged
 
 
 def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:
@@ -228,15 +230,15 @@ def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:
 def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
     """Return a special point on the very end of the branch, found by looking a little beyond it."""
     task, last = detector.task, detector.last
-    if last is None or not degenerate(last, d, task.curve.is_map, detector.size, tol=1e-4):
+    if last is None or not degenerate(last, d, task.curve.is_map, tuple(detector.trail[-1:]), tol=1e-3):
         return []
     beyond = probe(task.curve, last, d, 1e-3)
     if beyond is None:
         return []
     low, high = task.span
-    slack = 1e-9 * (high - low)
+    slack = 1e-9 * (abs(last.z[-1]) * task.logs[-1] or high - low)
     nodes = Nodes(
         beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
     )
     detector.task = dataclasses.replace(task, users=())
-    return [point for point in detector.chunk(nodes, d, final=True) if low - slack <= point.p <= high + slack]
+    return [point for point in detector.chunk(nodes, final=True) if low - slack <= point.p <= high + slack]

@@ -13,6 +13,7 @@ from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import check_log, in_decades
 from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.follow import follow
@@ -25,7 +26,7 @@ from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepar
 from ntkcont.pathfollowing.switching import Outgoing, birth_record, on_simple_orbit, outgoing
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch
-from ntkcont.results.diagram import Diagram, Origin, Unfollowed, named
+from ntkcont.results.diagram import ONE_ORBIT, Diagram, Origin, Unfollowed, named
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
@@ -42,6 +43,7 @@ def diagram(
     events: Sequence[object] | None = None,
     ntk: KernelEvaluator | None = None,
     max_branches: int = 200,
+    log: Sequence[str] = (),
 ) -> Diagram:
     """Follow all branches from one or several starts, switching branches wherever they cross.
 
@@ -70,6 +72,8 @@ def diagram(
         As in :func:`continuation`, for every branch.
     max_branches : int
         Stop after so many, default 200.
+    log : sequence of str
+        What is measured in decades, as in :func:`continuation`, on every branch.
 
     Returns
     -------
@@ -117,8 +121,10 @@ def diagram(
     span = check_span(p_span)
     listed = _listed(model, starts)
     values = start_params(model, listed[0], free, params)
+    measured = check_log(model, free, span, log)
     chosen, users = resolve_events(events, model.kind)
-    task = Task(Curve(model, free, values), values, span, settings or ContinuationSettings(), chosen, users)
+    settings = settings or ContinuationSettings()
+    task = Task(Curve(model, free, values), values, span, settings, chosen, users, log=measured)
     work = _Work(task, ntk, depth, max_branches)
     failures: list[ConvergenceError] = []
     for number, x0 in enumerate(listed):
@@ -207,7 +213,7 @@ class _Work:
     def from_start(self, x0: Any, number: int, values: dict[str, float]) -> None:
         """Follow the branch of a start and all that leave it, unless it is known."""
         task = dataclasses.replace(self.task, params=values)
-        start = prepare(task.curve, x0, values[task.curve.free], task.span, task.settings.tol)
+        start = prepare(task.curve, x0, values[task.curve.free], task.span, task.settings.tol, logs=task.logs)
         if self.known.find(task.curve, start.z, start.d, 1) is not None:
             return
         sides = self._sides(task, start, (-1.0, 1.0))
@@ -285,13 +291,21 @@ class _Work:
         return found
 
     def _switched(self, point: SpecialPoint, period: int, branch: Branch) -> bool:
-        z = np.append(point.x, point.p)
+        """Whether branches of this period were switched at this point, or at another one of its orbit."""
         scale = np.append(np.maximum(np.max(np.abs(branch.x), axis=0), 1e-9), self.task.span[1] - self.task.span[0])
-        return any(own == period and np.max(np.abs(there - z) / scale) <= 1e-7 for there, own in self.done)
+        scale = in_decades(scale, np.append(point.x, point.p), self.task.logs)
+        held = period // 2 if point.label == "PD" else period
+        z = self._orbit(point, held)
+        for there, own in self.done:
+            apart = np.max(np.abs(there - z) / scale, axis=1)
+            if own == period and (apart[0] <= 1e-7 or np.min(apart) <= ONE_ORBIT):
+                return True
+        return False
 
     def _switch_at(self, index: int, point: SpecialPoint, period: int) -> list[int]:
         task = dataclasses.replace(self.task, curve=self.curve(period))
         d = np.array(self.branches[index].provenance["scales"]["start"], dtype=float)
+        d = in_decades(d, np.append(point.x, point.p), task.logs)
         _, _, depth, _ = self.births[index]
         found: list[int] = []
         simple = self.curve(period // 2) if point.label == "PD" else None
@@ -355,7 +369,7 @@ class _Work:
 
     def result(self) -> Diagram:
         """Return the diagram."""
-        branches = named(self.branches, [birth[3] for birth in self.births])
+        branches = named(self.branches, [birth[3] for birth in self.births], self._orbit)
 
         def name(index: int | None, point: SpecialPoint | str) -> str:
             if index is None or isinstance(point, str):
@@ -369,20 +383,21 @@ class _Work:
         ]
         unfollowed = [Unfollowed(branch=i, point=name(i, q), reason=reason) for i, q, reason in self.unfollowed]
         return Diagram(
-            branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(unfollowed),
+            branches=tuple(branches), origins=tuple(origins), unfollowed=tuple(dict.fromkeys(unfollowed)),
             images={i: images for i in range(len(branches)) if len(images := self._images(i))},
-            provenance={"depth": int(self.depth), "p_span": list(self.task.span)},
+            provenance={"depth": int(self.depth), "p_span": list(self.task.span), "log": list(self.task.log)},
         )  # fmt: skip
 
     def _images(self, index: int) -> Array:
         """Return the points of the orbits that are not on the branch: shape (j, k, n)."""
         branch, (_, point, _, period) = self.branches[index], self.births[index]
         held = 2 if point is not None and point.label == "PD" else 1  # it passes through the period doubling
-        states = [branch.x]
-        for _ in range(period // held - 1):
-            z = np.column_stack([states[-1], branch.p])
-            states.append(states[-1] + np.array([self.task.curve.linear(each)[0] for each in z]))
-        return np.array(states[1:])
+        orbits = np.array([self.known.orbit(z, period // held) for z in np.column_stack([branch.x, branch.p])])
+        return orbits[:, 1:, :-1].swapaxes(0, 1)
+
+    def _orbit(self, point: SpecialPoint, period: int) -> Array:
+        """Return the orbit (x, p) of a special point, its own place first: shape (period, n+1)."""
+        return np.array(self.known.orbit(np.append(point.x, point.p), period))
 
 
 def _fell_back(side: Side, simple: Curve, start: Start) -> bool:
@@ -393,7 +408,8 @@ def _fell_back(side: Side, simple: Curve, start: Start) -> bool:
 
 def _again(one: SpecialPoint, birth: SpecialPoint, d: Array) -> bool:
     apart = (np.append(one.x, one.p) - np.append(birth.x, birth.p)) / d
-    return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= 1e-6
+    # where a branch comes back to its birth, no tangent there says what it does
+    return one.label in ("LP", "BP") and float(np.linalg.norm(apart)) <= (1e-6 if one.converged else 1e-3)
 
 
 def _at_birth(one: SpecialPoint) -> bool:

@@ -7,13 +7,13 @@ import numpy as np
 from ntkcont.kernels.dips import dips
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import midpoint
+from ntkcont.pathfollowing.detect import degenerate, midpoint
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.results.special_points import SpecialPoint
 
 #: Extrema are looked at that come this near to zero, as a fraction of the nearer end's distance.
 REACH = 0.9
-#: A test function this near to zero (relative to the largest eigenvalue) at its extremum touches zero, to rounding.
+#: A test function this near to zero, relative to both ends, touches zero at its extremum.
 TOUCH = 2e-11
 #: Probes within one interval, at most: the extremum is approached superlinearly.
 MOST = 24
@@ -83,23 +83,9 @@ def _beside(curve: Curve, left: Node, right: Node, d: Array, u: float) -> Node |
     """Return the point at fraction u between two nodes, or one beside it if that is itself a special point."""
     for fraction in (u, u + 0.0371):
         middle = midpoint(curve, left, right, d, fraction)
-        if middle is not None and not _touches(middle, (left, right), d, curve.is_map):
+        if middle is not None and not degenerate(middle, d, curve.is_map, (left, right), TOUCH):
             return middle
     return None
-
-
-def _near_zero(node: Node, d: Array, is_map: bool, size: float) -> tuple[int, bool]:
-    """Return how many eigenvalues are on the boundary, to rounding, and whether the tangent has no parameter."""
-    lam = node.eigenvalues
-    distance = np.abs(np.abs(lam) - 1.0) if is_map else np.abs(lam.real)
-    tau = node.tangent / d
-    return int(np.sum(distance <= TOUCH * size)), bool(abs(tau[-1]) <= TOUCH * np.linalg.norm(tau))
-
-
-def _touches(middle: Node, ends: tuple[Node, Node], d: Array, is_map: bool) -> bool:
-    size = 1.0 if is_map else max(float(np.max(np.abs(node.eigenvalues))) for node in (middle, *ends))
-    count, vertical = _near_zero(middle, d, is_map, size)
-    return vertical or count > min(_near_zero(end, d, is_map, size)[0] for end in ends)
 
 
 def distinct(points: list[SpecialPoint], d: Array, least: float = 1e-9) -> list[SpecialPoint] | None:

@@ -15,6 +15,7 @@ from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.checkpoint import Checkpoint, problem
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import check_log
 from ntkcont.pathfollowing.events import UserZero, resolve_events
 from ntkcont.pathfollowing.follow import Monitor, follow, one_thread
 from ntkcont.pathfollowing.interrupts import held_back
@@ -57,6 +58,7 @@ def _setup(
     events: Sequence[object] | None,
     stop: Any,
     direction: Direction,
+    log: Sequence[str],
 ) -> tuple[Task, Start]:
     """Check the arguments and correct the start."""
     _check_model(model, settings)
@@ -64,13 +66,15 @@ def _setup(
     span = check_span(p_span)
     values = start_params(model, x0, free, params)
     check_in_span(free, values[free], span)
+    measured = check_log(model, free, span, log)
     chosen, users = resolve_events(events, model.kind)
     borders = [] if model.switching is None else ["BC"]
     stop_at, stop_function = parse_stop(stop, [*chosen, *borders, "UZ", *(u.name for u in users)])
-    curve = Curve(model, free, values)
-    start = prepare(curve, x0, values[free], span, settings.tol, {"+": 1.0, "-": -1.0}.get(direction))
-    _check_callbacks(as_point(curve, start.node), users, stop_function)
-    return Task(curve, values, span, settings, chosen, users, stop_function, stop_at), start
+    task = Task(Curve(model, free, values), values, span, settings, chosen, users, stop_function, stop_at, log=measured)
+    sign = {"+": 1.0, "-": -1.0}.get(direction)
+    start = prepare(task.curve, x0, values[free], span, settings.tol, sign, task.logs)
+    _check_callbacks(as_point(task.curve, start.node), users, stop_function)
+    return task, start
 
 
 def _tried(what: str, function: Callable[[Point], Any], point: Point) -> Any:
@@ -112,6 +116,7 @@ def iterate(
     params: Mapping[str, float] | None = None,
     direction: Literal["+", "-"] = "+",
     settings: ContinuationSettings | None = None,
+    log: Sequence[str] = (),
 ) -> Iterator[Point]:
     """Yield the points of a branch one by one: for live plots, early stops and loops of one's own.
 
@@ -135,7 +140,7 @@ def iterate(
     if direction not in ("+", "-"):
         msg = f"direction: got {direction!r}; it may be '+' or '-' here (one direction at a time)"
         raise InputError(msg)
-    task, start = _setup(model, x0, free, p_span, params, settings, (), None, direction)
+    task, start = _setup(model, x0, free, p_span, params, settings, (), None, direction, log)
     task = dataclasses.replace(task, events={})
     yield as_point(task.curve, start.node)
     chunks = run(task, start, 1.0 if direction == "+" else -1.0)
@@ -164,6 +169,7 @@ def continuation(
     monitors: Sequence[Monitor] = (),
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
+    log: Sequence[str] = (),
 ) -> Branch: ...
 @overload
 def continuation(
@@ -178,6 +184,7 @@ def continuation(
     stop: tuple[str, int] | Callable[[CurvePoint], bool] | None = None,
     monitors: Sequence[Callable[[CurvePoint], Any]] = (),
     progress: bool = False,
+    log: Sequence[str] = (),
 ) -> CriticalCurve: ...
 def continuation(
     model: Model,
@@ -194,6 +201,7 @@ def continuation(
     monitors: Sequence[Callable[[Any], Any]] = (),
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
+    log: Sequence[str] = (),
 ) -> Branch | CriticalCurve:
     """Follow a branch of fixed points in one parameter, or one of its special points in two; locate what happens there.
 
@@ -238,6 +246,10 @@ def continuation(
         A file to write the run down in as it goes (branches in one parameter).  If the process is killed, the same
         call goes on from the last chunk of steps in it, and returns the branch of an uninterrupted run, to the last
         bit on one machine; after the run it returns that branch at once.  The file is not deleted.
+    log : sequence of str
+        Names of free parameters and states that are measured in decades, such as ``("K",)``, default none: equal steps
+        multiply them by equal factors, whatever their size, and pictures get a logarithmic axis.  They must be positive
+        at the start and remain so: a step that would change the sign is refused.
 
     Returns
     -------
@@ -289,12 +301,12 @@ def continuation(
 
             return follow_curve(
                 model, x0, free=free, p_span=p_span, params=params, direction=direction, settings=settings,
-                stop=stop, monitors=monitors, progress=progress,
+                stop=stop, monitors=monitors, progress=progress, log=log,
             )  # fmt: skip
     if isinstance(x0, Branch):
         msg = "x0: got a Branch; to go on from its ends use nc.extend(branch, p_span=...)"
         raise InputError(msg)
-    task, start = _setup(model, x0, free, p_span, params, settings, events, stop, direction)
+    task, start = _setup(model, x0, free, p_span, params, settings, events, stop, direction, log)
     bound = bind(ntk, task, start)
     signs = {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]
     sides: dict[float, Side] = {}

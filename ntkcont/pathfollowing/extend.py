@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.pathfollowing.assemble import assemble
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.decades import check_log, check_positive, in_decades
 from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.follow import follow
@@ -31,6 +33,7 @@ def extend(
     settings: ContinuationSettings | None = None,
     events: Any = None,
     ntk: KernelEvaluator | None = None,
+    log: Sequence[str] | None = None,
 ) -> Branch:
     """Continue a finished branch beyond its ends.
 
@@ -47,6 +50,8 @@ def extend(
     settings, events, ntk
         As in :func:`continuation` (``store_states`` is that of the branch); a branch with a kernel needs the same
         kernel, one without takes none.
+    log : sequence of str, optional
+        What is measured in decades, as in :func:`continuation`; default what was so on the branch, ``branch.log``.
 
     Returns
     -------
@@ -88,11 +93,12 @@ def extend(
         msg = f"direction: got {direction!r}; it may be 'both', 'low' or 'high' (end of the arclength)"
         raise InputError(msg)
     span = check_span(p_span if p_span is not None else branch.provenance["p_span"])
+    measured = check_log(model, branch.free, span, branch.log if log is None else log)
     chosen, users = resolve_events(events, model.kind)
     curve = Curve(model, branch.free, branch.params)
     kept: Literal["all", "special"] = "all" if branch.has_states else "special"
     settings = dataclasses.replace(settings or ContinuationSettings(), store_states=kept)
-    task = Task(curve, dict(branch.params), span, settings, chosen, users)
+    task = Task(curve, dict(branch.params), span, settings, chosen, users, log=measured)
     result = branch
     for end in ("low", "high") if direction == "both" else (direction,):
         i, sign = (0, -1.0) if end == "low" else (-1, 1.0)
@@ -104,6 +110,8 @@ def extend(
             raise InputError(msg)
         d = np.array(branch.provenance["scales"][end], dtype=float)
         d[-1] = span[1] - span[0]
+        check_positive(model, task.logs, z, f"the end at {branch.free} = {z[-1]:g}")
+        d = in_decades(d, z, task.logs)
         tau = tangent / d
         tau = tau / np.linalg.norm(tau)
         node, _ = curve.node(z, d, tau, 0.0)

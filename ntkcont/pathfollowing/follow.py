@@ -107,6 +107,7 @@ def _keep(
         if len(nodes.s):
             side.last = nodes[-1]
         side.special += chunk.special
+        side.doubtful += chunk.doubtful
         if found is not None:
             side.signatures.append(found)
         side.d = chunk.d

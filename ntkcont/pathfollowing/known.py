@@ -36,16 +36,17 @@ class Known:
 
     def find(self, curve: Curve, z: Array, d: Array, period: int) -> int | None:
         """Return the index of the branch on which z, a solution, or another point of its orbit lies; None if none."""
-        for point in self._orbit(curve, z, period):
+        for point in self.orbit(z, period):
             for index, (branch, own) in enumerate(self.branches):
                 if period % own == 0 and on_branch(branch, curve, point, d):
                     return index
         return None
 
-    def _orbit(self, curve: Curve, z: Array, period: int) -> list[Array]:
+    def orbit(self, z: Array, period: int) -> list[Array]:
+        """Return z = (x, p) and what follows it under the map, `period` points together."""
         points = [z]
         for _ in range(period - 1):
-            image = self.base.linear(points[-1])[0] + points[-1][: curve.n]  # for maps F = G(x) - x
+            image = self.base.linear(points[-1])[0] + points[-1][:-1]  # for maps F = G(x) - x
             points.append(np.append(image, z[-1]))
         return points
 

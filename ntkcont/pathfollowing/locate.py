@@ -13,14 +13,23 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
 from ntkcont.pathfollowing.events import Event, UserZero
-from ntkcont.pathfollowing.multiple import kernel_dimension, magnitude, solve_multiple
+from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.together import ALL, solve_together
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.roots import bracketed_root
 
-#: A frequency below this fraction of the largest eigenvalue, within rounding of a fold, is a double zero eigenvalue.
-MERGED = 1e-5
+#: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
+#: fold, and none at all elsewhere.
+MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
+#: A point of the branch solves its equations to this, beside the terms they are made of, or to rounding of a unit.
+ON_BRANCH, ROUNDING = 1e-10, 1e-14
+#: How far eigenvalues at a point may be from what its label says, beside themselves.
+FITS = 1e-4
+#: How far beside a point its neighbours are looked at, as a fraction of the bracket.
+BESIDE = 1e-2
+#: As many real eigenvalues are zero as crossed, beside what they are at the ends.
+CRITICAL = 1e-6
 #: At a fold singular values of [F_x, F_q] below this fraction of their change over the diagram are rounding's root.
 TOUCHING = 1e-7
 
@@ -94,7 +103,12 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         z, extra, node = _guess(curve, event, bracket, d)
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
-            if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
+            if (
+                found is not None
+                and bracket.holds(found.z, d, wider)
+                and _plausible(curve, found, crossing, d)
+                and (wider > 0.0 or _crosses_there(curve, found.z, crossing.label, bracket, d))
+            ):
                 return found, bracket
         if node is None:
             node = midpoint(curve, bracket.left, bracket.right, d)
@@ -111,27 +125,76 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     return None, bracket
 
 
+def _crosses_there(curve: Curve, z: Array, label: str, bracket: Bracket, d: Array) -> bool:
+    """Whether the counts change at z as the label says: a zero of a condition is not always a crossing."""
+    u = bracket.fraction(z, d)[0]
+    low, high = u - BESIDE, u + BESIDE
+    left = midpoint(curve, bracket.left, bracket.right, d, low) if low > 0.0 else bracket.left
+    right = midpoint(curve, bracket.left, bracket.right, d, high) if high < 1.0 else bracket.right
+    return left is None or right is None or classify(left, right, curve.is_map) == label
+
+
 def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
-    """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold."""
-    scaled = Scaled(curve, d)
-    jacobian = scaled.residual_and_jacobian(found.z / d)[1]
-    # not on the branch: an imperfect branch point, passed by a jump
-    size = magnitude(scaled, found.z / d, np.array([np.linalg.norm(jacobian)]))  # a rate, as eigenvalues are
-    if found.residual > 1e-11 * size:
+    """Reject solutions of the wrong kind: a Hopf point with zero frequency is a Bogdanov-Takens point or a fold.
+
+    The eigenvalues of the point itself must be those that its label asks for.
+    """
+    if not _solves(curve, found.z, d):  # an imperfect branch point, passed by a jump
         return False
     if found.extra is None:
-        return True
+        return crossing.label not in ("LP", "BP", "PD") or _zero_there(curve, found, crossing, d)
     if crossing.label == "NS":
         least = MERGED if crossing.optional else 1e-7
-        return least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least
-    # beside a fold: rounding in a double zero eigenvalue splits it by 1e-8
-    return abs(found.extra) > (MERGED if crossing.optional else 1e-9) * size
+        if not least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least:
+            return False
+    elif abs(found.extra) <= (MERGED if crossing.optional else NONE[crossing.label]) * _rate(crossing):
+        return False
+    return _eigenvalues_fit(curve, found, crossing, d)
 
 
-def _all_critical(curve: Curve, crossing: Crossing, z: Array) -> bool:
-    """Whether as many real eigenvalues as crossed together are zero at z (for maps of DG - I)."""
-    lam = np.linalg.eigvals(curve.system(z)[1])
-    return bool(np.sort(np.abs(lam))[crossing.multiplicity - 1] < ALL * max(1.0, float(np.max(np.abs(lam)))))
+def _solves(curve: Curve, z: Array, d: Array) -> bool:
+    """Whether F vanishes at z, beside the terms that it is made of."""
+    scaled = Scaled(curve, d).equilibrated(z / d)
+    f, jacobian = scaled.residual_and_jacobian(z / d)
+    return bool(np.all(np.abs(f) <= ON_BRANCH * (np.abs(jacobian) @ np.abs(z / d)) + ROUNDING))
+
+
+def _zero_there(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
+    """Whether an eigenvalue is zero at the point (multipliers: 1 or -1), beside what it is at the ends.
+
+    At a pole of the equations, where it goes through infinity, it is not.
+    """
+    there = curve.node(np.ascontiguousarray(found.z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0]
+    value = -1.0 if crossing.label == "PD" else float(curve.is_map)
+    nodes = (there, crossing.left, crossing.right)
+    at, *ends = (float(np.min(np.abs(node.eigenvalues - value))) for node in nodes)
+    return at <= FITS * max(ends)
+
+
+def _rate(crossing: Crossing) -> float:
+    """Return how large the eigenvalues that may have crossed are at the ends: the two nearest to zero."""
+    return max(float(np.sort(np.abs(node.eigenvalues))[:2][-1]) for node in (crossing.left, crossing.right))
+
+
+def _eigenvalues_fit(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
+    """Whether the pair that the label asks for is among the eigenvalues of the point."""
+    extra = float(found.extra or 0.0)
+    lam = curve.node(np.ascontiguousarray(found.z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0].eigenvalues
+    if crossing.label == "NSad":
+        real = lam.real[lam.imag == 0.0]
+        return len(real) > 1 and all(np.min(np.abs(real - k)) <= FITS * abs(extra) for k in (extra, -extra))
+    pairs = lam[lam.imag > 0.0]
+    wanted = np.exp(1j * extra) if crossing.label == "NS" else 1j * extra
+    wanted = complex(wanted.real, abs(wanted.imag))
+    return len(pairs) > 0 and bool(np.min(np.abs(pairs - wanted)) <= FITS * abs(extra))
+
+
+def _all_critical(curve: Curve, crossing: Crossing, z: Array, d: Array) -> bool:
+    """Whether as many real eigenvalues as crossed together are zero at z (multipliers one)."""
+    there = curve.node(np.ascontiguousarray(z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0]
+    nodes = (there, crossing.left, crossing.right)
+    at, *ends = (np.sort(np.abs(node.eigenvalues - curve.is_map))[crossing.multiplicity - 1] for node in nodes)
+    return bool(at <= CRITICAL * max(ends))
 
 
 def _several_branches(
@@ -190,10 +253,10 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
         if several is not None:
             found, m = several
             # where folds cross, F_x has more zero eigenvalues than [F_x, F_q] loses ranks
-            m = max(m, crossing.multiplicity if _all_critical(curve, crossing, found.z) else m)
+            m = max(m, crossing.multiplicity if _all_critical(curve, crossing, found.z, d) else m)
             crossing, converged = dataclasses.replace(crossing, multiplicity=m), True
         elif found is not None and crossing.multiplicity > 1:  # two branches that turn back where they cross
-            converged = _all_critical(curve, crossing, found.z)
+            converged = _all_critical(curve, crossing, found.z, d)
         if not converged and crossing.multiplicity > 1:  # with one eigenvector Newton is singular: their mean is not
             whole = Bracket(crossing.left, crossing.right)
             together = solve_together(curve, "BP", whole.left, whole.right, d, crossing.multiplicity)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
 
-#: Singular values below this fraction of the largest, here or a diagram's width away, belong to the kernel.
+#: Singular values below this fraction of the largest, here or a unit of length away, belong to the kernel.
 SMALL = 1e-6
 
 
 def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> int:
-    """Return by how much the rank of [F_x, F_q] falls short of n at z."""
-    scaled = Scaled(curve, d)
+    """Return by how much the rank of [F_x, F_q] falls short of n at z.
+
+    Neither the units of the equations nor that of the parameter matter: rows and the last column have size 1, here or a
+    unit of length away.
+    """
+    scaled = Scaled(curve, d).equilibrated(z / d)
     jacobian = scaled.residual_and_jacobian(z / d)[1]
     if not np.all(np.isfinite(jacobian)):
         return 0
-    singular = np.linalg.svd(jacobian, compute_uv=False)
-    return int(np.sum(singular <= small * magnitude(scaled, z / d, singular)))
-
-
-def magnitude(scaled: Scaled, y: Array, singular: NDArray[Any]) -> float:
-    """Return what singular values are small against: the largest here or, all being zero, in the whole diagram."""
-    direction = np.random.default_rng(0).standard_normal(len(y))
-    change = scaled.along(y, np.asarray(direction / np.linalg.norm(direction), dtype=np.float64))
-    growth = float(np.linalg.norm(change)) if np.all(np.isfinite(change)) else 0.0
-    return max(float(np.max(singular)), growth, 1e-300)
+    with np.errstate(all="ignore"):
+        change = scaled.changes(z / d)[:, -1]
+    column = max(float(np.linalg.norm(jacobian[:, -1])), float(np.linalg.norm(change[np.isfinite(change)])))
+    if column > 0.0:
+        jacobian[:, -1] /= column
+    return int(np.sum(svd(jacobian, compute_uv=False) <= small))
 
 
 def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
@@ -39,11 +37,10 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     N bordered by its left and right null spaces gives the m (m + 1) numbers that vanish where the rank is n - m.  There
     are more equations than unknowns: only a symmetry makes them have a solution, and then the least squares find it.
     """
-    scaled, n = Scaled(curve, d), curve.n
-    y = z / d
+    y, n = z / d, curve.n
+    scaled = Scaled(curve, d).equilibrated(y)
     _, jac = scaled.residual_and_jacobian(y)
-    u, singular, vh = np.linalg.svd(jac)
-    size = magnitude(scaled, y, singular)
+    u, _, vh = svd(jac)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)
@@ -72,10 +69,10 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         y = y + step
         if np.linalg.norm(step) < tol:
             f, jac = scaled.residual_and_jacobian(y)
-            u, singular, vh = np.linalg.svd(jac)
-            if np.max(np.abs(f)) > 1e-11 * max(1.0, size) or singular[n - m] > 1e-7 * size:
+            u, singular, vh = svd(jac)
+            if np.max(np.abs(f)) > 1e-11 or singular[n - m] > 1e-7:
                 return None
-            v, w = _vectors(u[:, n - m :], vh[n - m :], d, n)
+            v, w = _vectors(scaled.rows[:, None] * u[:, n - m :], vh[n - m :], d, n)
             return Located(y * d, None, float(np.max(np.abs(f))), float(singular[n - m]), v, w, vh[n - m :])
     return None
 
@@ -83,7 +80,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
 def _vectors(psi: Array, null: Array, d: Array, n: int) -> tuple[Array, Array]:
     """Return one critical vector of the state and its left partner, in original units, w* v = 1 if possible."""
     # within the null space those directions that leave the parameter alone
-    turned = np.linalg.svd(null[:, -1:].T)[2][1:] @ null
+    turned = svd(null[:, -1:].T)[2][1:] @ null
     v = turned[0, :n] * d[:n]
     v = v / np.linalg.norm(v)
     rows = psi.T / d[:n]

@@ -14,7 +14,10 @@ from ntkcont.pathfollowing.curve import Complex, Node
 
 @dataclasses.dataclass
 class Nodes:
-    """Accepted points as arrays with first axis k; `vectors`, if any, are those of ``kernels.critical_vectors``."""
+    """Accepted points as arrays with first axis k.
+
+    `vectors`, if any, are those of ``kernels.critical_vectors``; `scales` (k, n+1) those with which each was reached.
+    """
 
     z: Array
     tangent: Array
@@ -22,6 +25,7 @@ class Nodes:
     eigenvalues: Complex
     counts: NDArray[np.int64]
     vectors: Array | None = None
+    scales: Array | None = None
 
     def __getitem__(self, i: int) -> Node:
         return Node(self.z[i], self.tangent[i], float(self.s[i]), self.eigenvalues[i], self.counts[i])
@@ -29,7 +33,8 @@ class Nodes:
     def head(self, k: int) -> Nodes:
         """Return the first k points."""
         vectors = None if self.vectors is None else self.vectors[:k]
-        return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k], vectors)
+        scales = None if self.scales is None else self.scales[:k]
+        return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k], vectors, scales)
 
 
 def slim(nodes: Nodes) -> Nodes:
@@ -47,7 +52,7 @@ def empty_nodes(n: int) -> Nodes:
 
 
 def concatenate(parts: list[Nodes], n: int) -> Nodes:
-    """Join runs of points, without their vectors."""
+    """Join runs of points, without their vectors and scales."""
     if not parts:
         return empty_nodes(n)
     joined = ("z", "tangent", "s", "eigenvalues", "counts")

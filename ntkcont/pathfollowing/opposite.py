@@ -12,8 +12,10 @@ import dataclasses
 import numpy as np
 from numpy.polynomial import polynomial
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.defining import Scaled
 from ntkcont.pathfollowing.detect import Crossing, midpoint
 from ntkcont.pathfollowing.together import ranked
 
@@ -25,9 +27,9 @@ AT = np.array([-1.0, -0.5, 0.5, 1.0])
 ONE_PLACE = 1e-9
 #: Of an eigenvalue that crosses in the middle, half of its distance is left half-way, up to this.
 HALF = 0.1
-#: At the place itself the matrix is singular to this and complex pairs are as near to the boundary, relative to the
-#: largest eigenvalue; real ones may be double and move by the square root of rounding.
-NEAR, NEAR_DOUBLE = 1e-9, 1e-6
+#: At the place itself the matrix is singular to this, and eigenvalues are as near to the boundary beside what they are
+#: at the ends of the interval; real ones may be double and move by the square root of rounding.
+SINGULAR, NEAR, NEAR_DOUBLE = 1e-9, 1e-7, 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +43,16 @@ class Group:
 
 
 def opposite(
-    curve: Curve, left: Node, right: Node, d: Array, u: float, labels: tuple[str, ...]
+    curve: Curve, left: Node, right: Node, d: Array, u: float, labels: tuple[str, ...], place: Array | None = None
 ) -> tuple[list[Crossing], Node | None]:
-    """Examine the interval at fraction u, where eigenvalues seem to cross in opposite directions.
+    """Examine the interval at fraction u, where eigenvalues seem to cross in opposite directions, or around a `place`.
 
     Returns the crossings of all of them at one place, or, where they cross at two, a node between these.
     """
     chord = (right.z - left.z) / d
     length = float(np.linalg.norm(chord))
     tau = chord / length
-    middle = left.z + u * (right.z - left.z)
+    middle = left.z + u * (right.z - left.z) if place is None else place
     found: list[Crossing] = []
     for label in labels:
         for h in AROUND:
@@ -69,8 +71,7 @@ def opposite(
             weights = [np.prod([(t - AT[j]) / (AT[i] - AT[j]) for j in range(4) if j != i]) for i in range(4)]
             s = left.s + (u + t * h / length) * (right.s - left.s)
             node, _ = curve.node(np.ascontiguousarray(weights @ z), d, tau, s)
-            size = max(float(np.max(np.abs(q.eigenvalues))) for q in (left, right))
-            if _all_there(curve, label, node, group.ups + group.downs, size):
+            if _all_there(curve, label, node, group.ups + group.downs, (left, right), d):
                 known = [dataclasses.replace(q, s=s + (each - t) * h) for q, each in zip(known, AT, strict=True)]
                 found.append(Crossing(label, known[0], known[-1], group.ups + group.downs, at=node))
             break
@@ -124,16 +125,23 @@ def _halved(far: Array, near: Array) -> int:
     return m if np.all(halved) else int(np.argmin(halved))
 
 
-def _all_there(curve: Curve, label: str, node: Node, count: int, size: float) -> bool:
-    """Whether so many eigenvalues are on the boundary at a node; `size` is that of eigenvalues beside it."""
-    lam = node.eigenvalues
-    size = max(1.0 if curve.is_map else size, float(np.max(np.abs(lam))))
+def _all_there(curve: Curve, label: str, node: Node, count: int, ends: tuple[Node, Node], d: Array) -> bool:
+    """Whether so many eigenvalues are on the boundary at a node, as seen from the `ends` of its interval."""
+
+    def off(each: Node) -> Array:
+        lam = each.eigenvalues
+        if label in ("H", "NS"):
+            return np.sort(np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real))[: 2 * count]
+        return np.sort(np.abs(lam - ({"BP": 1.0, "PD": -1.0}[label] if curve.is_map else 0.0)))[:count]
+
+    apart = np.max([off(end)[-1] for end in ends])
     if label in ("H", "NS"):
-        off = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
-        return bool(np.sort(off)[2 * count - 1] <= NEAR * size)
-    _, a, _ = curve.system(node.z)  # for maps DG - I
-    if label == "PD":
-        a = a + 2.0 * np.eye(curve.n)
-    least = float(np.linalg.svd(a, compute_uv=False)[-1])
-    off = np.abs(lam - ({"BP": 1.0, "PD": -1.0}[label] if curve.is_map else 0.0))
-    return least <= NEAR * size and bool(np.sort(off)[count - 1] <= NEAR_DOUBLE * size)
+        return bool(off(node)[-1] <= NEAR * apart)
+    return bool(off(node)[-1] <= NEAR_DOUBLE * apart) and singular(curve, node.z, d, -2.0 if label == "PD" else 0.0)
+
+
+def singular(curve: Curve, z: Array, d: Array, shift: float) -> bool:
+    """Whether F_x - shift is singular at z, whatever the units of the equations."""
+    scaled = Scaled(curve, d).equilibrated(z / d)
+    a = scaled.residual_and_jacobian(z / d)[1][:, : curve.n] - shift * np.diag(scaled.rows)
+    return bool(svd(a, compute_uv=False)[-1] <= SINGULAR)

@@ -24,10 +24,11 @@ def provenance(task: Task, start: Start, sides: dict[float, Side], bound: BoundE
         "model": {"digest": model.digest, "description": model.description, "kind": model.kind},
         "free": task.curve.free,
         "p_span": list(task.span),
+        "log": list(task.log),
         "params": dict(task.params),
         "settings": dataclasses.asdict(task.settings),
         "events": [*task.events, *(user.name for user in task.users)],
-        # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span
+        # d of the scaled variables y = z/d: sqrt(n) * magnitude of the states, width of p_span (log: of here)
         "scales": {"start": start.d.copy(), "low": _scales(sides, -1.0, start), "high": _scales(sides, 1.0, start)},
         # of the bordered matrices of the steps
         "factorisation": "dense" if task.structure is None else "sparse",

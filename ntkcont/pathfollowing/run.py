@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
-from ntkcont.pathfollowing.curve import Node
+from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
 from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
+from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
+from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
@@ -39,7 +41,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     if start.ds is not None:
         settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
     adaptive = task.adaptive
-    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors
+    parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors, task.logs
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
     if task.structure is not None:
         from ntkcont.pathfollowing.structured import Outside  # seldom needed, and it imports scipy's sparse matrices
@@ -63,18 +65,20 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     status: Status | None = None
     while status is None:
         size = min(detector.steps(), task.settings.max_steps - total)
-        d = stepper.d.copy()
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
-        special = _ahead(detector.chunk(nodes, stepper.d, final=landed or status is not None))
-        jump = _jump(special) if retries < RETRIES else None
+        special = _ahead(detector.chunk(nodes, final=landed or status is not None))
+        pole = _pole(curve, special, nodes, before)
+        if pole is not None:
+            nodes, special, status = pole
+            detector.restart(nodes[-1])
+        jump = _jump(special) if retries < RETRIES and pole is None else None
         if jump is not None:
-            kept, among, last, ds = _before(jump, nodes, special, before)
+            kept, among, last, scales, ds = _before(jump, nodes, special, before)
             if ds > task.settings.ds_min:
                 nodes, special = kept, among
                 retries += 1
-                stepper.restore(d, nodes.z)
-                stepper.rewind(last, ds)
+                stepper.rewind(last, scales, ds)
                 detector.restart(last)
                 status = None
                 if borders is not None:
@@ -105,7 +109,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
 def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
     """Return the counts of the start, or (where they mean nothing: a special point) those of the branch just before."""
     curve = task.curve
-    if degenerate(first, d, curve.is_map, float(np.max(np.abs(first.eigenvalues)))):
+    if degenerate(first, d, curve.is_map):
         before = probe(curve, first, d, -min(1e-3, task.settings.ds_max))
         if before is not None:
             return before.counts
@@ -138,14 +142,37 @@ def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
     return next((q for q in special if q.label == "BP" and not q.converged and q.multiplicity == 1), None)
 
 
+def _pole(
+    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node
+) -> tuple[Nodes, list[SpecialPoint], Status] | None:
+    """Cut a chunk in front of a pole, at which eigenvalues seem to cross the boundary; None if there is none."""
+    for point in special:
+        if point.converged or not len(nodes.s):
+            continue
+        i = min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1)
+        left = nodes[i - 1] if i else before
+        d = np.ones_like(left.z) if nodes.scales is None else nodes.scales[i]
+        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
+        if last is not None:
+            kept = nodes.head(i + 1)
+            kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
+            kept.eigenvalues[-1], kept.counts[-1] = last.eigenvalues, last.counts
+            if kept.vectors is not None:
+                kept.vectors[-1] = np.nan
+            return kept, [q for q in special if q.converged and q.s <= left.s], Status.POLE
+    return None
+
+
 def _before(
     jump: SpecialPoint, nodes: Nodes, special: list[SpecialPoint], before: Node
-) -> tuple[Nodes, list[SpecialPoint], Node, float]:
-    """Cut a chunk in front of a jump; also return the last point kept and a tenth of the step that jumped."""
+) -> tuple[Nodes, list[SpecialPoint], Node, Array, float]:
+    """Cut a chunk in front of a jump; also return the last point kept, its scales, a tenth of the step that jumped."""
     keep = int(np.searchsorted(nodes.s, jump.bracket[0], side="right"))
     last = nodes[keep - 1] if keep else before
-    ds = 0.1 * (float(nodes.s[min(keep, len(nodes.s) - 1)]) - last.s)
-    return nodes.head(keep), [q for q in special if q is not jump and q.s <= last.s], last, ds
+    jumped = min(keep, len(nodes.s) - 1)
+    ds = 0.1 * (float(nodes.s[jumped]) - last.s)
+    scales = np.ones_like(last.z) if nodes.scales is None else nodes.scales[jumped]
+    return nodes.head(keep), [q for q in special if q is not jump and q.s <= last.s], last, scales, ds
 
 
 def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.decades import check_positive, in_decades
 from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
@@ -18,9 +20,13 @@ from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_direc
 #: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
 SINGULAR = 1e-10
 #: ... or, below this, may do so nearby.
-NEARLY_SINGULAR = 1e-8
-#: Newton stops this near to a branch point (scaled) that it converges to.
+NEARLY_SINGULAR = 1e-3
+#: Newton stops this near to a branch point (scaled) that it converges to, ...
 NEAR = 1e-6
+#: ... or farther away, where rounding cannot tell the points in between from it.
+FLAT = 1e-2
+#: A state that Newton would still change by this fraction of itself is zero but for rounding.
+CHANGING = 1e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,13 +167,14 @@ def _straight(curve: Curve, z: Array, a: Array, fq: Array, rate: Array, step: fl
     return 0.0
 
 
-def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
+def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None = None) -> Array:
     """Return d = (sqrt(n) * state scales, span): magnitudes of the states at the start, or of their change along q.
 
-    The stepping lets the scales of the states grow later; a scale too small only costs steps.
+    The stepping lets the scales of the states grow later; a scale too small only costs steps.  For what is measured in
+    decades (`decades.log_scales`) they are those of z.
     """
     n = curve.n
-    width = span[1] - span[0]
+    width = float(in_decades(np.append(np.ones(n), span[1] - span[0]), z, logs)[n])
     size = np.abs(z[:n])
     _, a, fq = curve.system(z)
     rate, noise = np.zeros(n), np.zeros(n)
@@ -184,13 +191,15 @@ def scales(curve: Curve, z: Array, span: tuple[float, float]) -> Array:
     if np.any(slope > size):
         slope *= _straight(curve, z, a, fq, rate, 0.05 * width)
     noise[~np.isfinite(noise)] = 0.0
+    rounding = 1e3 * np.finfo(float).eps * noise
+    check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
     size = np.maximum(size, slope)
-    size[size <= 1e3 * np.finfo(float).eps * noise] = 0.0
+    size[size <= rounding] = 0.0
     if curve.model.homogeneous:
         largest = float(size.max())
         size[:] = largest if largest > 1e-9 else 1.0
     size[size == 0.0] = 1.0
-    return np.append(size * np.sqrt(n), width)
+    return in_decades(np.append(size * np.sqrt(n), width), z, logs)
 
 
 def scaled_jacobian(curve: Curve, z: Array, d: Array) -> Array:
@@ -209,7 +218,7 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
             return
         rows = np.linalg.norm(jacobian, axis=1, keepdims=True)  # equations may have very different units
         for matrix in (jacobian, jacobian / np.where(rows > 0.0, rows, 1.0)):
-            singular = np.linalg.svd(matrix, compute_uv=False)
+            singular = svd(matrix, compute_uv=False)
             if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
                 return
     msg = (
@@ -222,15 +231,44 @@ def _check_rank(curve: Curve, z: Array, d: Array) -> None:
 def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
     """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
     matrix = _by_rows(curve, z, d)
-    if not np.all(np.isfinite(matrix)) or np.linalg.svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
+    if not np.all(np.isfinite(matrix)) or svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
         return z
     found = solve_branch_point(curve, z, d)
     if found is None:
         return z
     off = np.abs(found.z - z) / d
-    if np.max(off) > NEAR or off[-1] > 1e-10:
+    if off[-1] > 1e-10 or np.max(off) > (FLAT if _flat(curve, found.z, z) else NEAR):
         return z
     return np.append(np.where(np.abs(found.z[:-1]) > 1e-13 * d[:-1], found.z[:-1], 0.0), z[-1])
+
+
+def _flat(curve: Curve, one: Array, other: Array) -> bool:
+    """Whether F vanishes to rounding between two points, as it does beside a point at which branches cross."""
+    n = curve.n
+    terms = np.abs(curve.system(other)[1]) @ np.maximum(np.abs(one[:n]), np.abs(other[:n]))
+    middle = 0.5 * (one + other)
+    return all(bool(np.all(np.abs(curve.system(z)[0]) <= 1e-14 * terms)) for z in (middle, other))
+
+
+def _without_rounding(curve: Curve, z: Array) -> Array:
+    """Return the fixed point z with states of zero that Newton left at what rounding makes of them.
+
+    Another correction changes such a state by its own size, and the equations hold without it.
+    """
+    n = curve.n
+    f, a, _ = curve.system(z)
+    with np.errstate(all="ignore"):
+        rows = np.max(np.abs(a), axis=1)
+        rows[rows == 0.0] = 1.0
+        try:
+            step = np.linalg.solve(a / rows[:, None], -f / rows)
+        except np.linalg.LinAlgError:
+            return z
+        changing = (np.abs(step) >= CHANGING * np.abs(z[:n])) & (z[:n] != 0.0)
+        new = np.append(np.where(changing, 0.0, z[:n]), z[n])
+        after = curve.system(new)[0]
+        terms = np.abs(a) @ np.maximum(np.abs(z[:n]), np.abs(step))
+    return new if np.all(np.isfinite(after)) and np.all(np.abs(after) <= np.maximum(np.abs(f), 1e-13 * terms)) else z
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
@@ -239,7 +277,7 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     Where two branches cross at z it is that of the one that goes most along the parameter.
     """
     n = curve.n
-    _, singular, vh = np.linalg.svd(_by_rows(curve, z, d))
+    _, singular, vh = svd(_by_rows(curve, z, d))
     null = vh[n - 1 :] if singular[-1] < SINGULAR else vh[n:]
     tau = null[:, -1] @ null if np.linalg.norm(null[:, -1]) > 1e-12 else null[0]
     tau = tau / np.linalg.norm(tau)
@@ -262,17 +300,26 @@ def _of_two(curve: Curve, z: Array, d: Array, tau: Array) -> Array:
 
 
 def prepare(
-    curve: Curve, x0: Any, q0: float, span: tuple[float, float], tol: float, sign: float | None = None
+    curve: Curve,
+    x0: Any,
+    q0: float,
+    span: tuple[float, float],
+    tol: float,
+    sign: float | None = None,
+    logs: Array | None = None,
 ) -> Start:
-    """Check and correct the start; `sign` is the direction to follow, None for both."""
+    """Check and correct the start; `sign` is the direction to follow, None for both, `logs` as for `scales`."""
     z = np.append(curve.model.state_vector(x0), q0)
+    check_positive(curve.model, logs, z, "x0")
     d = np.append(np.maximum(np.abs(z[:-1]), 1e-3 * max(1e-300, float(np.max(np.abs(z[:-1]))))), span[1] - span[0])
     d[d == 0.0] = 1.0
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
+    d = in_decades(d, z, logs)
     z = _corrected(curve, z, d, tol)
+    check_positive(curve.model, logs, z, "the fixed point that x0 leads to")
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
-    z = _on_branch_point(curve, z, d)
-    d = scales(curve, z, span)
+    z = _without_rounding(curve, _on_branch_point(curve, z, d))
+    d = scales(curve, z, span, logs)
     _check_rank(curve, z, d)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
     node, _ = piece.node(z, d, tau, 0.0)

@@ -10,9 +10,10 @@ from ntkcont.kernels import stepping
 from ntkcont.kernels.critical_vectors import N_VECTORS
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node, followed
+from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.poles import ends_at_pole
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
 
@@ -26,6 +27,9 @@ STATUS = {
     stepping.BAD_VALUES: Status.NOT_FINITE,
     stepping.UNBOUNDED: Status.UNBOUNDED,
 }
+#: A branch that does not go to infinity yet is looked at again when its states have grown this many times less than
+#: what made it look so.
+LATER = 1e3
 
 
 class Stepper:
@@ -43,11 +47,13 @@ class Stepper:
         settings: ContinuationSettings,
         spectra: bool = True,
         vectors: bool = False,
+        logs: Array | None = None,
     ) -> None:
         self.vectors = vectors
+        self.logs = np.zeros(len(d)) if logs is None else logs  # of variables measured in decades: see stepping.rescale
         self.curve, self.span, self.first = curve, span, first
         self.d = d.copy()
-        self.d_start = d.copy()
+        self.d_start = d.copy()  # or when they were smallest
         self.z = first.z.copy()
         self.tau = self._unit(first.tangent)
         self.control = np.zeros(stepping.N_CONTROL)
@@ -78,7 +84,7 @@ class Stepper:
     def advance(self, size: int) -> tuple[Nodes, Status | None, str]:
         """Take up to `size` steps; return the points, why it ended (None: it did not), and the error's text."""
         curve, n = self.curve, self.curve.n
-        out_z, out_t, out_s = np.empty((size, n + 1)), np.empty((size, n + 1)), np.empty(size)
+        (out_z, out_t, out_d), out_s = np.empty((3, size, n + 1)), np.empty(size)
         wr, wi, residual = np.empty((size, n)), np.empty((size, n)), np.empty(size)
         vectors = np.empty((size, N_VECTORS, n + 1) if self.vectors else (size, 0, 0))
         counts = np.zeros((size, N_COUNTS), dtype=np.int64)
@@ -89,23 +95,23 @@ class Stepper:
         algebra = curve.lapack if self.outside is None else self.outside.algebra
         try:
             reason = stepping.advance(
-                *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.control,
+                *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.logs, self.control,
                 self.first.z, self.first.tangent, self.d_start,
-                out_z, out_t, out_s, wr, wi, vectors, counts, residual, self.produced,
+                out_z, out_t, out_d, out_s, wr, wi, vectors, counts, residual, self.produced,
             )  # fmt: skip
             if self.outside is not None and self.outside.error is not None:
                 raise self.outside.error
             status = STATUS.get(reason)
             if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d):
                 status = None
-                self.d_start[:n] = np.maximum(self.d_start, self.d / stepping.RANGE)[:n]  # growth counts from here on
+                self.d_start[:n] = np.maximum(self.d_start, self.d / LATER)[:n]  # growth counts from here on
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         except Exception as failure:  # whatever the user's function raises: keep the points before it
             status, error = Status.RHS_ERROR, f"{type(failure).__name__}: {failure}"
         k = int(self.produced[0])
         with_vectors = vectors[:k] if self.vectors else None
-        nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k], with_vectors)
+        nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k], with_vectors, out_d[:k])
         if status is Status.CLOSED:  # the last point lies just beyond the start: end on the start
             nodes.z[-1], nodes.tangent[-1], nodes.counts[-1] = self.first.z, self.first.tangent, self.first.counts
             nodes.eigenvalues[-1] = self.first.eigenvalues
@@ -114,10 +120,17 @@ class Stepper:
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
-        low, high = self.span
-        if status is Status.MIN_STEP and min(self.z[n] - low, high - self.z[n]) <= 1e-6 * (high - low):
+        if status in (Status.MIN_STEP, Status.NOT_FINITE) and ends_at_pole(curve, nodes, self.d):
+            status = Status.POLE
+        if status is Status.MIN_STEP and self._at_bound(nodes):
             status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
         return nodes, status, error
+
+    def _at_bound(self, nodes: Nodes) -> bool:
+        """Whether the last steps have come to a bound of the span, but for rounding."""
+        q, before = self.z[-1], nodes.z[-2, -1] if len(nodes.s) > 1 else self.first.z[-1]
+        bound = min(self.span, key=lambda each: abs(each - q))
+        return bool(abs(q - bound) <= 1e-6 * (self.span[1] - self.span[0]) and abs(q - bound) <= abs(before - bound))
 
     def state(self) -> dict[str, Array]:
         """Return copies of what the next steps start from."""
@@ -128,10 +141,6 @@ class Stepper:
         for name, values in state.items():
             getattr(self, name)[:] = values
 
-    def restore(self, d: Array, z: Array) -> None:
-        """Take back the scales d from before steps of which only the points z are kept."""
-        self.d[:] = followed(d, self.d_start, z[:, : self.curve.n], self.curve.model.homogeneous)
-
     def enter(self, curve: Curve, z: Array, tau: Array, s: float) -> None:
         """Go on from z along tau with other equations."""
         self.curve = curve
@@ -140,10 +149,11 @@ class Stepper:
         self.control[stepping.S] = s
         self.control[stepping.ORIENTED] = 0.0
 
-    def rewind(self, node: Node, ds: float) -> None:
-        """Go back to an accepted point and take a shorter step from there."""
+    def rewind(self, node: Node, d: Array, ds: float) -> None:
+        """Go back to an accepted point, with the scales d, and take a shorter step from there."""
+        self.d[:] = d
         self.z[:] = node.z
         self.tau[:] = self._unit(node.tangent)
         self.control[stepping.S] = node.s
         self.control[stepping.ORIENTED] = 0.0
-        self.control[stepping.DS] = max(ds, self.control[stepping.DS_MIN])
+        self.control[stepping.DS] = ds

@@ -25,6 +25,8 @@ from ntkcont.results.special_points import SpecialPoint
 TURN = 0.35
 #: How far from the point its neighbours are looked for, scaled.
 BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
+#: Eigenvalues of a neighbour may be this small beside those of the farthest one: with the square, at a pitchfork.
+TELLING = 1e-8
 #: Cosine between the directions of a neighbour and of the branch.
 ALIGNED = 0.99
 #: Fractions of the first step that are tried where only one side of a branch has a neighbour at its full length.
@@ -236,15 +238,15 @@ class _Local:
         It must lie in the direction of the branch: very near the special point all equations hold, to rounding, beside
         the branch as well.
         """
+        far = self.at(sign * BESIDE[-1])
         for h in BESIDE:
             node = self.at(sign * h)
             if node is None:
                 continue
-            size = float(np.max(np.abs(node.eigenvalues)))
             chord = (node.z - self.z) / self.d
             if toward @ chord < ALIGNED * np.linalg.norm(chord):
                 continue
-            if not degenerate(node, self.d, self.curve.is_map, size):
+            if not degenerate(node, self.d, self.curve.is_map, (far,), TELLING):
                 return node
         return None
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ntkcont.errors import InputError, unknown_name
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import log_scales
 from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.results.doubtful import Doubtful, established
 from ntkcont.results.labels import ALIASES
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
@@ -40,6 +43,12 @@ class Task:
     stop_at: tuple[str, int] | None = None
     checkpoint: Checkpoint | None = None
     vectors: bool = False  # whether the points come with the vectors that a kernel takes
+    log: tuple[str, ...] = ()  # what is measured in decades
+
+    @functools.cached_property
+    def logs(self) -> Array:
+        """Return L of each variable (x, q), shape (n+1,): see `decades.log_scales`."""
+        return log_scales(self.curve.model, self.curve.free, self.span, self.log)
 
     @property
     def structure(self) -> Structure | None:
@@ -55,13 +64,21 @@ class Task:
 
 @dataclasses.dataclass
 class Chunk:
-    """Some accepted points, the special points among them, and the status if the run ended there."""
+    """Some accepted points, the special points among them, and the status if the run ended there.
+
+    A special point on which Newton was not accepted goes to `doubtful`, so that nothing counts it as one.
+    """
 
     nodes: Nodes
     special: list[SpecialPoint]
     d: Array
     status: Status | None = None
     error: str = ""
+    doubtful: list[Doubtful] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.special, doubtful = established(self.special)
+        self.doubtful = [*self.doubtful, *doubtful]
 
 
 def parse_stop(stop: Any, labels: list[str]) -> tuple[tuple[str, int] | None, Callable[[Point], bool] | None]:

@@ -17,7 +17,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import midpoint
 from ntkcont.roots import bracketed_root
 
-#: All of them must lie this close to the boundary there, relative to the largest eigenvalue.
+#: All of them must cross this close together, in units of length, or be so close to the boundary beside their size.
 ALL = 1e-9
 #: The same for real ones that go through zero: double, they move by the square root of rounding.
 MERGED = 1e-6
@@ -39,7 +39,7 @@ def ranked(label: str, node: Node, is_map: bool) -> tuple[Array, np.ndarray]:
     """Return signed distances from the boundary, positive beyond it, the largest first, and their eigenvalues."""
     lam = node.eigenvalues
     if label in ("PD", "BP"):  # rounding may make complex ones of several that coincide
-        lam = lam[np.abs(lam.imag) <= COINCIDENT * max(1.0, float(np.max(np.abs(lam))))]
+        lam = lam[np.abs(lam.imag) <= COINCIDENT * np.abs(lam)]
         beyond = -1.0 - lam.real if label == "PD" else lam.real - (1.0 if is_map else 0.0)
     else:
         lam = lam[lam.imag > 0.0]
@@ -95,6 +95,14 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     beyond, lam = (each[chosen] for each in ranked(label, node, curve.is_map))
     spread = float(np.max(np.abs(beyond)))
     # that F_x is singular is for the caller to see
-    if spread > (MERGED if label == "BP" else ALL) * max(1.0, float(np.max(np.abs(node.eigenvalues)))):
+    if spread > (MERGED if label == "BP" else ALL) * _rate(label, left, right, d, chosen, curve.is_map):
         return None
     return Together(node, mean, spread, complex(lam[0]))
+
+
+def _rate(label: str, left: Node, right: Node, d: Array, chosen: slice, is_map: bool) -> float:
+    """Return what a distance from the boundary is small against: the speed of those that cross, or their size."""
+    ends = [ranked(label, node, is_map) for node in (left, right)]
+    moved = max(float(np.max(np.abs(beyond[chosen]), initial=0.0)) for beyond, _ in ends)
+    size = max(float(np.max(np.abs(lam[chosen]), initial=0.0)) for _, lam in ends)
+    return max(size, moved / float(np.linalg.norm((right.z - left.z) / d)))

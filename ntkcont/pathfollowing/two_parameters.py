@@ -23,6 +23,7 @@ from ntkcont.pathfollowing.critical_start import (
 )
 from ntkcont.pathfollowing.critical_steps import Walker
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.decades import check_log, check_positive, log_scales
 from ntkcont.pathfollowing.provenance import versions
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.task import parse_stop
@@ -91,6 +92,7 @@ def follow_curve(
     stop: Any = None,
     monitors: Sequence[Callable[[CurvePoint], Any]] = (),
     progress: bool = False,
+    log: Sequence[str] = (),
 ) -> CriticalCurve:
     """Follow a special point in two parameters; arguments as in ``continuation``, whose part for two names this is."""
     names = two_names(model, free)
@@ -99,21 +101,24 @@ def follow_curve(
     settings = settings or ContinuationSettings()
     values = values_at(model, point, params)
     check_inside(names, values, spans)
+    measured = check_log(model, names, spans, log)
+    logs = log_scales(model, names, spans, measured)
     stop_at, stop_function = _parse_stop(stop)
     curve = Curve(model, names[0], values, others=names[1:])
     z = np.append(model.state_vector(point), np.clip([values[name] for name in names], spans[:, 0], spans[:, 1]))
-    system, start = first_node(curve, point, z, spans, settings.tol)
+    check_positive(model, logs, z, "x0")
+    system, start = first_node(curve, point, z, spans, settings.tol, logs)
     finder = Finder(system, point.label, names, values)
     sides: dict[float, _Side] = {}
     with _progress(progress) as show:
         for sign in {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]:
             first = dataclasses.replace(start, tau=sign * start.tau)
             system.rescale(start.d)
-            walker = Walker(system, point.label, first, spans, settings)
+            walker = Walker(system, point.label, first, spans, settings, logs)
             sides[sign] = _run(walker, finder, stop_at, stop_function, [*monitors, show], names)
             if sides[sign].status in (Status.CLOSED, Status.INTERRUPTED):
                 break
-    return _assemble(curve, point.label, start, sides, values, spans, settings)
+    return _assemble(curve, point.label, start, sides, values, spans, settings, measured)
 
 
 @contextlib.contextmanager
@@ -208,6 +213,7 @@ def _assemble(
     values: Mapping[str, float],
     spans: Array,
     settings: ContinuationSettings,
+    log: tuple[str, ...],
 ) -> CriticalCurve:
     """Join both directions at the start."""
     names = (curve.names[0], curve.names[1])
@@ -234,12 +240,12 @@ def _assemble(
         kind=model.kind, label=label, free=names, states=model.states, params=values,
         p=z[:, n:], x=z[:, :n], s=column("s"), tangent=column("tangent"), eigenvalues=column("eigenvalues"),
         labels=column("label"), n_unstable=column("n_unstable"), omega=column("omega"),
-        coefficient=column("coefficient"), special_points=renumbered(special),
+        coefficient=column("coefficient"), special_points=renumbered(special, log),
         status=next((status for status in computed if not status.ok), computed[-1]),
         ends=(Status.CLOSED, Status.CLOSED) if closed else (low, high),
         provenance={
             "model": {"digest": model.digest, "description": model.description, "kind": model.kind},
-            "free": list(names), "p_span": spans.tolist(), "params": dict(values),
+            "free": list(names), "p_span": spans.tolist(), "log": list(log), "params": dict(values),
             "settings": dataclasses.asdict(settings), "scales": {"start": start.d.copy()},
             "errors": [side.error for side in sides.values() if side.error], "versions": versions(),
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -43,6 +43,7 @@ def compare(
     within: float = 0.01,
     repeats: int = 5,
     title: str | None = None,
+    log: Sequence[str] = (),
 ) -> Comparison:
     """Follow the same fixed points with ntkcont and with another program, and report both side by side.
 
@@ -57,11 +58,13 @@ def compare(
         object of yours with a ``name`` and a ``follow`` method is one too.
     within : float, default 0.01
         Points of the same type count as the same up to this distance, in (x, p) divided by the largest magnitude of
-        each state and by the width of `p_span`.
+        each state and by the width of `p_span`; in logarithms of what is measured in decades.
     repeats : int, default 5
         Warm runs of ntkcont, and most runs of the other program, of which the median time is reported.
     title : str, optional
         Heading of the report.
+    log : sequence of str
+        What ntkcont measures in decades, as for :func:`ntkcont.continuation`; the other program takes its own steps.
 
     Returns
     -------
@@ -112,6 +115,7 @@ def compare(
         "params": params,
         "direction": direction,
         "settings": settings,
+        "log": log,
     }
     branch = continuation(model, x0, **arguments)
     seconds = _timed(model, x0, arguments, repeats)

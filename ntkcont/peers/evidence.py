@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Model
 from ntkcont.peers.matching import Scales, nearest_on
 from ntkcont.peers.protocol import PeerBranch, PeerPoint, Real
@@ -79,8 +80,8 @@ def evaluate(
 
 def _singular(model: Model, label: str, a: Real, fp: Real, eigenvalues: Any) -> tuple[float, str]:
     """Fold: the Jacobian is singular and F_p leaves its range. Branch point: [F_x, F_p] has lost a rank."""
-    left, sizes, _ = np.linalg.svd(a)
-    whole = np.linalg.svd(np.column_stack([a, fp]), compute_uv=False)
+    left, sizes, _ = svd(a)
+    whole = svd(np.column_stack([a, fp]), compute_uv=False)
     reach = abs(left[:, -1] @ fp) / max(np.linalg.norm(fp), 1e-300)
     shift = 1.0 if model.kind == "map" else 0.0
     closest = eigenvalues[np.argmin(np.abs(eigenvalues - shift))]
@@ -119,10 +120,8 @@ def _zeros(test: Evaluation) -> str:
 
 def for_ours(point: SpecialPoint, test: Evaluation, peer: PeerBranch, scales: Scales, start: Any) -> str:
     """Return why a point of ours is one, and what the other program's curve, begun at (x, p) = `start`, does there."""
-    ended = "ended with" if point.converged else "did not converge:"
-    parts = [
-        f"{LABELS[point.label]}: {_zeros(test)}; Newton on its defining system {ended} residual {point.residual:.1e}"
-    ]
+    ended = f"Newton on its defining system ended with residual {point.residual:.1e}"
+    parts = [f"{LABELS[point.label]}: {_zeros(test)}; {ended}"]
     here = scales.scaled(point.p, point.x)
     if np.linalg.norm(here - scales.scaled(start[1], start[0])) < AT_START:
         parts.append("it is where both begin, and a program cannot report a point at which it was started")

@@ -24,7 +24,7 @@ def core(branch: Branch) -> slice:
     if len(size) < 3:
         return slice(None)
     middle = 0.5 * (size[1:] + size[:-1])
-    covered = np.abs(np.diff(branch.p))
+    covered = np.abs(np.diff(np.log(branch.p) if branch.free in branch.log else branch.p))
     far = _quantile(middle, covered, 0.9)
     off = (size > _RUNAWAY * far) & (far > 0)
     first, last = bool(off[0].any()), bool(off[-1].any())

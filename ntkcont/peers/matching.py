@@ -28,26 +28,46 @@ class Scales:
         Width of the span of the free parameter.
     x : ndarray, shape (n,)
         Largest magnitude of each state on ntkcont's branch, before it goes to infinity if it does.
+    decades : float or None
+        The logarithm of the highest over the lowest value of the span, if the parameter is measured in decades.
+    states_in_decades : tuple of int
+        Numbers of the states that are; a factor of e counts 1.
     """
 
     p: float
     x: Real
+    decades: float | None = None
+    states_in_decades: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, branch: Branch, span: tuple[float, float]) -> Scales:
         """Return the scales of a branch; a state that is zero all along counts as one of magnitude one."""
         size = np.abs(branch.x[core(branch)]).max(axis=0)
-        return cls(p=span[1] - span[0], x=np.where(size > 0, size, 1.0))
+        return cls(
+            p=span[1] - span[0],
+            x=np.where(size > 0, size, 1.0),
+            decades=float(np.log(span[1]) - np.log(span[0])) if branch.free in branch.log else None,
+            states_in_decades=tuple(i for i, name in enumerate(branch.states) if name in branch.log),
+        )
 
     def scaled(self, p: Any, x: Any) -> Real:
         """Return (x, p) such that Euclidean distances are scaled ones, shape (..., n+1)."""
-        x = np.asarray(x, dtype=float)
+        x, p = np.asarray(x, dtype=float), np.asarray(p, dtype=float)[..., None]
         n = x.shape[-1]
-        return np.concatenate([x / (self.x * np.sqrt(n)), np.asarray(p, dtype=float)[..., None] / self.p], axis=-1)
+        y = x / self.x
+        for i in self.states_in_decades:
+            y[..., i] = _logarithm(x[..., i])
+        q = p / self.p if self.decades is None else _logarithm(p) / self.decades
+        return np.concatenate([y / np.sqrt(n), q], axis=-1)
 
     def distance(self, a: Any, b: Any) -> float:
         """Return the scaled distance of two points that have p and x."""
         return float(np.linalg.norm(self.scaled(a.p, a.x) - self.scaled(b.p, b.x)))
+
+
+def _logarithm(values: Real) -> Real:
+    """Return the natural logarithm; what is not positive is far from everything that is."""
+    return np.log(np.maximum(values, 1e-300))
 
 
 def assign(

@@ -10,17 +10,18 @@ from ntkcont.peers.extent import core
 from ntkcont.peers.matching import COMPARED, Scales, nearest_on
 from ntkcont.peers.protocol import PeerBranch
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import UNKNOWN
 
 _REACHED = 0.02  # scaled distance of an end of ntkcont's branch from the other curve
 
 
 def notes_on_ours(branch: Branch) -> Iterator[str]:
-    """Yield what ntkcont could not finish: points that did not converge, ways to infinity."""
-    for point in branch.special_points:
-        if point.label in COMPARED and not point.converged:
+    """Yield what ntkcont could not finish: what is doubtful, ways to infinity."""
+    for place in branch.doubtful:
+        if place.label in (*COMPARED, UNKNOWN):
             yield (
-                f"{point.name} of ntkcont at {branch.free} = {point.p:.6g} did not converge (residual "
-                f"{point.residual:.1e}): its place is that of the bracket around it"
+                f"at {branch.free} = {place.p:.6g} ntkcont could not establish what happens ({place.label}?) and lists "
+                f"nothing: {place.reason}"
             )
     part = core(branch)
     if part != slice(None):

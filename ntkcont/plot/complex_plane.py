@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ from ntkcont.plot.figure import (
     new_figure,
 )
 from ntkcont.plot.labels import NameTags, as_one
-from ntkcont.plot.quantities import as_branches, plain
+from ntkcont.plot.quantities import as_branches, in_decades, plain
 from ntkcont.results.branch import Branch
 from ntkcont.results.special_points import SpecialPoint
 
@@ -79,7 +79,7 @@ def spectrum(
     ax = new_figure(4.8, 3.9)[1][0] if ax is None else check_axes(ax)
     rows = rows[:: max(1, int(np.ceil(len(rows) * branch.n / _MOST_DOTS)))]
     values = branch.eigenvalues[rows].ravel()
-    norm = Normalize(float(branch.p.min()), float(branch.p.max()))
+    norm = (LogNorm if in_decades(branches, branch.free, branch.p) else Normalize)(branch.p.min(), branch.p.max())
     colormap = colormap_named(cmap)
     dots = ax.scatter(
         values.real,

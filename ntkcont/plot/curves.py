@@ -13,6 +13,7 @@ from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
 
 from ntkcont.results.branch import Branch
+from ntkcont.results.columns import on_special_points
 
 Real = NDArray[np.float64]
 
@@ -60,9 +61,8 @@ def runs_with_specials(
     keep = np.isfinite(special[0]) & np.isfinite(special[1])
     keep &= (specials > branch.s[0]) & (specials < branch.s[-1])
     count = int(np.count_nonzero(keep))
-    reach = 1e-12 * max(1.0, float(np.ptp(branch.s)))
-    # rows that are special points themselves: their own stability flag says nothing
-    located = np.any(np.abs(branch.s[:, None] - specials[None, keep]) <= reach, axis=1)
+    inside = [point for point, kept in zip(branch.special_points, keep, strict=True) if kept]
+    located = on_special_points(branch, inside)  # their own stability flag says nothing
 
     s = np.concatenate([branch.s[~located], specials[keep]])
     order = np.argsort(s, kind="stable")

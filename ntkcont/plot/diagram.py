@@ -23,14 +23,17 @@ from ntkcont.plot.figure import (
     add_legend,
     check_axes,
     figure_of,
+    hollow_handles,
+    hollow_style,
     line_handles,
+    log_scale,
     marker_handles,
     marker_style,
     new_figure,
 )
 from ntkcont.plot.labels import NameTags
 from ntkcont.plot.markers import CYCLE
-from ntkcont.plot.quantities import Quantity, Values, as_branches, default_y, plain, values_of
+from ntkcont.plot.quantities import Quantity, Values, as_branches, at_places, default_y, in_decades, plain, values_of
 from ntkcont.results.branch import Branch
 from ntkcont.results.diagram import Diagram
 from ntkcont.results.special_points import SpecialPoints
@@ -50,6 +53,7 @@ def bifurcation_diagram(
     norm: Normalize | None = None,
     cmap: str | Colormap | None = None,
     model: Any = None,
+    doubtful: bool = False,
 ) -> Axes:
     """Draw branches over their free parameter: solid where stable, dashed where unstable, special points marked.
 
@@ -59,7 +63,8 @@ def bifurcation_diagram(
         What to draw; several are drawn in one picture with one colour scale, a special point that they share once.
     y : str or callable, optional
         Vertical axis: a state, ``"norm"``, a signature (logarithmic where it spans two decades), or
-        ``f(branch) -> (k,)``. Default: the first state, for networks the norm.
+        ``f(branch) -> (k,)``. Default: the first state, for networks the norm. An axis of what was measured in
+        decades (``branch.log``) is logarithmic.
     color : str or callable, optional
         Colour the branch by a signature or any other column, or by ``f(branch) -> (k,)``; a colour bar is added, and
         the scale is logarithmic where the values span two decades. Default: black.
@@ -79,6 +84,8 @@ def bifurcation_diagram(
         Colour map, default viridis without its lightest end.
     model : Model, optional
         For `envelope`; default ``branch.model``.
+    doubtful : bool, default False
+        Mark also what could not be established (``branch.doubtful``), with hollow markers.
 
     Returns
     -------
@@ -134,11 +141,23 @@ def bifurcation_diagram(
     handles = line_handles(any(r.stable for r in runs), any(not r.stable for r in runs))
     for found in cycles:
         handles += _draw_cycles(ax, found, tags, first=all("simulated" not in str(h.get_label()) for h in handles))
+    across = in_decades(branches, branches[0].free, *(item.p for item in branches))
+    along = [side for found in cycles for cycle in found for side in (cycle.high, cycle.low)]
+    up = in_decades(branches, chosen, *(part for values in drawn for part in values[:2]), *along)
     seen: list[str] = []
     shared: dict[str, list[tuple[float, float]]] = {}
     for item, values in zip(branches, drawn, strict=True):
-        seen += _draw_specials(ax, item, values, tags, SMALL if own else None, names=labels, shared=shared)
+        seen += _draw_specials(
+            ax, item, values, tags, SMALL if own else None, names=labels, shared=shared, logs=(across, up)
+        )
     handles += marker_handles(seen)
+    if doubtful:
+        kinds = [_draw_doubtful(ax, item, chosen, values, tags) for item, values in zip(branches, drawn, strict=True)]
+        handles += hollow_handles([kind for each in kinds for kind in each])
+    if across:
+        log_scale(ax, "x")
+    if up:
+        log_scale(ax, "y")
 
     if _is_signature(branches[0], chosen) and _spans_decades(np.concatenate([each.points for each in drawn])):
         ax.set_yscale("log")
@@ -203,18 +222,19 @@ def colormap_named(cmap: str | Colormap | None) -> Colormap:
 
 def _draw_specials(
     ax: Axes, branch: Branch, values: Values, tags: NameTags, fontsize: float | None,
-    *, names: bool | str, shared: dict[str, list[tuple[float, float]]],
+    *, names: bool | str, shared: dict[str, list[tuple[float, float]]], logs: tuple[bool, bool],
 ) -> list[str]:  # fmt: skip
     seen = []
-    finite = values.points[np.isfinite(values.points)]
-    room = float(np.ptp(branch.p)), max(float(np.ptp(finite)), 1e-9) if len(finite) else 1e-9
+    across, up = (np.log if log else np.asarray for log in logs)
+    finite = up(values.points[np.isfinite(values.points)])
+    room = float(np.ptp(across(branch.p))), max(float(np.ptp(finite)), 1e-9) if len(finite) else 1e-9
     for point, height in zip(branch.special_points, values.special, strict=True):
         if point.label == "EP" or not np.isfinite(height):
             continue
-        there = shared.setdefault(point.name, [])
-        if any(abs(p - point.p) <= 1e-6 * room[0] and abs(h - height) <= 1e-6 * room[1] for p, h in there):
+        there, place = shared.setdefault(point.name, []), (float(across(point.p)), float(up(height)))
+        if any(abs(p - place[0]) <= 1e-6 * room[0] and abs(h - place[1]) <= 1e-6 * room[1] for p, h in there):
             continue
-        there.append((point.p, float(height)))
+        there.append(place)
         style = marker_style(point.label)
         zorder = 4 if point.label == "NSad" else 5
         (art,) = ax.plot([point.p], [height], linestyle="none", zorder=zorder, **style)
@@ -223,6 +243,21 @@ def _draw_specials(
         if names == "all" or (names and point.label != "NSad"):
             tags.add(point.name, point.p, float(height), style["markersize"], fontsize=fontsize)
         seen.append(point.label)
+    return seen
+
+
+def _draw_doubtful(ax: Axes, branch: Branch, y: Quantity, values: Values, tags: NameTags) -> list[str]:
+    """Draw hollow markers where something could not be established; return its labels."""
+    seen = []
+    heights = at_places(branch, y, values.points, branch.doubtful)
+    for place, height in zip(branch.doubtful, heights, strict=True):
+        if not np.isfinite(height):
+            continue
+        style = hollow_style(place.label)
+        (art,) = ax.plot([place.p], [height], linestyle="none", zorder=6, **style)
+        art.set_gid(f"doubtful {place.label}")
+        tags.markers.append((place.p, float(height), style["markersize"]))
+        seen.append(place.label)
     return seen
 
 

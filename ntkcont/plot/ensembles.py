@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
-from ntkcont.plot.figure import FONT, SMALL, add_legend, new_figure
+from ntkcont.plot.figure import FONT, SMALL, add_legend, log_scale, new_figure
 from ntkcont.plot.markers import CURVES, marker_of
 from ntkcont.plot.quantities import plain, title_of
 from ntkcont.results.ensemble import Ensemble, Outcome
@@ -85,15 +85,18 @@ def ensemble(
         msg = f"quantiles: got {quantiles!r}; give numbers between 0 and 1"
         raise InputError(msg)
     low, high = ensemble.p_span
-    grid = np.linspace(low, high, _GRID)
+    spaced = np.geomspace if ensemble.free in ensemble.log else np.linspace
+    grid = spaced(low, high, _GRID)
     name = y or _default(ensemble)
     values = ensemble.values(name, grid)
     figure, (above, below) = new_figure(6.8, 4.6, rows=2, sharex=True, gridspec_kw={"height_ratios": [2.2, 1.0]})
     _bands(above, grid, values, levels)
     above.set_ylabel("‖x‖" if name == "norm" else title_of(name), fontsize=FONT)
-    _histogram(below, ensemble, labels, np.linspace(low, high, bins + 1))
+    _histogram(below, ensemble, labels, spaced(low, high, bins + 1))
     below.set_xlabel(plain(ensemble.free), fontsize=FONT)
     below.set_xlim(low, high)
+    if ensemble.free in ensemble.log:
+        log_scale(below, "x")
     figure.align_ylabels([above, below])
     return figure
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    ScalarFormatter,
+)
 from matplotlib.transforms import Bbox
 
 from ntkcont.errors import InputError
@@ -18,6 +28,8 @@ from ntkcont.plot.markers import legend_text, marker_of
 
 FONT = 9.0  # points: readable in print at the sizes below
 SMALL = 8.0
+
+_STRIDES = (1, 2, 3, 4, 5, 10, 20, 30, 50, 100, 200)  # decades between labels
 
 
 def new_figure(width: float, height: float, rows: int = 1, **kwargs: Any) -> tuple[Figure, list[Axes]]:
@@ -42,14 +54,45 @@ def print_style(ax: Axes) -> None:
         axis.get_offset_text().set_fontsize(SMALL)
 
 
-def log_scale(ax: Axes) -> None:
-    """Make the vertical axis logarithmic, with so few labels that they have room, also within one decade.
+class Decades(Locator):
+    """Every power of ten, or every second, third, ..., so that their labels have room; 1 is among them if it is shown.
+
+    `between`: powers that have no label instead, or the multiples 2 to 9 where all have one.
+    """
+
+    def __init__(self, *, between: bool = False) -> None:
+        self.between = between
+
+    def __call__(self) -> Any:
+        """Return the places for the present limits and size of the axis."""
+        assert self.axis is not None
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the places between two limits."""
+        assert isinstance(self.axis, Axis)
+        low, high = np.log10(sorted((max(vmin, 1e-320), max(vmax, 1e-320))))
+        reach = 1e-9 * max(1.0, high - low)
+        powers = np.arange(np.ceil(low - reach), np.floor(high + reach) + 1.0)
+        room = max(2, min(self.axis.get_tick_space(), 9))
+        step = next((s for s in _STRIDES if np.sum(powers % s == 0.0) <= room), _STRIDES[-1])
+        if not self.between:
+            return 10.0 ** powers[powers % step == 0.0]
+        if step > 1:
+            return 10.0 ** powers[(powers % step != 0.0) & (powers % max(1, step // 5) == 0.0)]
+        inside = np.outer(10.0 ** np.arange(np.floor(low), np.ceil(high)), np.arange(2.0, 10.0)).ravel()
+        return inside[(inside >= 10.0**low) & (inside <= 10.0**high)]
+
+
+def log_scale(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic, with so few labels that they have room, also within one decade.
 
     Powers of ten where at least two lie in the range, else multiples 1, 2, 5 of them, else round numbers.
     """
-    ax.set_yscale("log")
-    low, high = sorted(ax.get_ylim())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = sorted(axis.get_view_interval())
+    axis.set_minor_formatter(NullFormatter())
     for subs in ((1.0,), (1.0, 2.0, 5.0)):
         inside = [
             sub * 10.0**k
@@ -59,12 +102,15 @@ def log_scale(ax: Axes) -> None:
         ]
         if len(inside) >= 2:
             if len(subs) > 1:
-                ax.yaxis.set_major_locator(LogLocator(subs=subs))
-                ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_major_locator(LogLocator(subs=subs))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            else:
+                axis.set_major_locator(Decades())
+                axis.set_minor_locator(Decades(between=True))
             return
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_locator(NullLocator())
+    axis.set_major_locator(MaxNLocator(nbins=4))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def check_axes(ax: Any) -> Axes:
@@ -111,6 +157,27 @@ def marker_style(label: str) -> dict[str, Any]:
         "markeredgecolor": marker.color if line_like else "black",
         "markeredgewidth": 1.2 if line_like else 0.7,
     }
+
+
+def hollow_style(label: str) -> dict[str, Any]:
+    """Return the keywords of ``Axes.plot`` for a doubtful place: the marker without its face, in its colour."""
+    marker = marker_of(label)
+    line_like = marker.shape in ("|", "x", "+")
+    return {
+        "marker": marker_of("").shape if line_like else marker.shape,  # lines have no face to leave out
+        "markersize": marker.size + 1.0,
+        "markerfacecolor": "none",
+        "markeredgecolor": "black" if marker.color == "#FFFFFF" else marker.color,
+        "markeredgewidth": 1.2,
+    }
+
+
+def hollow_handles(labels: list[str]) -> list[Line2D]:
+    """Return legend entries for the kinds of doubtful places that were drawn, each once."""
+    return [
+        Line2D([], [], linestyle="none", label=f"doubtful {label}".rstrip(" ?"), **hollow_style(label))
+        for label in dict.fromkeys(labels)
+    ]
 
 
 class TopLegend(Legend):

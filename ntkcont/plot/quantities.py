@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, nearest
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import Doubtful
+from ntkcont.results.special_points import SpecialPoint
 
 Real = NDArray[np.float64]
 Quantity = str | Callable[[Branch], Any]
@@ -61,8 +63,6 @@ def values_of(branch: Branch, quantity: Quantity, argument: str) -> Values:
     InputError
         If there is no such column, or a function returns something other than one number per point.
     """
-    points = branch.special_points
-    s_special = np.array([point.s for point in points])
     if callable(quantity):
         values = np.asarray(quantity(branch))
         if values.shape != (len(branch),) or values.dtype.kind not in "fbiu":
@@ -71,23 +71,35 @@ def values_of(branch: Branch, quantity: Quantity, argument: str) -> Values:
             raise InputError(msg)
         values = values.astype(float)
         name = getattr(quantity, "__name__", "")
-        return Values(values, _between(branch, values, s_special), "" if name == "<lambda>" else plain(name))
+        special = at_places(branch, quantity, values, branch.special_points)
+        return Values(values, special, "" if name == "<lambda>" else plain(name))
     if quantity == "norm" and "norm" not in branch.columns:
         if not branch.has_states:
             msg = f"{argument}: the branch keeps no states for a norm (store_states='special'); draw 'n_unstable'"
             raise InputError(msg)
-        special = np.array([np.linalg.norm(point.x) for point in points], dtype=np.float64)
-        return Values(np.linalg.norm(branch.x, axis=1), special, _TITLES["norm"])
-    if quantity in branch.states:
-        special = np.array([point[quantity] for point in points])
-        return Values(branch[quantity], special, plain(quantity))
-    column = _column(branch, quantity, argument)
-    title = plain(quantity) if quantity == branch.free or quantity in branch.params else _title(quantity, column)
-    values = np.real(column).astype(float)
-    special = _between(branch, values, s_special)
-    if quantity == branch.free:
-        special = np.array([point.p for point in points])
-    return Values(values, special, title)
+        values, title = np.linalg.norm(branch.x, axis=1), _TITLES["norm"]
+    elif quantity in branch.states:
+        values, title = branch[quantity], plain(quantity)
+    else:
+        column = _column(branch, quantity, argument)
+        title = plain(quantity) if quantity == branch.free or quantity in branch.params else _title(quantity, column)
+        values = np.real(column).astype(float)
+    return Values(values, at_places(branch, quantity, values, branch.special_points), title)
+
+
+def at_places(
+    branch: Branch, quantity: Quantity, values: Real, places: Sequence[SpecialPoint] | Sequence[Doubtful]
+) -> Real:
+    """Return a quantity, whose `values` along the branch are given, at places with their own s, p and x."""
+    if isinstance(quantity, str):
+        if quantity == "norm" and "norm" not in branch.columns:
+            return np.array([np.linalg.norm(place.x) for place in places], dtype=np.float64)
+        if quantity in branch.states:
+            j = branch.states.index(quantity)
+            return np.array([place.x[j] for place in places], dtype=np.float64)
+        if quantity == branch.free:
+            return np.array([place.p for place in places], dtype=np.float64)
+    return _between(branch, values, np.array([place.s for place in places]))
 
 
 def _title(name: str, column: NDArray[Any]) -> str:
@@ -124,6 +136,13 @@ def _between(branch: Branch, values: Real, s: Real) -> Real:
     if not finite.any() or not len(s):
         return np.full(len(s), np.nan)
     return np.interp(s, branch.s[finite], values[finite])
+
+
+def in_decades(items: Iterable[Any], name: Quantity, *values: Any) -> bool:
+    """Whether a variable was measured in decades on one of the results that are drawn, and all `values` allow it."""
+    measured = isinstance(name, str) and any(name in getattr(item, "log", ()) for item in items)
+    shown = np.concatenate([np.ravel(np.asarray(each, dtype=float)) for each in values]) if measured else np.zeros(0)
+    return measured and bool(np.all(shown[np.isfinite(shown)] > 0.0))
 
 
 def as_branches(branch: Any) -> list[Branch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.linear import svd
 from ntkcont.plot.curves import Run, draw_runs, runs_with_specials
 from ntkcont.plot.figure import (
     FONT,
@@ -18,13 +19,14 @@ from ntkcont.plot.figure import (
     add_legend,
     check_axes,
     line_handles,
+    log_scale,
     marker_handles,
     marker_style,
     new_figure,
 )
 from ntkcont.plot.labels import NameTags
 from ntkcont.plot.markers import CURVES
-from ntkcont.plot.quantities import plain
+from ntkcont.plot.quantities import in_decades, plain
 from ntkcont.results.branch import Branch
 
 Real = NDArray[np.float64]
@@ -32,6 +34,7 @@ Real = NDArray[np.float64]
 _DIRECTION = "#EE7733"
 _TRAJECTORY = "0.6"
 _MOST_DIRECTIONS = 6  # along a branch: enough to see them turn, few enough to tell them apart
+_AXES: tuple[Literal["x", "y"], ...] = ("x", "y")
 
 
 class _Points:
@@ -91,6 +94,7 @@ def state_space(
     Returns
     -------
     matplotlib.axes.Axes
+        The axis of a named state that a branch measures in decades is logarithmic.
 
     Raises
     ------
@@ -139,6 +143,12 @@ def state_space(
     handles += line_handles(any(run.stable for run in runs), any(not run.stable for run in runs))
     handles += _dot_handles(filled, opened)
     handles += marker_handles(labels)
+    for i, which in enumerate(_AXES):
+        name = basis[i] if isinstance(basis, list | tuple) else None
+        if isinstance(name, str) and in_decades(
+            items, name, *(project(part)[..., i] for part in [*paths, *(item.x for item in items)])
+        ):
+            log_scale(ax, which)
     if _draw_directions(ax, bases, project):
         handles.append(Line2D([], [], color=_DIRECTION, linewidth=1.1, label="unstable direction"))
     ax.set_xlabel(project.titles[0], fontsize=FONT if own else None)
@@ -222,7 +232,7 @@ def _principal(cloud: Real, n: int) -> Projection:
         raise InputError(msg)
     cloud = cloud[np.isfinite(cloud).all(axis=1)]
     center = cloud.mean(axis=0)
-    _, sizes, rows = np.linalg.svd(cloud - center, full_matrices=True)
+    _, sizes, rows = svd(cloud - center, full_matrices=True)
     share = np.zeros(2)
     share[: min(2, len(sizes))] = sizes[:2] ** 2 / max(float(np.sum(sizes**2)), 1e-300)
     rows = rows[:2] * np.where(np.sum(rows[:2], axis=1, keepdims=True) < 0, -1.0, 1.0)  # a sign that does not flip
@@ -305,16 +315,18 @@ def _draw_directions(ax: Axes, found: list[tuple[Real, Real]], project: Projecti
     if not found:
         return False
     ax.autoscale_view()
-    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
-    extent = np.array([x1 - x0, y1 - y0])
+    log = np.array([ax.get_xscale() == "log", ax.get_yscale() == "log"])
+    seen = ax.transScale  # to where the axes are linear
+    extent = np.abs(np.subtract(*seen.transform(np.column_stack([ax.get_xlim(), ax.get_ylim()]))))
     for x, vector in found:
-        center = project(x[None])[0]
-        step = vector @ project.rows.T
+        at = project(x[None])[0]
+        center = seen.transform(at)
+        step = vector @ project.rows.T / np.where(log, np.log(10.0) * at, 1.0)
         size = float(np.max(np.abs(step) / extent))
         if size <= 1e-9 / float(np.min(extent)):
             continue  # perpendicular to the picture
         step = step * (0.05 / size) * max(0.3, min(1.0, float(np.linalg.norm(vector))))
-        ends = np.array([center - step, center + step])
+        ends = seen.inverted().transform(np.array([center - step, center + step]))
         (line,) = ax.plot(ends[:, 0], ends[:, 1], color=_DIRECTION, linewidth=1.1, zorder=3)
         line.set_gid("direction")
     return True

@@ -22,13 +22,14 @@ from ntkcont.plot.figure import (
     add_legend,
     check_axes,
     figure_of,
+    log_scale,
     marker_handles,
     marker_style,
     new_figure,
 )
 from ntkcont.plot.labels import NameTags
 from ntkcont.plot.markers import legend_text, marker_of
-from ntkcont.plot.quantities import plain, title_of
+from ntkcont.plot.quantities import in_decades, plain, title_of
 from ntkcont.results.critical_curve import CriticalCurve
 from ntkcont.results.plane import ParameterPlane
 
@@ -61,7 +62,8 @@ def two_parameter(
     """Draw curves of special points in the plane of two parameters, points of codimension two marked.
 
     Solid where all other eigenvalues are stable, so that the bifurcation happens to a stable fixed point, dashed where
-    they are not, thin and dotted where a Hopf or Neimark-Sacker curve has become one of neutral saddles.
+    they are not, thin and dotted where a Hopf or Neimark-Sacker curve has become one of neutral saddles.  The axis of a
+    parameter that was measured in decades, on one of the curves or the plane, is logarithmic.
 
     Parameters
     ----------
@@ -123,6 +125,10 @@ def two_parameter(
             tags.curves.append((piece.x, piece.y))
             kinds[piece.label, piece.stable or piece.label == "NSad"] = None
     _limits(ax, drawn, heat, free)
+    if in_decades([*drawn, heat], free[0], ax.viewLim.intervalx):
+        log_scale(ax, "x")
+    if in_decades([*drawn, heat], free[1], ax.viewLim.intervaly):
+        log_scale(ax, "y")
     seen = [label for curve in drawn for label in _draw_points(ax, curve, free, tags, size, names=labels)]
     handles = [
         Line2D([], [], label=legend_text(label) + ("" if stable else ", of unstable"), **_style(label, stable))
@@ -166,9 +172,10 @@ def _draw_heat(ax: Axes, heat: ParameterPlane, values: Real, name: str, colors: 
     norm, cmap = colors
     values = np.where(np.isfinite(values), values, np.nan)
     automatic, extend = color_norm(values.ravel(), np.ones(values.size))
-    x, y = heat.p[::-1] if flip else heat.p
+    x, y = (_edges(nodes, name in heat.log) for name, nodes in zip(heat.free, heat.p, strict=True))
+    x, y = (y, x) if flip else (x, y)
     mesh = ax.pcolormesh(
-        x, y, np.ma.masked_invalid(values.T if flip else values), shading="nearest", norm=norm or automatic,
+        x, y, np.ma.masked_invalid(values.T if flip else values), shading="flat", norm=norm or automatic,
         cmap=colormap_named(cmap), rasterized=True, zorder=1,
     )  # fmt: skip
     mesh.set_gid("heat")
@@ -180,6 +187,16 @@ def _draw_heat(ax: Axes, heat: ParameterPlane, values: Real, name: str, colors: 
     if own:
         bar.ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
         bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+
+
+def _edges(nodes: Real, log: bool) -> Real:
+    """Return the edges of cells around the nodes of a grid; the outermost do not reach beyond zero."""
+    at = np.log(nodes) if log else nodes
+    middle = 0.5 * (at[1:] + at[:-1])
+    edges = np.concatenate([[2.0 * at[0] - middle[0]], middle, [2.0 * at[-1] - middle[-1]]])
+    if nodes[0] > 0.0 and not log:
+        edges[0] = max(edges[0], 0.5 * nodes[0])
+    return np.exp(edges) if log else edges
 
 
 def _style(label: str, stable: bool) -> dict[str, Any]:
@@ -231,8 +248,11 @@ def _draw_points(
         x, y = (point.params[name] for name in free)
         style = marker_style(point.label)
         seen.append(point.label)
-        near = 1e-6 * np.array([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
-        if any(np.all(np.abs(np.subtract(marker[:2], (x, y))) < near) for marker in tags.markers):
+        to_frame = ax.transScale + ax.transLimits
+        if any(
+            np.all(np.abs(to_frame.transform(marker[:2]) - to_frame.transform((x, y))) < 1e-6)
+            for marker in tags.markers
+        ):
             continue  # found on two curves that meet there
         (art,) = ax.plot([x], [y], linestyle="none", zorder=5, **style)
         art.set_gid(point.name)

@@ -204,7 +204,7 @@ def _problem(data: dict[str, Any], path: Path) -> Problem:
 
 # -------------------------------------------------------------------- [continuation]
 
-CONTINUATION_KEYS = ("x0", "free", "p_span", "params", "direction", "stop", "events", "settings")
+CONTINUATION_KEYS = ("x0", "free", "p_span", "params", "direction", "stop", "events", "settings", "log")
 
 
 def _arguments(table: Table, model: Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,6 +225,8 @@ def _arguments(table: Table, model: Model, arrays: Mapping[str, Any]) -> dict[st
                 'a label and a count, such as ["H", 2]',
             )
         )
+    if "log" in table:
+        arguments["log"] = tuple(table.get("log", is_texts, 'a list of names, such as ["K"]'))
     if "events" in table:
         arguments["events"] = _events(table, model)
     return arguments

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.results.branch import Branch
+from ntkcont.results.columns import on_special_points
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
-
-#: Points closer to a special point than this, in arclength, are that point.
-_SAME = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +37,7 @@ class Arcs:
         """Return the arcs of a branch; its special points are vertices."""
         special = [q for q in branch.special_points if q.label != "EP"]
         at = np.array([q.s for q in special])
-        reach = _SAME * max(1.0, float(np.ptp(branch.s)))
-        located = np.any(np.abs(branch.s[:, None] - at[None, :]) <= reach, axis=1)
+        located = on_special_points(branch, special)
         s = np.concatenate([branch.s[~located], at])
         p = np.concatenate([branch.p[~located], [q.p for q in special]])
         count = np.concatenate([branch.n_unstable[~located], np.full(len(special), -1)])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
+from ntkcont.results.doubtful import Doubtful, established, merged
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, is_nothing, nothing, packed, same
 from ntkcont.results.signatures import Signatures, stacked
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints, renumbered
@@ -52,7 +53,10 @@ class Branch:
     n_unstable : ndarray of int, shape (k,)
         Number of unstable eigenvalues.
     special_points : SpecialPoints
-        Located special points, in order of arclength.
+        Located special points, in order of arclength; Newton on the defining system was accepted at each.
+    doubtful : tuple of Doubtful
+        What was bracketed and could not be established, in order of arclength.  A special point given as not converged
+        is moved here.
     ntk : Signatures or None
         Kernel signatures at every point.
     status : Status
@@ -87,6 +91,7 @@ class Branch:
     stable: NDArray[np.bool_]
     n_unstable: NDArray[np.int64]
     special_points: SpecialPoints = dataclasses.field(default_factory=SpecialPoints)
+    doubtful: tuple[Doubtful, ...] = ()
     ntk: Signatures | None = None
     status: Status
     ends: tuple[Status, Status]
@@ -117,6 +122,10 @@ class Branch:
             raise InputError(msg)
         if not isinstance(self.special_points, SpecialPoints):
             put("special_points", SpecialPoints(self.special_points))
+        kept, doubtful = established(self.special_points)
+        if doubtful:
+            put("special_points", SpecialPoints(kept))
+        put("doubtful", _ordered((*self.doubtful, *doubtful), n))
         if self.ntk is not None and (not isinstance(self.ntk, Signatures) or len(self.ntk) != k):
             got = f"{len(self.ntk)} rows" if isinstance(self.ntk, Signatures) else type(self.ntk).__name__
             msg = f"ntk: {got} given for {k} points; give Signatures with one row per point"
@@ -130,6 +139,12 @@ class Branch:
 
     def __len__(self) -> int:
         return len(self.p)
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades (argument `log`), on a part of it at least."""
+        pieces = [self.provenance, *self.provenance.get("joined", ())]
+        return tuple(dict.fromkeys(name for piece in pieces for name in piece.get("log", ())))
 
     @property
     def n(self) -> int:
@@ -211,7 +226,8 @@ class Branch:
             **{name: getattr(self, name)[::-1] for name in ("p", "x", "eigenvalues", "stable", "n_unstable")},
             s=-self.s[::-1],
             tangent=-self.tangent[::-1] if self.has_states else self.tangent,
-            special_points=renumbered(points),
+            special_points=renumbered(points, self.log),
+            doubtful=tuple(place.mirrored() for place in self.doubtful),
             ntk=None if self.ntk is None else self.ntk.take(slice(None, None, -1)),
             ends=self.ends[::-1],
         )
@@ -274,6 +290,15 @@ class Branch:
         from ntkcont.results.tables import branch_html
 
         return branch_html(self)
+
+
+def _ordered(places: Sequence[Doubtful], n: int) -> tuple[Doubtful, ...]:
+    for place in places:
+        if not isinstance(place, Doubtful) or place.x.shape != (n,):
+            got = f"one with {place.x.size} states" if isinstance(place, Doubtful) else type(place).__name__
+            msg = f"doubtful: got {got}; each must be a Doubtful with the {n} states of the branch"
+            raise InputError(msg)
+    return tuple(sorted(places, key=lambda place: place.bracket))
 
 
 def overall(ends: tuple[Status, Status]) -> Status:
@@ -363,7 +388,8 @@ def join(left: Branch, right: Branch) -> Branch:
         states=left.states,
         params=left.params,
         **columns,
-        special_points=renumbered(points),
+        special_points=renumbered(points, (*left.log, *right.log)),
+        doubtful=merged([*left.doubtful, *(place.shifted(shift) for place in right.doubtful)], joint, near),
         ntk=stacked([left.ntk, tail], [len(left), len(right) - 1]),
         status=overall(ends),
         ends=ends,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from ntkcont.results.special_points import SpecialPoint
 
 _OWN = ("s", "stable", "n_unstable")
+
+#: So close to a special point, in scaled arclength, that rounding decides on which side of it a point lies, such as a
+#: start at a fold.  On the side branch of a pitchfork, F ~ h (p - h^2) at the distance h, that is below h = eps^(1/3).
+_ON_IT = {"BP": 3e-5}
+_ON_ANY = 1e-7
 
 #: How many eigenvalues cross the stability boundary at a simple special point; 0 where not listed.
 _CROSSINGS = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2}
@@ -124,13 +130,24 @@ def segments(branch: Branch) -> list[tuple[slice, bool]]:
     return [(slice(a, b), flag) for a, b, flag in zip(starts, stops, flags, strict=True)]
 
 
+def on_special_points(branch: Branch, points: Iterable[SpecialPoint]) -> NDArray[np.bool_]:
+    """Return which points of a branch are one of these special points, so that their own counts mean nothing."""
+    on = np.zeros(len(branch), dtype=bool)
+    for point in points:
+        if point.label not in ("EP", "UZ"):
+            reach = _ON_IT.get(point.label, _ON_ANY) * max(1.0, 1e-2 * abs(point.s))
+            on[np.searchsorted(branch.s, point.s - reach) : np.searchsorted(branch.s, point.s + reach, "right")] = True
+    return on
+
+
 def stability_change(branch: Branch, point: SpecialPoint) -> tuple[int, int] | None:
     """Return the numbers of :meth:`ntkcont.results.branch.Branch.stability_change`."""
-    tiny = 1e-9 * max(1.0, abs(point.s))
-    before = int(np.searchsorted(branch.s, point.s - tiny)) - 1
-    after = int(np.searchsorted(branch.s, point.s + tiny, side="right"))
-    if before < 0 or after >= len(branch):
+    clear = np.flatnonzero(~on_special_points(branch, branch.special_points))
+    at = branch.s[clear]
+    left, right = int(np.searchsorted(at, point.s)) - 1, int(np.searchsorted(at, point.s, side="right"))
+    if left < 0 or right >= len(at):
         return None
+    before, after = int(clear[left]), int(clear[right])
     first, last = int(branch.n_unstable[before]), int(branch.n_unstable[after])
     low, high = branch.s[before], branch.s[after]
     sizes = [(p, p.multiplicity * _CROSSINGS.get(p.label, 0)) for p in branch.special_points if low < p.s < high]

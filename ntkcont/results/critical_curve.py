@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.results.doubtful import Doubtful, established
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.labels import canonical
-from ntkcont.results.special_points import SpecialPoints
+from ntkcont.results.special_points import SpecialPoints, renumbered
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class CriticalCurve:
         its orientation along the curve), l1 (H), b (PD), d (NS), nan for BP and NSad.
     special_points : SpecialPoints
         Points of codimension two, located, and the ends; ``point.p`` is the first parameter, ``point["mu"]`` any.
+    doubtful : tuple of Doubtful
+        What was bracketed and could not be established, in order of arclength.  A special point given as not converged
+        is moved here.
     status : Status
         How the continuation ended.
     ends : (Status, Status)
@@ -108,6 +112,7 @@ class CriticalCurve:
     omega: Real
     coefficient: Real
     special_points: SpecialPoints = dataclasses.field(default_factory=SpecialPoints)
+    doubtful: tuple[Doubtful, ...] = ()
     status: Status
     ends: tuple[Status, Status]
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -144,6 +149,10 @@ class CriticalCurve:
             raise InputError(msg)
         if not isinstance(self.special_points, SpecialPoints):
             put("special_points", SpecialPoints(self.special_points))
+        kept, doubtful = established(self.special_points)
+        if doubtful:
+            put("special_points", renumbered(kept))
+        put("doubtful", (*self.doubtful, *doubtful))
         put("status", Status(self.status))
         low, high = self.ends
         put("ends", (Status(low), Status(high)))
@@ -158,6 +167,11 @@ class CriticalCurve:
     def n(self) -> int:
         """Number of states."""
         return len(self.states)
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades."""
+        return tuple(self.provenance.get("log", ()))
 
     @property
     def stable(self) -> NDArray[np.bool_]:

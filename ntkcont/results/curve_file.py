@@ -36,6 +36,7 @@ def save(curve: CriticalCurve, path: str | os.PathLike[str]) -> Path:
     header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "curve": saved}
     header["arrays"] = {name: packer.array(getattr(curve, name), name) for name in _ARRAYS}
     header["special_points"] = [io.pack_point(point, packer, {}) for point in curve.special_points]
+    header["doubtful"] = io.pack_doubtful(curve.doubtful, packer)
     io.write_archive(path, header, packer, "the curve")
     return path
 
@@ -50,4 +51,5 @@ def unpack_curve(header: dict[str, Any], arrays: io.Arrays) -> CriticalCurve:
         SpecialPoint(**{key: io.unpack(value, arrays) for key, value in packed.items()})
         for packed in header["special_points"]
     ]
-    return CriticalCurve(**saved, **columns, special_points=SpecialPoints(points))
+    doubtful = io.unpack_doubtful(header, arrays)
+    return CriticalCurve(**saved, **columns, special_points=SpecialPoints(points), doubtful=doubtful)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ntkcont.results.labels import LABELS
-from ntkcont.results.tables import _optional, _unused, html_table, text_table
+from ntkcont.results.tables import _optional, _unused, doubtful_line, html_table, text_table
 from ntkcont.status import Status
 
 if TYPE_CHECKING:
@@ -67,18 +67,21 @@ def _cells(curve: CriticalCurve) -> tuple[list[str], list[list[str]]]:
 
 
 def curve_text(curve: CriticalCurve) -> str:
-    """Return the header line and the table of points of codimension two."""
-    if not len(curve.special_points):
-        return header(curve) + "\nno special points"
-    return header(curve) + "\n" + text_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    """Return the header line, the table of points of codimension two and a line on what is doubtful."""
+    table = "no special points"
+    if len(curve.special_points):
+        table = text_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    return "\n".join(filter(None, [header(curve), table, doubtful_line(curve.doubtful, curve.free[0])]))
 
 
 def curve_html(curve: CriticalCurve) -> str:
     """Return the same as HTML."""
-    first = f"<p>{html.escape(header(curve))}</p>"
-    if not len(curve.special_points):
-        return first + "<p>no special points</p>"
-    return first + html_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    table = "<p>no special points</p>"
+    if len(curve.special_points):
+        table = html_table(*_cells(curve), max(0, len(curve.special_points) - _ROWS))
+    doubtful = doubtful_line(curve.doubtful, curve.free[0])
+    last = f"<p>{html.escape(doubtful)}</p>" if doubtful else ""
+    return f"<p>{html.escape(header(curve))}</p>{table}{last}"
 
 
 def to_dataframe(curve: CriticalCurve) -> Any:

@@ -6,17 +6,18 @@ import dataclasses
 import importlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.frozen import array, construct, frozen, same
-from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints
+from ntkcont.results.special_points import LOOP, ONE_POINT, SpecialPoint, SpecialPoints, logarithms
 from ntkcont.status import Status
 
 Real = NDArray[np.float64]
@@ -58,8 +59,9 @@ class Diagram:
     """All branches that were followed from one or several starts through their branch points.
 
     ``diagram[i]``, ``len`` and iteration give the branches.  A special point that several branches share has the same
-    name on each of them, and no other point of the diagram has it.  A period doubling keeps its name on the branch of
-    the doubled orbits, where its label is BP: it is a branch point of the second iterate.
+    name on each of them, and no other point of the diagram has it.  A bifurcation of an orbit of a map is one, at
+    whichever of the points of the orbit a branch meets it: it has one name at all of them.  A period doubling keeps its
+    name on the branch of the doubled orbits, where its label is BP: it is a branch point of the second iterate.
 
     Parameters
     ----------
@@ -133,6 +135,11 @@ class Diagram:
         return self.branches[0].free
 
     @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades."""
+        return tuple(dict.fromkeys(name for branch in self.branches for name in branch.log))
+
+    @property
     def kind(self) -> str:
         """``"flow"`` or ``"map"``."""
         return self.branches[0].kind
@@ -157,6 +164,11 @@ class Diagram:
                 if point.label != "EP":
                     points.setdefault(point.name, point)
         return SpecialPoints(points.values())
+
+    @property
+    def doubtful(self) -> tuple[Doubtful, ...]:
+        """What was bracketed and could not be established, branch by branch (arclengths are those of each branch)."""
+        return tuple(place for branch in self.branches for place in branch.doubtful)
 
     def branches_at(self, name: str) -> tuple[int, ...]:
         """Return the numbers of the branches on which the special point of this name lies.
@@ -214,35 +226,70 @@ class Diagram:
         return diagram_html(self)
 
 
-def named(branches: Sequence[Branch], periods: Sequence[int]) -> list[Branch]:
-    """Return the branches with special points named through: the same name for one point, others for all others."""
+class _Met(NamedTuple):
+    """A special point as a branch meets it: its stem, the branch, its period, the places of its orbit, name and s."""
+
+    stem: str
+    branch: int
+    period: int
+    orbit: Real  # (period, n+1), scaled; its own place first
+    name: str
+    s: float
+
+    def same(self, other: _Met) -> bool:
+        """Whether both are one special point, or one bifurcation of one orbit."""
+        if self.stem == "EP":
+            return False
+        # a period doubling is a branch point of the second iterate
+        doubled = (self.stem, other.stem, 2 * self.period) == ("PD", "BP", other.period)
+        if not doubled and (self.stem != other.stem or self.period != other.period):
+            return False
+        apart = float(np.max(np.abs(self.orbit[0] - other.orbit[0])))
+        if self.branch == other.branch and abs(self.s - other.s) < LOOP and apart <= 10.0 * ONE_ORBIT:
+            return False  # neighbours on it
+        # from one of them to the other the map may stretch, then it shrinks on the way back
+        return apart <= ONE_POINT or min(self.misses(other), other.misses(self)) <= ONE_ORBIT
+
+    def misses(self, other: _Met) -> float:
+        """Return by how much the states that follow this one miss the other one."""
+        return float(np.min(np.max(np.abs(self.orbit[1:] - other.orbit[0]), axis=1), initial=np.inf))
+
+
+#: Orbits of two bifurcations of one kind are one if they come so close, relative to the size of the diagram.
+ONE_ORBIT = 1e-6
+
+
+def named(
+    branches: Sequence[Branch], periods: Sequence[int], orbit: Callable[[SpecialPoint, int], Real]
+) -> list[Branch]:
+    """Return the branches with special points named through: the same name for one point, others for all others.
+
+    ``orbit(point, period)`` returns the orbit (x, p) of a special point, shape (period, n+1), its own place first.
+    """
     scale = np.max([np.max(np.abs(branch.x), axis=0) for branch in branches], axis=0)
     scale = np.maximum(scale, 1e-9 * max(float(np.max(scale)), 1e-300))
     width = max(float(np.max(branch.p)) for branch in branches) - min(float(np.min(branch.p)) for branch in branches)
+    first_branch = branches[0]
+    names = [*first_branch.states, first_branch.free]
+    plain = np.append(scale, width if width > 0.0 else 1.0)
+    units = np.where(logarithms(np.ones(len(names)), names, first_branch.log)[1], 1.0, plain)
     counts: dict[str, int] = {}
-    seen: list[tuple[str, int, int, np.ndarray, str, float]] = []
+    seen: list[_Met] = []
     result = []
     for number, (branch, period) in enumerate(zip(branches, periods, strict=True)):
         points = []
         for point in branch.special_points:
             own = point.label == "UZ" and not re.fullmatch(r"UZ\d*", point.name)
             stem = re.sub(r"#\d+$", "", point.name) + "#" if own else point.label
-            z = np.append(point.x / scale, point.p / width) if width > 0.0 else np.append(point.x / scale, point.p)
-            name = next(
-                (
-                    name
-                    for other, where, of, there, name, s in seen
-                    if (where != number or (not own and abs(s - point.s) >= LOOP))  # it may cross itself
-                    and np.max(np.abs(there - z)) <= ONE_POINT
-                    # a period doubling is a branch point of the second iterate
-                    and ((other == stem != "EP" and of == period) or ((other, stem, 2 * of) == ("PD", "BP", period)))
-                ),
-                None,
-            )  # fmt: skip
-            if name is None:
+            # a zero of the user's function is one of a point, not of its orbit
+            z = np.append(point.x, point.p)[None] if point.label in ("UZ", "EP") else orbit(point, period)
+            met = _Met(stem, number, period, logarithms(z, names, first_branch.log)[0] / units, "", point.s)
+            again = (each for each in seen if not (own and each.branch == number) and each.same(met))
+            first = next(again, None)
+            if first is None:
                 counts[stem] = counts.get(stem, 0) + 1
-                name = f"{stem}{counts[stem]}"
-            seen.append((stem, number, period, z, name, point.s))
+            name = f"{stem}{counts[stem]}" if first is None else first.name
+            seen.append(met._replace(name=name))
             points.append(dataclasses.replace(point, name=name))
         result.append(dataclasses.replace(branch, special_points=SpecialPoints(points)))
     return result

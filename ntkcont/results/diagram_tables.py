@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ntkcont.results.tables import html_table, text_table
+from ntkcont.results.tables import doubtful_line, html_table, text_table
 
 if TYPE_CHECKING:
     from ntkcont.results.diagram import Diagram
@@ -71,7 +71,8 @@ def _points(diagram: Diagram) -> tuple[list[str], list[list[str]]]:
 
 
 def _notes(diagram: Diagram) -> list[str]:
-    lines = []
+    doubtful = doubtful_line(diagram.doubtful, diagram.free)
+    lines = [doubtful] if doubtful else []
     for each in diagram.unfollowed[:_ROWS]:
         where = each.point if each.branch is None else f"{each.point} of branch {each.branch}"
         lines.append(f"not followed at {where}: {each.reason}")

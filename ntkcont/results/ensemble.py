@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ntkcont.errors import InputError
 from ntkcont.results import io
 from ntkcont.results.branch import Branch
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.labels import canonical
 from ntkcont.status import Status
 
@@ -72,6 +73,10 @@ class Member:
         See `free`.
     special : tuple of Found
         The special points, in order of arclength.
+    doubtful : tuple of Doubtful
+        What was bracketed and could not be established.
+    log : tuple of str
+        Names of the variables that were measured in decades.
     """
 
     key: str
@@ -85,6 +90,8 @@ class Member:
     free: str | None = None
     p_span: tuple[float, float] | None = None
     special: tuple[Found, ...] = ()
+    doubtful: tuple[Doubtful, ...] = ()
+    log: tuple[str, ...] = ()
 
     def branch(self) -> Branch:
         """Read the branch.
@@ -220,6 +227,12 @@ class Ensemble(Sequence[Branch]):
             raise InputError(msg)
         return min(low for low, _ in spans), max(high for _, high in spans)
 
+    @property
+    def log(self) -> tuple[str, ...]:
+        """Names of the variables that were measured in decades in all members that have a branch."""
+        found = [m.log for m in self.members if m.outcome is Outcome.DONE]
+        return tuple(name for name in (found[0] if found else ()) if all(name in log for log in found))
+
     def to_xarray(self, variables: Sequence[str] | None = None) -> Any:
         """Return one xarray Dataset of all members; see `ntkcont.results.ensemble_tables.to_xarray`."""
         from ntkcont.results.ensemble_tables import to_xarray
@@ -230,6 +243,9 @@ class Ensemble(Sequence[Branch]):
         counts = collections.Counter(m.outcome for m in self.members)
         told = ", ".join(f"{counts[o]} {o.name.lower()}" for o in Outcome if counts[o]) or "no members"
         lines = [f"Ensemble of {len(self)} in {self.store}: {told}"]
+        doubtful = sum(bool(m.doubtful) for m in self.members)
+        if doubtful:
+            lines[0] += f"; {doubtful} with doubtful places, not listed (see .members[i].doubtful)"
         shown = self.failures[:_SHOWN]
         lines += [f"  {m.key}  {_told(m)}{m.outcome.name}: {m.error or m.outcome}" for m in shown]
         more = len(self.failures) - len(shown)
@@ -247,8 +263,10 @@ def _first_passage(branch: Branch, name: str, at: Real) -> Real:
     column = np.linalg.norm(branch.x, axis=1) if name == "norm" else np.real(branch[name]).astype(float)
     start = int(np.argmin(np.abs(branch.s))) if len(branch) else 0
     found = np.full(len(at), np.nan)
+    in_decades = branch.free in branch.log and bool(np.all(at > 0.0))
+    across, at = (np.log(branch.p), np.log(at)) if in_decades else (branch.p, at)
     for side in (slice(start, None), slice(start, None if start else 1, -1)):
-        p, y = branch.p[side], column[side]
+        p, y = across[side], column[side]
         if len(p) < 2:
             continue
         steps = np.sign(np.diff(p))

@@ -57,6 +57,7 @@ def _done(path: Path, key: str, content: tuple[dict[str, Any], io.Arrays], given
     try:
         branch, member = header["branch"], header.get("member", {})
         special = [Found(*(io.unpack(q[name], arrays) for name in Found._fields)) for q in header["special_points"]]
+        special = [found for found in special if found.converged]  # older files list the others as well
         low, high = branch["provenance"]["p_span"]
         return Member(
             key=key,
@@ -68,6 +69,8 @@ def _done(path: Path, key: str, content: tuple[dict[str, Any], io.Arrays], given
             free=str(branch["free"]),
             p_span=(float(low), float(high)),
             special=tuple(special),
+            doubtful=io.unpack_doubtful(header, arrays),
+            log=tuple(str(name) for name in io.unpack(branch["provenance"].get("log", ()), arrays)),
         )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path}: the file is damaged (its header has no {error}); recompute='corrupt' computes it again"

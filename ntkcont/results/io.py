@@ -10,7 +10,7 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ntkcont.errors import FileFormatError, InputError
 from ntkcont.results.archive import read_arrays
 from ntkcont.results.branch import Branch
+from ntkcont.results.deferred import Deferred
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.frozen import is_nothing, nothing
 from ntkcont.results.signatures import Signatures
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
@@ -63,6 +65,8 @@ class Packer:
             return self.pack(value.item(), where)
         if isinstance(value, np.ndarray):
             return {"$array": self.array(value, where)}
+        if isinstance(value, Deferred):
+            value = value.kept  # saving computes nothing
         if isinstance(value, Mapping):
             items = {str(k): self.pack(v, f"{where}[{k!r}]") for k, v in value.items()}
             return {"$dict": items} if any(key.startswith("$") for key in items) else items
@@ -206,6 +210,7 @@ def pack_branch(branch: Branch, packer: Packer) -> dict[str, Any]:
     header["arrays"] = {name: _pack_column(getattr(branch, name), name, packer) for name in _ARRAYS}
     shared = {name: getattr(branch, name) for name in _SHARED}
     header["special_points"] = [pack_point(point, packer, shared) for point in branch.special_points]
+    header["doubtful"] = pack_doubtful(branch.doubtful, packer)
     header["ntk"] = None
     if branch.ntk is not None:
         header["ntk"] = {
@@ -236,6 +241,17 @@ def pack_point(point: SpecialPoint, packer: Packer, shared: Mapping[str, Any]) -
     fields = {field: getattr(point, field) for field in POINT_FIELDS}
     kept = {field: value for field, value in fields.items() if field not in shared or value != shared[field]}
     return {field: packer.pack(value, f"special_points[{point.name!r}].{field}") for field, value in kept.items()}
+
+
+def pack_doubtful(places: Sequence[Doubtful], packer: Packer) -> list[Any]:
+    """Return JSON of every field of doubtful places; none are written as an empty list."""
+    fields = [{f.name: getattr(place, f.name) for f in dataclasses.fields(place)} for place in places]
+    return [packer.pack(each, f"doubtful[{i}]") for i, each in enumerate(fields)]
+
+
+def unpack_doubtful(header: Mapping[str, Any], arrays: Arrays) -> tuple[Doubtful, ...]:
+    """Return the doubtful places of a header; older files have none."""
+    return tuple(Doubtful(**unpack(each, arrays)) for each in header.get("doubtful", ()))
 
 
 #: Format of a file: the newest version that is read, and what makes the result of header and arrays.
@@ -326,4 +342,5 @@ def unpack_branch(header: dict[str, Any], arrays: Arrays) -> Branch:
     if header["ntk"] is not None:
         names = header["ntk"]["arrays"]
         ntk = Signatures({name: arrays[key] for name, key in names.items()}, unpack(header["ntk"]["metadata"], arrays))
-    return Branch(**saved, **columns, special_points=SpecialPoints(points), ntk=ntk)
+    doubtful = unpack_doubtful(header, arrays)
+    return Branch(**saved, **columns, special_points=SpecialPoints(points), doubtful=doubtful, ntk=ntk)

@@ -67,6 +67,11 @@ def lifted(branch: Branch, model: ReducedRNN | None = None) -> Branch:
     x, tangent = np.empty((k, network.n)), np.empty((k, network.n + 1))
     for i in range(k):
         x[i], tangent[i] = state(branch.x[i], branch.tangent[i], branch.p[i])
+    params = dict(branch.params)
+    doubtful = [
+        dataclasses.replace(place, x=reduced.lift(place.x, {**params, branch.free: place.p}))
+        for place in branch.doubtful
+    ]
     points: list[SpecialPoint] = []
     for point in branch.special_points:
         place, direction = state(point.x, point.tangent, point.p)
@@ -86,6 +91,6 @@ def lifted(branch: Branch, model: ReducedRNN | None = None) -> Branch:
     described = {"digest": network.digest, "description": network.description, "kind": network.kind}
     return dataclasses.replace(
         branch, states=network.states, x=x, tangent=tangent, eigenvalues=eigenvalues,
-        special_points=SpecialPoints(points), ntk=None, model=network,
+        special_points=SpecialPoints(points), doubtful=tuple(doubtful), ntk=None, model=network,
         provenance={**branch.provenance, "model": described, "reduced": dict(branch.provenance.get("model", {}))},
     )  # fmt: skip

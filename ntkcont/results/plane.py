@@ -31,6 +31,8 @@ class ParameterPlane:
         Number of unstable eigenvalues; -1 where none was found.
     signatures : Signatures
         One row per node, the first parameter running fastest; nan where no fixed point was found.
+    log : tuple of str
+        Names of the parameters whose values are spaced evenly in decades.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class ParameterPlane:
     x: Real
     n_unstable: NDArray[np.int64]
     signatures: Signatures
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         first, second = (array(values, f"p[{i}]", np.float64, (None,)) for i, values in enumerate(self.p))

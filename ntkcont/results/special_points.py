@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import InputError, unknown_name
-from ntkcont.results.deferred import Deferred
+from ntkcont.results.deferred import restored, same_where_known
 from ntkcont.results.frozen import FrozenDict, array, construct, frozen, same
 from ntkcont.results.labels import ALIASES, LABELS, canonical, canonical_name
 
@@ -66,7 +66,8 @@ class SpecialPoint:
     kind : {"flow", "map"}
         Kind of the model.
     normal_form : mapping
-        Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.
+        Coefficients of the normal form (see :func:`ntkcont.normal_form`), computed when they are first read.  Files and
+        other processes get what has been read by then; the ``"note"`` of the others says how to compute them.
     ntk : mapping or None
         Kernel signatures at the point, with the regular factors.
     model : Model or None
@@ -132,8 +133,7 @@ class SpecialPoint:
             vectors[name] = array(vector, f"vectors[{name!r}]", dtype, (n,))
         put("vectors", FrozenDict(vectors))
         put("params", FrozenDict({name: float(value) for name, value in self.params.items()}))
-        if not isinstance(self.normal_form, Deferred):
-            put("normal_form", frozen(dict(self.normal_form)))
+        put("normal_form", restored(self.normal_form))
         put("ntk", None if self.ntk is None else frozen(dict(self.ntk)))
 
     def __getitem__(self, name: str) -> float:
@@ -148,7 +148,10 @@ class SpecialPoint:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SpecialPoint):
             return NotImplemented
-        return all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self) if f.compare)
+        compared = [f.name for f in dataclasses.fields(self) if f.compare and f.name != "normal_form"]
+        return all(same(getattr(self, name), getattr(other, name)) for name in compared) and same_where_known(
+            self.normal_form, other.normal_form
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -277,15 +280,16 @@ ONE_POINT = 1e-7
 LOOP = 1e-3
 
 
-def renumbered(points: Iterable[SpecialPoint]) -> SpecialPoints:
+def renumbered(points: Iterable[SpecialPoint], log: Sequence[str] = ()) -> SpecialPoints:
     """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ....
 
-    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.
+    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.  Places are
+    the same to so many digits in the variables `log`, which are measured in decades, and of the branch in the others.
     """
     ordered = sorted(points, key=lambda each: each.s)
     counts: dict[str, int] = {}
     result: list[SpecialPoint] = []
-    places = _places(ordered)
+    places = _places(ordered, log)
     for i, point in enumerate(ordered):
         first = next((k for k in range(i) if passed_again(ordered[k], point, places[k], places[i])), None)
         if first is not None:
@@ -305,7 +309,15 @@ def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: R
     return bool(np.max(np.abs(there - here)) <= ONE_POINT)
 
 
-def _places(points: Sequence[SpecialPoint]) -> Real:
+def logarithms(z: Real, names: Sequence[str], log: Sequence[str]) -> tuple[Real, NDArray[np.bool_]]:
+    """Return z, shape (..., m), with the natural logarithms of the columns in `log`, and which columns these are."""
+    chosen = np.array([name in log for name in names], dtype=bool)
+    z = np.array(z, dtype=float)
+    z[..., chosen] = np.log(np.maximum(np.abs(z[..., chosen]), 1e-300))
+    return z, chosen
+
+
+def _places(points: Sequence[SpecialPoint], log: Sequence[str]) -> Real:
     """Return (x, p, all parameters) of each point in units of the magnitudes that the points tell.
 
     Curves in two parameters may pass the same state at different values of the second one.
@@ -320,4 +332,5 @@ def _places(points: Sequence[SpecialPoint]) -> Real:
     # states that are zero but for rounding are so beside the other states
     least = np.full(len(scale), 1e-300)
     least[: n - 1] = max(1e-9 * float(np.max(scale[: n - 1], initial=0.0)), 1e-300)
-    return z / np.maximum(scale, least)
+    z, measured = logarithms(z, [*points[0].states, points[0].free, *points[0].params], log)
+    return z / np.where(measured, 1.0, np.maximum(scale, least))

@@ -16,6 +16,7 @@ from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 if TYPE_CHECKING:
     from ntkcont.results.branch import Branch
+    from ntkcont.results.doubtful import Doubtful
 
 _ROWS = 60  # longer tables are cut: a large network can have hundreds of special points
 _STATES = 4
@@ -99,14 +100,26 @@ def header(branch: Branch) -> str:
     return line
 
 
+def doubtful_line(places: Sequence[Doubtful], free: str) -> str:
+    """Return one line on doubtful places, empty if there are none."""
+    if not places:
+        return ""
+    first = "; ".join(f"{place.label} at {free} = {place.p:.6g}" for place in places[:3])
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f"doubtful, not listed: {first}{more} (see .doubtful)"
+
+
 def branch_text(branch: Branch) -> str:
-    """Return the header line and the table of special points."""
-    return header(branch) + "\n" + special_points_text(branch.special_points, branch)
+    """Return the header line, the table of special points and a line on what is doubtful."""
+    lines = [header(branch), special_points_text(branch.special_points, branch)]
+    return "\n".join(filter(None, [*lines, doubtful_line(branch.doubtful, branch.free)]))
 
 
 def branch_html(branch: Branch) -> str:
     """Return the header line and the table of special points as HTML."""
-    return f"<p>{html.escape(header(branch))}</p>" + special_points_html(branch.special_points, branch)
+    doubtful = doubtful_line(branch.doubtful, branch.free)
+    table = special_points_html(branch.special_points, branch)
+    return f"<p>{html.escape(header(branch))}</p>" + table + (f"<p>{html.escape(doubtful)}</p>" if doubtful else "")
 
 
 # ---------------------------------------------------------------- pandas and xarray

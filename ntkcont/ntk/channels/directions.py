@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.derivatives import Derivatives
 from ntkcont.normal_forms.local import Critical, Local, critical
@@ -61,7 +62,7 @@ class CriticalDirections:
     def basis(self) -> Array:
         """Orthonormal columns that span them, (P, r)."""
         gamma = self.gamma
-        u, s, _ = np.linalg.svd(gamma / np.linalg.norm(gamma, axis=0), full_matrices=False)
+        u, s, _ = svd(gamma / np.linalg.norm(gamma, axis=0), full_matrices=False)
         return u[:, s > 1e-8 * s[0]]
 
 

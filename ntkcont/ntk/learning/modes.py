@@ -15,6 +15,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.ntk.backends import BITS
 from ntkcont.ntk.trajectory.linearised import Trajectories
 from ntkcont.ntk.trajectory.spectra import Spectrum
@@ -65,7 +66,7 @@ def residual_modes(found: Trajectories, result: Spectrum, residual: Array) -> Re
     r = residual[entering]
     exact = result.way.method != "operator"
     if exact:
-        u, s, _ = np.linalg.svd(found.reduced()[:, entering].T, full_matrices=False)
+        u, s, _ = svd(found.reduced()[:, entering].T, full_matrices=False)
         kept = s > BITS * max(u.shape) * s.max(initial=0.0)
         e, u = s[kept] ** 2, u[:, kept]
         along = u.T @ r

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
+
 Array = NDArray[np.float64]
 
 
@@ -142,6 +144,6 @@ def reduced_features(features: Array) -> Array:
     rows = features / np.where(size > 0, size, 1.0)[:, None]
     if not features.size or not size.any():
         return np.zeros((len(features), 0))
-    u, s, _ = np.linalg.svd(rows, full_matrices=False)
+    u, s, _ = svd(rows, full_matrices=False)
     rank = int(np.sum(s > 1e-15 * max(features.shape) * s[0]))
     return size[:, None] * (u[:, :rank] * s[:rank])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.ntk.backends import HOST
 from ntkcont.ntk.chunks import linearised
 from ntkcont.ntk.critical_derivatives import FixedPoint
@@ -58,7 +59,7 @@ def _critical_vectors(A: Array, fp: Array, eigenvalues: Any, is_map: bool) -> tu
         return v, w
     shift = found.lambda_c[0]  # exactly an eigenvalue: inverse iteration divides by zero
     shifted = A[0] - (shift.real if shift.imag == 0 else shift) * np.eye(A.shape[1])
-    left, _, right = np.linalg.svd(shifted)
+    left, _, right = svd(shifted)
     return right[-1].conj(), left[:, -1]
 
 
@@ -67,6 +68,6 @@ def _in_plane(vector: Any, rows: Array) -> float:
     if np.linalg.norm(vector) == 0:
         return np.nan
     parts = np.array([vector.real, vector.imag]).T / np.linalg.norm(vector)
-    q, s, _ = np.linalg.svd(parts, full_matrices=False)
+    q, s, _ = svd(parts, full_matrices=False)
     basis = q[:, s > 1e-8 * s[0]]
     return min(float(np.linalg.norm(rows @ basis) / np.linalg.norm(rows)), 1.0)

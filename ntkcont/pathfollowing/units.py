@@ -1,0 +1,30 @@
+"""The units in which what happens between two points of a branch is measured: those of these points, no others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve, Node
+
+#: An interval of a usual step, 0.02 long, is measured in the scales of that step; a shorter one in smaller units.
+USUAL = 50.0
+
+
+def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
+    """Return the units (n+1,) of the interval between two nodes; `d` are the scales with which it was stepped over.
+
+    A state is as large as it is, or as a usual step would carry it.  The unit of the parameter, for which `d` has the
+    width of the whole span, is what it is, or what it does: where it turns back it moves with the square of the way.
+    """
+    n = curve.n
+    way = np.abs(right.z - left.z)
+    length = float(np.linalg.norm(way / d))
+    size = np.maximum(np.abs(left.z), np.abs(right.z))
+    states = size[:n] * np.sqrt(n)
+    if curve.model.homogeneous:
+        states[:] = np.max(states)
+    shorter = d[:n] * min(1.0, USUAL * length)
+    speed = max(abs(left.tangent[n]), abs(right.tangent[n])) * abs(right.s - left.s)
+    moved = max(way[n], speed) / min(1.0, max(length, 1e-9)) ** 2
+    return np.append(np.maximum(states, shorter), min(d[n], max(size[n], moved)))
