@@ -23,6 +23,8 @@ SEVERAL = "several"
 #: A fold and a branch point closer than this are one: a pitchfork seen from the side branch.  There F ~ h (p - h^2)
 #: at a distance h, so that rounding in F hides on which side of the turning point one is below h = eps^(1/3) = 6e-6.
 SIDE_BRANCH = 3e-5
+#: Shorter intervals are not divided, and no interval is more often than this: a few dozen halvings separate anything.
+SHORTEST, DIVISIONS = 1e-7, 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,22 +140,43 @@ def midpoint(curve: Curve, left: Node, right: Node, d: Array, fraction: float = 
     return node if sign != 0.0 else None
 
 
-def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = 1e-7) -> list[Crossing]:
-    """Halve the interval until each piece holds at most one special point; return the pieces that hold one."""
-    label = classify(left, right, curve.is_map)
-    if label is None:
-        return []
-    if label != SEVERAL:
-        return [Crossing(label, left, right)]
+def separate(curve: Curve, left: Node, right: Node, d: Array, shortest: float = SHORTEST) -> list[Crossing]:
+    """Halve the interval until each piece holds at most one special point; return the pieces that hold one.
+
+    Where rounding decides about the counts there is no end to it: then what the counts at both ends say is returned.
+    """
+    found: list[Crossing] = []
+    stack, divided = [(left, right)], 0
+    while stack:
+        one, other = stack.pop()
+        label = classify(one, other, curve.is_map)
+        if label is None:
+            continue
+        if label != SEVERAL:
+            found.append(Crossing(label, one, other))
+            continue
+        middle = _between(curve, one, other, d, shortest)
+        if middle is None:
+            found += inseparable(one, other, curve.is_map)
+            continue
+        divided += 1
+        if divided > DIVISIONS:
+            return inseparable(left, right, curve.is_map)
+        stack += [(middle, other), (one, middle)]
+    return found
+
+
+def _between(curve: Curve, left: Node, right: Node, d: Array, shortest: float) -> Node | None:
+    """Return a node between two; None if they are too close together, or Newton fails."""
     fold_and_turn = np.all(left.counts[[TANGENT_SIGN, ORIENTATION]] != right.counts[[TANGENT_SIGN, ORIENTATION]])
-    limit = max(shortest, SIDE_BRANCH) if fold_and_turn else shortest
-    if np.linalg.norm((right.z - left.z) / d) > limit:
-        # off-centre: symmetric systems put their special points in the middle
-        for fraction in (0.5 - 0.0417, 0.5 + 0.0831):
-            middle = midpoint(curve, left, right, d, fraction)
-            if middle is not None:
-                return separate(curve, left, middle, d, shortest) + separate(curve, middle, right, d, shortest)
-    return inseparable(left, right, curve.is_map)
+    if np.linalg.norm((right.z - left.z) / d) <= (max(shortest, SIDE_BRANCH) if fold_and_turn else shortest):
+        return None
+    # off-centre: symmetric systems put their special points in the middle
+    for fraction in (0.5 - 0.0417, 0.5 + 0.0831):
+        middle = midpoint(curve, left, right, d, fraction)
+        if middle is not None:
+            return middle
+    return None
 
 
 #: A node this near to a special point, as a fraction of the way to its neighbours, is taken for the point itself.

@@ -25,6 +25,8 @@ NEARLY_SINGULAR = 1e-3
 NEAR = 1e-6
 #: ... or farther away, where rounding cannot tell the points in between from it.
 FLAT = 1e-2
+#: A state this small beside its change over a twentieth of the span has the size of that change.
+SMALL = 0.03
 #: A state that Newton would still change by this fraction of itself is zero but for rounding.
 CHANGING = 1e-2
 
@@ -193,7 +195,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
     noise[~np.isfinite(noise)] = 0.0
     rounding = 1e3 * np.finfo(float).eps * noise
     check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
-    size = np.maximum(size, slope)
+    size = np.where(size > SMALL * slope, size, slope)
     size[size <= rounding] = 0.0
     if curve.model.homogeneous:
         largest = float(size.max())
