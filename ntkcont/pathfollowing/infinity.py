@@ -19,8 +19,8 @@ FARTHER = tuple(10.0**power for power in (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10
 #: The parameter stands still if it moves less than this over all of that, as a fraction of the span: it converges
 #: like a power of the state, and what is left of the way is of the size of its present rate, at most 1e-8.
 REMAINING = 1e-6
-#: So far out the signs of the equations' derivatives are looked at too; beyond, rounding may have made them.
-SIGNS = 1e6
+#: Signs of the equations' derivatives count where the parameter still moves by this part of itself: rounding makes others.
+VISIBLE = 1e-13
 
 
 def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
@@ -51,7 +51,7 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
                 return False
             counts = curve.node(there, scales, fixed, 0.0)[0].counts
             same = np.array_equal(counts[[N_UNSTABLE, TANGENT_SIGN]], here[[N_UNSTABLE, TANGENT_SIGN]])
-            if farther <= SIGNS and not same and counts[UNSURE] == 0:
+            if abs(there[n] - z[n]) > VISIBLE * abs(z[n]) and not same and counts[UNSURE] == 0:
                 return False
             new, before = there, farther
     return True
