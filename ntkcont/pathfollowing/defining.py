@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.linear import LU
+from ntkcont.linear import LU, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 
@@ -92,7 +92,7 @@ def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any]
     """Right and left vectors of the smallest singular value, by inverse iteration on a* a."""
     n = a.shape[0]
     if n <= 60:
-        u, _, vh = np.linalg.svd(a)
+        u, _, vh = svd(a)
         return vh[-1].conj(), u[:, -1]
     scale = np.abs(a).max() * 1e-14
     lu = LU(a + scale * np.eye(n))
@@ -233,7 +233,7 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
         if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
             return None
         if b is None or c is None:
-            u, _, vh = np.linalg.svd(jac)
+            u, _, vh = svd(jac)
             b, c = u[:, -1], vh[-2:]
         bordered = rank_rows(scaled, y, jac, b, c)
         if bordered is None:

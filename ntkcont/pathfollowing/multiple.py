@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import least_squares, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
@@ -21,7 +22,7 @@ def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> 
     jacobian = scaled.residual_and_jacobian(z / d)[1]
     if not np.all(np.isfinite(jacobian)):
         return 0
-    singular = np.linalg.svd(jacobian, compute_uv=False)
+    singular = svd(jacobian, compute_uv=False)
     return int(np.sum(singular <= small * magnitude(scaled, z / d, singular)))
 
 
@@ -42,7 +43,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     scaled, n = Scaled(curve, d), curve.n
     y = z / d
     _, jac = scaled.residual_and_jacobian(y)
-    u, singular, vh = np.linalg.svd(jac)
+    u, singular, vh = svd(jac)
     size = magnitude(scaled, y, singular)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
@@ -66,13 +67,13 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         changes = [scaled.along(y, np.ascontiguousarray(phi[:, j])) for j in range(m + 1)]
         matrix = np.vstack([jac, *(-(left[:, i] @ change) for i in range(m) for change in changes)])
         values = np.concatenate([f, g.ravel()])
-        step = np.linalg.lstsq(matrix, -values, rcond=1e-10)[0]
+        step = least_squares(matrix, -values, 1e-10)
         if not np.all(np.abs(step) < FAR):
             return None
         y = y + step
         if np.linalg.norm(step) < tol:
             f, jac = scaled.residual_and_jacobian(y)
-            u, singular, vh = np.linalg.svd(jac)
+            u, singular, vh = svd(jac)
             if np.max(np.abs(f)) > 1e-11 * max(1.0, size) or singular[n - m] > 1e-7 * size:
                 return None
             v, w = _vectors(u[:, n - m :], vh[n - m :], d, n)
@@ -83,7 +84,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
 def _vectors(psi: Array, null: Array, d: Array, n: int) -> tuple[Array, Array]:
     """Return one critical vector of the state and its left partner, in original units, w* v = 1 if possible."""
     # within the null space those directions that leave the parameter alone
-    turned = np.linalg.svd(null[:, -1:].T)[2][1:] @ null
+    turned = svd(null[:, -1:].T)[2][1:] @ null
     v = turned[0, :n] * d[:n]
     v = v / np.linalg.norm(v)
     rows = psi.T / d[:n]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ntkcont.dynamics.deflation import System, deflated_newton
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.defining import LU, Scaled
 from ntkcont.roots import bracketed_root
@@ -49,7 +50,7 @@ class Reduced:
 
     def __init__(self, scaled: Scaled, y0: Array, m: int) -> None:
         self.scaled, self.y0, self.m = scaled, y0, m
-        u, _, vh = np.linalg.svd(scaled.residual_and_jacobian(y0)[1])
+        u, _, vh = svd(scaled.residual_and_jacobian(y0)[1])
         self.psi = u[:, scaled.n - m :]
         self.null = vh[scaled.n - m :]
 
@@ -225,7 +226,7 @@ def _beside(system: System, found: list[Array], r: float) -> None:
     queue = list(found)
     while queue and len(found) <= MOST:
         u = queue.pop()
-        for e in np.linalg.svd(u[None])[2][1:]:
+        for e in svd(u[None])[2][1:]:
             for step in (r, -r):
                 new = deflated_newton(system, u + BESIDE * step * e, found, tol=1e-9, max_iter=20, reach=r)
                 if new is not None and np.min(np.linalg.norm(np.array(found) - new, axis=1)) > 1e-5:
@@ -237,7 +238,7 @@ def _singular(evaluated: tuple[Array, Array] | None) -> bool:
     """Whether a zero is not isolated: it belongs to a curve of zeros on the sphere."""
     if evaluated is None:
         return True
-    singular = np.linalg.svd(evaluated[1], compute_uv=False)
+    singular = svd(evaluated[1], compute_uv=False)
     return bool(singular[-1] < 1e-7 * singular[-2])
 
 
