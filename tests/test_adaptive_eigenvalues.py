@@ -218,3 +218,19 @@ def test_eigenvalues_are_paired_by_where_they_should_be():
 def test_unknown_choices(name):
     with pytest.raises(nc.InputError, match=rf"ContinuationSettings\.{name}: 'some' is unknown"):
         nc.ContinuationSettings(**{name: "some"})
+
+
+def test_subspaces_on_which_the_fast_driver_of_lapack_gives_up():
+    """A random network at rest: at gain g the eigenvalues are g w - 1 with the eigenvalues w of W."""
+    W = np.random.default_rng(0).standard_normal((100, 100)) / 10
+    net = nc.RateRNN(W)
+    settings = nc.ContinuationSettings(eigenvalues="adaptive")
+    branch = nc.continuation(
+        net, np.zeros(100), free="gain", p_span=(0.3, 1.6), params={"gain": 0.3}, settings=settings
+    )
+    w = np.linalg.eigvals(W)
+    crossings = 1.0 / w[(w.real > 1.0 / 1.6) & (w.imag >= 0.0)].real
+    found = [point for point in branch.special_points if point.label in ("BP", "H")]
+    np.testing.assert_allclose(np.sort([point.p for point in found]), np.sort(crossings), rtol=1e-9)
+    real = 1.0 / w[(w.real > 1.0 / 1.6) & (w.imag == 0.0)].real
+    np.testing.assert_allclose([point.p for point in found if point.label == "BP"], np.sort(real), rtol=1e-9)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
+import ntkcont
 from ntkcont.linear import least_squares, svd
 
 #: Finite, of entries between 2e-5 and 0.3, and half of its columns dependent: gesdd of OpenBLAS gives up.
@@ -74,3 +76,12 @@ def test_least_squares_are_the_shortest(gives_up, request):
     expected = np.array([q[:, 0] @ b, 2.0 * (q[:, 1] @ b), np.zeros(2)])
     np.testing.assert_allclose(least_squares(a, b, 1e-12), expected, atol=1e-14)
     np.testing.assert_allclose(least_squares(a, b[:, 0], 1e-12), expected[:, 0], atol=1e-14)
+
+
+def test_no_module_takes_singular_values_by_itself():
+    folder = pathlib.Path(ntkcont.__file__).parent
+    own = re.compile(r"(?<!j)np\.linalg\.(svd|lstsq|pinv|matrix_rank|cond)\(|scipy.linalg.svd")
+    users = {str(p.relative_to(folder)) for p in folder.rglob("*.py") if own.search(p.read_text())}
+    # of symmetric matrices: by eigenvalues; curves in two parameters have small ones of their own
+    curves = {"pathfollowing/critical.py", "pathfollowing/critical_start.py"}
+    assert users <= {"linear.py", "ntk/trajectory/lanczos.py", *curves}

@@ -76,8 +76,10 @@ def power(model: Model, k: int) -> Model:
         return x
 
     written = model.equations
+    once, times = (model, 1) if model.iterated is None else model.iterated
     return _plain(
         model,
+        iterated=(once, k * times),
         build=lambda: _iterated(model.compiled, k),
         jax_function=iterate,
         input_size=None,  # every step of an iterate would have its own

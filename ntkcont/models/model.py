@@ -56,6 +56,8 @@ class Model(Evaluated):
         The compiled parameters are ``offset + matrix @ values``; None: they are the values.
     base : Model or None
         The model that this one was made from by :meth:`along`, with its structure (a ``RateRNN`` stays reachable).
+    iterated : (Model, int) or None
+        The map, and how often it is applied, of a model that :meth:`power` made; both share compiled parameters.
     equations : Equations or None
         What :meth:`from_equations` was given, in terms of the M compiled parameters; kept for other languages.
     start : mapping or None
@@ -80,6 +82,7 @@ class Model(Evaluated):
     offset: Array | None = None
     matrix: Array | None = None
     base: Model | None = None
+    iterated: tuple[Model, int] | None = None
     equations: Equations | None = None
     start: Mapping[str, float] | None = None
     switching: Switching | None = None

@@ -23,6 +23,7 @@ from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, c
 from ntkcont.normal_forms.flips import flip
 from ntkcont.normal_forms.folds import degenerate_fold, fold
 from ntkcont.normal_forms.hopf import hopf
+from ntkcont.normal_forms.iterates import along_orbit, one_step
 from ntkcont.normal_forms.local import Critical, Local, critical
 from ntkcont.normal_forms.neimark_sacker import neimark_sacker
 from ntkcont.normal_forms.networks import NetworkDerivatives, network_of
@@ -129,16 +130,17 @@ def _form(model: Model, point: SpecialPoint) -> dict[str, Any]:
     form = FORMS.get((point.label, model.kind))
     if form is None:
         return {}
-    network = network_of(model)
+    once = one_step(model)
+    network = network_of(once)
     if network is not None and network.phi == "relu":
         note = "relu is piecewise linear: all second and third derivatives are zero"
         return {"type": "piecewise linear", "note": note}
     at = _At(model, point, form)
     if network is not None:
         return at.evaluate(lambda x: NetworkDerivatives(network, x, at.p, at.dp), 1e-8)
-    if calls_back(model):
+    if calls_back(once):
         return at.by_differences()
-    return at.evaluate(lambda x: Traced(model, x, at.p, at.dp, form.order), 1e-8)
+    return at.evaluate(lambda x: Traced(once, x, at.p, at.dp, form.order), 1e-8)
 
 
 def linearised(model: Model, point: SpecialPoint) -> Local:
@@ -185,9 +187,10 @@ class _At:
         self.critical = critical(self.local, form.eigenvalue(point.omega or 0.0))
 
     def evaluate(self, derivatives: Callable[[Any], Derivatives], tolerance: float) -> dict[str, Any]:
-        """Return the normal form with the derivatives that are given as a function of the state."""
+        """Return the normal form with the derivatives of one step that are given as a function of the state."""
         if not self.critical.simple:
             return self.critical.refusal()
+        derivatives = along_orbit(self.model, self.p, self.dp, derivatives)
         local = dataclasses.replace(self.local, derivatives=derivatives(self.x), tolerance=tolerance)
         found = {**self.form.coefficients(local, self.critical), "kappa": self.critical.kappa}
         arguments = found, self._jacobian, self.x, self.critical, self.tangent
@@ -211,7 +214,7 @@ class _At:
         for step in _STEPS:
 
             def differences(x: Any, step: float = float(step)) -> Derivatives:
-                return Differenced(self.model, x, self.p, self.dp, self.local.value, step)
+                return Differenced(one_step(self.model), x, self.p, self.dp, self.local.value, step)
 
             with np.errstate(all="ignore"):  # large steps may leave the domain of the equations
                 results.append(self.evaluate(differences, 1e-6))

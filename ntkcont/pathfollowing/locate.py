@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
@@ -338,7 +339,7 @@ def _record_of_several(
         if found is not None and np.linalg.norm((found.z - node.z) / d) < 1e-7:
             node, _ = curve.node(np.ascontiguousarray(found.z), d, tau, node.s)
         jacobian = Scaled(curve, d).residual_and_jacobian(node.z / d)[1]
-        null = np.linalg.svd(jacobian)[2][curve.n - max(m, 1) :]
+        null = svd(jacobian)[2][curve.n - max(m, 1) :]
         tangent = (null @ tau) @ null * d
     lam = node.eigenvalues
     if label in ("H", "NS"):

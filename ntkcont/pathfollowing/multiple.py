@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ntkcont.linear import svd
+from ntkcont.linear import least_squares, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
@@ -63,7 +63,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         changes = [scaled.along(y, np.ascontiguousarray(phi[:, j])) for j in range(m + 1)]
         matrix = np.vstack([jac, *(-(left[:, i] @ change) for i in range(m) for change in changes)])
         values = np.concatenate([f, g.ravel()])
-        step = np.linalg.lstsq(matrix, -values, rcond=1e-10)[0]
+        step = least_squares(matrix, -values, 1e-10)
         if not np.all(np.abs(step) < FAR):
             return None
         y = y + step

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ntkcont.eigenvectors import eigenvalues_and_some_vectors
 from ntkcont.kernels.lapack import addresses
 from ntkcont.kernels.spectrum import N_COUNTS, counts_of
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 
 Complex = NDArray[np.complex128]
@@ -104,7 +105,7 @@ class Basis:
         self.is_map, self.reach = is_map, min(a.reach, b.reach)
         self.size = float(max(np.max(np.abs(a.eigenvalues)), np.max(np.abs(b.eigenvalues))))
         v, w = _orthonormal(a.right, b.right), _orthonormal(a.left, b.left)
-        p, cosines, q = np.linalg.svd(w.T @ v, full_matrices=False)
+        p, cosines, q = svd(w.T @ v, full_matrices=False)
         kept = cosines > 1e-9
         root = np.sqrt(cosines[kept])
         self.v, self.w = v @ (q[kept].T / root), w @ (p[:, kept] / root)
@@ -154,7 +155,7 @@ class Basis:
 
 def _orthonormal(a: Array, b: Array) -> Array:
     """Return an orthonormal basis of the columns of both."""
-    u, singular, _ = np.linalg.svd(np.concatenate([a, b], axis=1), full_matrices=False)
+    u, singular, _ = svd(np.concatenate([a, b], axis=1), full_matrices=False)
     return u[:, singular > DROPPED * singular[0]] if singular.size else u
 
 

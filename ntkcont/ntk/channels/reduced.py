@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms.derivatives import Derivatives, Differenced, Traced, calls_back
+from ntkcont.normal_forms.iterates import along_orbit, one_step
 from ntkcont.normal_forms.local import Critical, Local, bordered, solve
 from ntkcont.normal_forms.networks import NetworkDerivatives, network_of
 from ntkcont.ntk.channels.directions import CriticalDirections, critical_at
@@ -56,12 +57,17 @@ def derivatives_of(model: Model, x: Array, values: Array) -> Derivatives:
     """Return second and third derivatives in the state at one point."""
     p = model.compiled_parameters(values)
     still = np.zeros_like(p)
-    network = network_of(model)
-    if network is not None:
-        return NetworkDerivatives(network, x, p, still)
-    if calls_back(model):
-        return Differenced(model, x, p, still, 0.0, _STEP)
-    return Traced(model, x, p, still, 3)
+    once = one_step(model)
+    network = network_of(once)
+
+    def of_one_step(at: Array) -> Derivatives:
+        if network is not None:
+            return NetworkDerivatives(network, at, p, still)
+        if calls_back(once):
+            return Differenced(once, at, p, still, 0.0, _STEP)
+        return Traced(once, at, p, still, 3)
+
+    return along_orbit(model, p, still, of_one_step)(x)
 
 
 def reduced_at(model: Model, x: Array, values: Array, vectors: tuple[Local, Critical] | None = None) -> Reduced:
