@@ -196,7 +196,7 @@ def _sum(
     coefficients = tuple(_text(w) for w in weights)
     parts = [q for q in quantities if q.at]
     fixed = {name: value for q in parts for name, value in q.at.items()}
-    if any(w.free_symbols for w in weights) and not fixed:
+    if not fixed:
         _check_everywhere(model, weights, values, where, text)
     return ConservedQuantity(
         name=written(coefficients, model.states), weights=numbers_, coefficients=coefficients, at=fixed
@@ -209,7 +209,8 @@ def _has_states(model: Model, expr: Any) -> bool:
 
 def _check_everywhere(model: Model, weights: Sequence[Any], values: Mapping[str, float], where: str, text: str) -> None:
     """Raise if the sum is conserved for these values of its parameters only."""
-    other = {name: 1.37 * value if value else 0.73 for name, value in values.items()}
+    factors = np.random.default_rng(0).uniform(0.5, 2.0, len(values))
+    other = {name: (value or 1.0) * float(c) for (name, value), c in zip(values.items(), factors, strict=True)}
     there = np.array([float(w.subs({symbol(k): v for k, v in other.items()})) for w in weights])
     known = np.array([q.weights for q in conserved_quantities(model, other)])
     if not known.size or np.linalg.matrix_rank(np.vstack([known, there])) > len(known):

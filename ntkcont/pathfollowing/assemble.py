@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE
+from ntkcont.models.conserved import singular
 from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -204,7 +205,7 @@ def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
         return
     distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
     size = np.maximum(np.abs(lam).max(axis=1), 1e-300)
-    if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size):
+    if len(lam) >= 5 and np.all(distance.min(axis=1) < 1e-9 * size) and _permanent(nodes, curve):
         warnings.warn(
             "an eigenvalue lies on the stability boundary at every point (a conserved quantity or a continuous "
             "symmetry?): stability and bifurcations of this branch cannot be decided; remove the conserved quantity "
@@ -212,3 +213,19 @@ def _warn_permanent_zero(nodes: Nodes, curve: Curve) -> None:
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+def _permanent(nodes: Nodes, curve: Curve) -> bool:
+    """Whether eigenvalues that are small beside the largest are on the boundary: those of a slow state are not."""
+    for i in np.linspace(0, len(nodes.z) - 1, 5).astype(int):
+        lam = nodes.eigenvalues[i]
+        if not np.all(np.isfinite(lam)):
+            continue
+        distance = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
+        if np.any(distance < 1e-9 * np.where(lam.imag != 0.0, np.abs(lam), 0.0)):
+            continue  # a pair whose real part is small beside itself
+        if curve.is_map and np.any(np.abs(lam + 1.0) < 1e-9):
+            continue
+        if not singular(curve.system(nodes.z[i])[1], 1e-15 * curve.n):
+            return False
+    return True

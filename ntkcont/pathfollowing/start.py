@@ -114,8 +114,8 @@ def _check_defined(curve: Curve, z: Array) -> tuple[Array, Array, Array]:
     return f, a, fq
 
 
-def _vanishes(curve: Curve, z: Array) -> bool:
-    """Whether F at z is what rounding leaves of the terms that it is made of."""
+def _beside_its_terms(curve: Curve, z: Array) -> float:
+    """Return the largest residual at z, relative to the terms that it is made of: rounding leaves some 1e-16."""
     n = curve.n
 
     def right(x: Array, p: Array) -> Array:
@@ -125,7 +125,8 @@ def _vanishes(curve: Curve, z: Array) -> bool:
 
     p = curve.p0 + z[n] * curve.direction
     with np.errstate(all="ignore"):
-        return bool(np.all(np.abs(right(z[:n], p)) <= 16 * np.finfo(float).eps * sizes_of_terms(right, z[:n], p)))
+        residual, terms = np.abs(right(z[:n], p)), sizes_of_terms(right, z[:n], p)
+    return float(np.max(residual / np.where(terms > 0.0, terms, 1.0)))
 
 
 def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
@@ -156,11 +157,13 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     f_best = curve.system(best)[0]
     if np.all(np.abs(f_best) / rows <= 1e-12 * _with_rows(curve, best, d)[1]):  # singular, but a solution
         return best
-    if _vanishes(curve, best):
+    ratio = _beside_its_terms(curve, best)
+    if ratio <= 16 * np.finfo(float).eps:
         return best
     size = float(np.max(np.abs(f_best)))
     msg = (
-        f"x0: Newton did not converge from there (smallest residual max|f| = {size:.3g} at {curve.free} = {z[n]:g}); "
+        f"x0: Newton did not converge from there (smallest residual max|f| = {size:.3g}, {ratio:.1g} of the terms that "
+        f"it is made of, at {curve.free} = {z[n]:g}); "
         "start from a state that nc.simulate settles to, or from one of nc.find_fixed_points"
     )
     raise ConvergenceError(msg)
