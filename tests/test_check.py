@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import ntkcont as nc
 
@@ -85,6 +86,8 @@ def test_nan_is_not_ok():
     assert not report.ok
 
 
+OMEGA = 0.5671432904097838  # exp(-x) = x
+
 AT_REST = {
     "cusp": (nc.classics.cusp(), [1.0], {"mu": 0.0, "lam": 1.0}),
     "two states": (
@@ -95,6 +98,11 @@ AT_REST = {
     "a zero by cancellation": (
         nc.Model.from_equations({"x": "k*(sin(x) - y)", "y": "x - y"}, {"k": 1e6}), [0.3, np.sin(0.3)], {},
     ),
+    "exponentials": (
+        nc.Model.from_equations({"x": "p*exp(-x) - x", "y": "x*exp(y/3) - y"}, {"p": 1.0}),
+        [OMEGA, scipy.optimize.brentq(lambda y: OMEGA * np.exp(y / 3) - y, 0, 1, xtol=1e-15)], {},
+    ),
+    "zero up to rounding": (nc.classics.wilson_cowan(), [2.80475267e-19, 4.42988959e-20], {"P": 0.0}),
     "a slow rate": (nc.Model.from_equations({"x": "1e6*(1 - x) + e*x"}, {"e": 1e-6}), [1 / (1 - 1e-12)], {}),
 }  # fmt: skip
 

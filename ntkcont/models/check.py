@@ -111,7 +111,7 @@ def check_model(model: Model, x: Any, params: Mapping[str, float] | None = None)
     with np.errstate(all="ignore"):
         f, jac, all_slopes = rhs(x, values), jacobian(x, values), slopes(x, values)
         # at a fixed point f is what rounding leaves of its terms, at a fold the Jacobian is
-        f_terms, jac_terms, slope_terms = (sizes_of_terms(g, x, values) for g in (rhs, jacobian, slopes))
+        f_terms, jac_terms, slope_terms = (sizes_of_terms(g, x, values, at_least=1.0) for g in (rhs, jacobian, slopes))
         by_state = _differences(lambda y: rhs(y, values), x)
         by_params = _differences(lambda v: rhs(x, v), values)
         twin_f, twin_jac, twin_slopes = _twin(model, x, values)
