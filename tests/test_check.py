@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import ntkcont as nc
 
@@ -83,3 +84,45 @@ def test_networks_and_derived_models_pass():
 def test_nan_is_not_ok():
     report = nc.Model.from_equations({"x": "sqrt(x)"}, {}).check([-1.0])
     assert not report.ok
+
+
+OMEGA = 0.5671432904097838  # exp(-x) = x
+
+AT_REST = {
+    "cusp": (nc.classics.cusp(), [1.0], {"mu": 0.0, "lam": 1.0}),
+    "two states": (
+        nc.Model.from_equations({"x": "mu - x/3 - 7*y", "y": "0.1*x - y"}, {"mu": 0.7}), [21 / 31, 2.1 / 31], {},
+    ),
+    "a map": (nc.Model.from_equations({"x": "r*x*(1 - x)"}, {"r": 3.3}, kind="map"), [1 - 1 / 3.3], {}),
+    "a fold": (nc.Model.from_equations({"x": "mu + x - x^3"}, {"mu": 0.0}), [-(3**-0.5)], {"mu": 2 * 3**-1.5}),
+    "a zero by cancellation": (
+        nc.Model.from_equations({"x": "k*(sin(x) - y)", "y": "x - y"}, {"k": 1e6}), [0.3, np.sin(0.3)], {},
+    ),
+    "exponentials": (
+        nc.Model.from_equations({"x": "p*exp(-x) - x", "y": "x*exp(y/3) - y"}, {"p": 1.0}),
+        [OMEGA, scipy.optimize.brentq(lambda y: OMEGA * np.exp(y / 3) - y, 0, 1, xtol=1e-15)], {},
+    ),
+    "zero up to rounding": (nc.classics.wilson_cowan(), [2.80475267e-19, 4.42988959e-20], {"P": 0.0}),
+    "a slow rate": (nc.Model.from_equations({"x": "1e6*(1 - x) + e*x"}, {"e": 1e-6}), [1 / (1 - 1e-12)], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_REST)
+@pytest.mark.parametrize("ulps", [-1, 0, 1])
+def test_what_rounding_leaves_is_no_disagreement(name, ulps):
+    """At a fixed point, or a fold, values are sums that cancel: they differ by all they are."""
+    model, x, params = AT_REST[name]
+    x = np.array(x) * (1 + ulps * np.finfo(float).eps)
+    report = model.check(x, params)
+    assert report.ok, report
+
+
+def test_a_wrong_twin_is_seen_at_rest_too():
+    model = nc.Model.from_equations({"x": "a*x - b", "y": "x*b - y"}, {"a": 2.0, "b": 3.0})
+
+    def twin(x, p, theta):
+        return model.jax_function(x, p, theta) + np.array([1e-9, 0.0])
+
+    report = dataclasses.replace(model, jax_function=twin).check([1.5, 4.5])
+    assert not report.twin_rhs.ok
+    assert report.twin_rhs.where.startswith("x")

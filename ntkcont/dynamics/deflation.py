@@ -100,20 +100,21 @@ def deflate(search: Search, starts: Array, *, most: int = 10_000) -> None:
     """
     reach = _REACH * float(np.sqrt(search.model.n))
     rng = np.random.default_rng(0)
-    queue = [(np.array(start), index) for index, start in enumerate(starts)]
+    totals = search.totals
+    queue = [(np.array(start), index, np.array(start)) for index, start in enumerate(starts)]
 
-    def around(point: Array, index: int) -> list[tuple[Array, int]]:
+    def around(point: Array, index: int) -> list[tuple[Array, int, Array]]:
         # from the point itself the deflated equations are not defined
         nearby = [point + size * scale * rng.standard_normal(point.size) for size in _AWAY]
         others = [other for other in search.points if other is not point][-_OTHERS:]
         between = [0.5 * (point + other) for other in others]
-        return [(start, index) for start in (*nearby, *between)]
+        return [(totals.project(start, point, scale), index, point) for start in (*nearby, *between)]
 
     scale = search.scale
     for i, point in enumerate(search.points):
         queue += around(point, search.index[i])
     while queue and len(search.points) < most:
-        start, index = queue.pop(0)
+        start, index, like = queue.pop(0)
         outside: list[Array] = []  # solutions beyond the box: not wanted, but not to be found again either
         while len(search.points) < most:
             known = [*search.points, *outside]
@@ -121,9 +122,14 @@ def deflate(search: Search, starts: Array, *, most: int = 10_000) -> None:
             scale = np.maximum(scale, np.max(np.abs(known), axis=0)) if known else scale
             by = np.full_like(scale, np.max(scale)) if search.model.homogeneous else scale
             new = deflated_newton(
-                _system(search, by), start / by, [point / by for point in known], tol=1e-6, max_iter=40, reach=reach
+                _system(search, by, like),
+                start / by,
+                [point / by for point in known],
+                tol=1e-6,
+                max_iter=40,
+                reach=reach,
             )
-            polished = None if new is None else search.refine(new * by, index)
+            polished = None if new is None else search.refine(new * by, index, like)
             if polished is None:
                 break
             if len(search.points) == len(known) - len(outside):
@@ -134,14 +140,17 @@ def deflate(search: Search, starts: Array, *, most: int = 10_000) -> None:
                 queue += around(polished, index)
 
 
-def _system(search: Search, d: Array) -> System:
-    """Return F and its Jacobian in units of d, as a function that is not defined far away."""
+def _system(search: Search, d: Array, like: Array) -> System:
+    """Return F and its Jacobian in units of d, as a function that is not defined far away.
+
+    Totals are those of the state `like`.
+    """
     is_map, identity = search.model.kind == "map", np.eye(search.model.n)
 
     def system(u: Array) -> tuple[Array, Array] | None:
         if not np.all(np.abs(u) < _FAR):
             return None
         a = search.jac(u * d) - identity if is_map else search.jac(u * d)
-        return search.f(u * d) / d, a * d / d[:, None]
+        return search.totals.put_in(search.f(u * d) / d, a * d / d[:, None], u * d, d, like)
 
     return system

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from ntkcont.dynamics.deflation import deflate as go_on
 from ntkcont.dynamics.point_sets import FixedPoints, SlowPoints
 from ntkcont.dynamics.search import Search
 from ntkcont.dynamics.slow import polish
+from ntkcont.dynamics.totals import Totals, reachable
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.models.conserved import ConservedQuantity, conserved_quantities, listed
 from ntkcont.models.model import Array, Model
+from ntkcont.models.undefined import undefined
 
 _ROUND = 128  # quasi-random starts at a time
 _HITS = 3  # a box is done when every point in it was reached this often
@@ -71,6 +75,9 @@ def find_fixed_points(
     FixedPoints
         Each with residual, eigenvalues, stability, the index of the first start that led there and the number of starts
         that did; ``.slow`` holds the slow points. In a box, points that few starts reached hint at others unseen.
+        Where sums of states are conserved (closed systems), each point has the totals of the first start that led
+        there, ``.conserved`` names the sums, and stability is that at constant totals; from a box there is then one
+        point for almost every start.
 
     Raises
     ------
@@ -103,23 +110,50 @@ def find_fixed_points(
     values = model.values(params)
     if starts is not None:
         xs = _starts(model, starts)
-        search = Search(model, values, _magnitudes(model, xs), tol=tol, unique=unique)
+        conserved = _conserved(model, values, xs[0], box)
+        scale = reachable(conserved, _magnitudes(model, xs))
+        search = Search(model, values, scale, tol=tol, unique=unique, totals=Totals.build(conserved, scale))
         search.run(xs)
         again = xs
     else:
         low, high = _box(model, box)
-        search = Search(model, values, 0.5 * _common(model, high - low), tol=tol, unique=unique, box=(low, high))
-        _search_box(search, low, high, seed, max_starts)
+        scale = 0.5 * _common(model, high - low)
+        conserved = _conserved(model, values, low + 0.75 * (high - low), box)
+        totals = Totals.build(conserved, scale)
+        search = Search(model, values, scale, tol=tol, unique=unique, box=(low, high), totals=totals)
+        # where totals are kept each start has a point of its own: more starts would not find more of them
+        _search_box(search, low, high, seed, min(max_starts, 2 * _ROUND) if conserved else max_starts)
         again = np.array([0.5 * (low + high)])
     if deflate:
         go_on(search, again)
     if search.n_undefined == search.n_starts:
+        x = again[0]
+        with np.errstate(all="ignore"):
+            what = undefined(model.states, x, search.f(x), search.jac(x))
+        first = "" if what is None else f" (at the first one: {what})" if box is None else f" (in the middle: {what})"
         msg = (
             f"{'starts' if box is None else 'box'}: the right-hand side or its Jacobian is not finite at any of the "
-            f"{search.n_starts} starts; give states at which it is defined"
+            f"{search.n_starts} starts{first}; give states at which it is defined"
         )
         raise InputError(msg)
-    return _result(search, model, values, slow_below)
+    return _result(search, model, values, slow_below, conserved)
+
+
+def _conserved(model: Model, values: Array, x: Array, box: Any) -> tuple[ConservedQuantity, ...]:
+    """Return the conserved quantities, with a warning if there are any."""
+    params = dict(zip(model.params, (float(v) for v in values), strict=True))
+    found = conserved_quantities(model, params, x=x)
+    if found:
+        each = "each fixed point has the totals of the start that led to it" + (
+            "" if box is None else ", and other totals have other ones"
+        )
+        warnings.warn(
+            f"find_fixed_points: the model has {listed(found)}; {each}. model.eliminate(totals=...) makes the totals "
+            "parameters",
+            UserWarning,
+            stacklevel=3,
+        )
+    return found
 
 
 # ---------------------------------------------------------------- arguments
@@ -216,8 +250,14 @@ def _search_box(search: Search, low: Array, high: Array, seed: int, max_starts: 
             return
 
 
-def _result(search: Search, model: Model, values: Array, slow_below: float | None) -> FixedPoints:
-    eigenvalues = [np.linalg.eigvals(search.jac(x)) for x in search.points]
+def _result(
+    search: Search,
+    model: Model,
+    values: Array,
+    slow_below: float | None,
+    conserved: Sequence[ConservedQuantity],
+) -> FixedPoints:
+    eigenvalues = [search.totals.eigenvalues(search.jac(x), model) for x in search.points]
     n_unstable = [_unstable(model, values) for values in eigenvalues]
     n = model.n
     slow = None
@@ -243,6 +283,7 @@ def _result(search: Search, model: Model, values: Array, slow_below: float | Non
         index=np.array(search.index, dtype=np.int64),
         hits=np.array(search.hits, dtype=np.int64),
         slow=slow,
+        conserved=tuple(conserved),
         n_starts=search.n_starts,
         n_failed=search.n_starts - search.n_fixed,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.errors import unknown_name
+from ntkcont.models.conserved import ConservedQuantity, listed
 from ntkcont.results.frozen import FrozenDict, array
 
 Real = NDArray[np.float64]
@@ -133,6 +134,9 @@ class FixedPoints:
         Slow points, if they were asked for.
     params : mapping
         All parameter values.
+    conserved : tuple of ConservedQuantity
+        Sums of states that the model conserves, mostly none; ``points.totals`` has their values.
+        The last eigenvalues are the zeros (maps: ones) that go with them.
     n_starts, n_failed : int
         Starts, and those among them that led to no fixed point.
     states, kind : tuple of str, {"flow", "map"}
@@ -149,6 +153,7 @@ class FixedPoints:
     index: NDArray[np.int64]
     hits: NDArray[np.int64]
     slow: SlowPoints | None = None
+    conserved: tuple[ConservedQuantity, ...] = ()
     n_starts: int = 0
     n_failed: int = 0
 
@@ -165,6 +170,11 @@ class FixedPoints:
     def stable(self) -> NDArray[np.bool_]:
         """Whether no eigenvalue lies beyond the stability boundary, shape (q,)."""
         return self.n_unstable == 0
+
+    @property
+    def totals(self) -> dict[str, Real]:
+        """The value of each conserved quantity at the points, shape (q,), by its name."""
+        return {str(quantity): self.x @ quantity.weights for quantity in self.conserved}
 
     def __len__(self) -> int:
         return len(self.x)
@@ -192,6 +202,8 @@ class FixedPoints:
         title = f"{count} from {self.n_starts} starts ({self.n_failed} led to none)"
         if self.slow is not None:
             title += f", {len(self.slow)} slow points"
+        if self.conserved:
+            title += f"\n{listed(self.conserved)}: each point has the totals of its start"
         head = f"{_names(self.states)}  unstable   residual  starts"
         columns = zip(self.x, self.n_unstable, self.residual, self.hits, strict=True)
         return _table(title, head, [f"{_state(x)}  {u:8d}  {r:9.1e}  {h:6d}" for x, u, r, h in columns])

@@ -6,7 +6,9 @@ import contextlib
 
 import numpy as np
 import threadpoolctl
+from numpy.typing import NDArray
 
+from ntkcont.dynamics.totals import Totals
 from ntkcont.kernels.fixed_points import BAD_VALUES, FIXED, STALLED, solve_many
 from ntkcont.kernels.lapack import addresses
 from ntkcont.models.model import Array, Model
@@ -21,6 +23,7 @@ class Search:
 
     ``points``, ``index`` and ``hits`` are lists with one entry per point; ``stalled`` holds (state, index) of the
     starts that ended where the residual has a local minimum.  Distances are relative to `scale`, shape (n,).
+    Of a model with conserved quantities every search keeps the totals of its start.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Search:
         tol: float,
         unique: float,
         box: tuple[Array, Array] | None = None,
+        totals: Totals | None = None,
     ) -> None:
         self.model, self.scale, self.tol, self.unique = model, scale, tol, unique
         compiled = model.compiled_parameters(values)
@@ -40,6 +44,7 @@ class Search:
         low, high = (-np.inf, np.inf) if box is None else box
         self.low = np.maximum(np.broadcast_to(low, model.n), -bound)
         self.high = np.minimum(np.broadcast_to(high, model.n), bound)
+        self.totals = Totals.none(model.n) if totals is None else totals
         self.points: list[Array] = []
         self.index: list[int] = []
         self.hits: list[int] = []
@@ -68,34 +73,36 @@ class Search:
 
     def run(self, starts: Array) -> None:
         """Search from every row of `starts`."""
-        rhs, jac, _ = self.model.compiled
-        reach = np.sqrt(self.model.n)
         one_thread = threadpoolctl.threadpool_limits(1, "blas") if self.model.n < 200 else contextlib.nullcontext()
         with one_thread:
             for begin in range(0, len(starts), _BATCH):
                 xs = np.array(starts[begin : begin + _BATCH], order="C")
-                outcomes = np.empty(len(xs), dtype=np.int64)
-                solve_many(
-                    rhs, jac, self.p, self.model.constants, self.model.kind == "map", addresses(), self.scale, reach,
-                    _LIMIT, self.tol, _MAX_ITER, xs, outcomes,
-                )  # fmt: skip
+                outcomes = self._solve(xs, self.totals.of(xs))
                 for x, outcome in zip(xs, outcomes, strict=True):
                     self._take(x, int(outcome))
                     self.n_starts += 1
 
-    def refine(self, x: Array, index: int) -> Array | None:
-        """Return the fixed point that Newton's method reaches from `x`, None if none; a new one joins the points."""
-        rhs, jac, _ = self.model.compiled
-        xs, outcomes = np.array(x, order="C")[None], np.empty(1, dtype=np.int64)
-        solve_many(
-            rhs, jac, self.p, self.model.constants, self.model.kind == "map", addresses(), self.scale,
-            np.sqrt(self.model.n), _LIMIT, self.tol, _MAX_ITER, xs, outcomes,
-        )  # fmt: skip
-        if outcomes[0] != FIXED:
+    def refine(self, x: Array, index: int, like: Array | None = None) -> Array | None:
+        """Return the fixed point that Newton's method reaches from `x`, None if none; a new one joins the points.
+
+        It has the totals of the state `like` (default: of x).
+        """
+        xs = np.array(x, order="C")[None]
+        if self._solve(xs, self.totals.of(xs if like is None else like[None]))[0] != FIXED:
             return None
         if self.inside(xs[0]):
             self._add(xs[0], index)
         return xs[0]
+
+    def _solve(self, xs: Array, totals: Array) -> NDArray[np.int64]:
+        rhs, jac, _ = self.model.compiled
+        outcomes = np.empty(len(xs), dtype=np.int64)
+        solve_many(
+            rhs, jac, self.p, self.model.constants, self.model.kind == "map", addresses(), self.scale,
+            np.sqrt(self.model.n), _LIMIT, self.tol, _MAX_ITER, self.totals.weights, self.totals.at, totals,
+            xs, outcomes,
+        )  # fmt: skip
+        return outcomes
 
     def _take(self, x: Array, outcome: int) -> None:
         self.n_undefined += outcome == BAD_VALUES

@@ -1,4 +1,8 @@
-"""Newton's method from many starts, globalised: line search first, Levenberg-Marquardt where that fails."""
+"""Newton's method from many starts, globalised: line search first, Levenberg-Marquardt where that fails.
+
+Where ``weights @ x`` is conserved (``weights @ F = 0``), as many equations follow from the others; those in the rows
+`at` are replaced by ``unit (weights @ x - totals) = 0``, in scaled variables.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +20,27 @@ ROUNDING = 1e-14  # a residual this small, relative to the terms it is made of, 
 
 
 @inner
-def residual(rhs, p, c, is_map, d, x, f):
+def residual(rhs, p, c, is_map, d, weights, at, totals, unit, x, f):
     """Fill `f` with F(x)/d and return half its square; maps subtract the identity."""
     rhs(f, x, p, c)
-    total = 0.0
-    for i in range(x.shape[0]):
+    n = x.shape[0]
+    for i in range(n):
         if is_map:
             f[i] -= x[i]
         f[i] /= d[i]
+    for k in range(at.shape[0]):
+        value = -totals[k]
+        for j in range(n):
+            value += weights[k, j] * x[j]
+        f[at[k]] = unit * value
+    total = 0.0
+    for i in range(n):
         total += f[i] * f[i]
     return 0.5 * total
 
 
 @inner
-def jacobian(jac, p, c, is_map, d, x, a, floor):
+def jacobian(jac, p, c, is_map, d, weights, at, unit, x, a, floor):
     """Fill `a` with the Jacobian in scaled variables and `floor` with the size of the terms in each row."""
     n = x.shape[0]
     jac(a, x, p, c)
@@ -41,14 +52,33 @@ def jacobian(jac, p, c, is_map, d, x, a, floor):
             a[i, j] *= d[j] / d[i]
             size += abs(a[i, j])
         floor[i] = size
+    for k in range(at.shape[0]):
+        size = 0.0
+        for j in range(n):
+            a[at[k], j] = unit * weights[k, j] * d[j]
+            size += abs(a[at[k], j])
+        floor[at[k]] = size
 
 
 @inner
-def trial(rhs, p, c, is_map, d, x, step, t, new, f):
+def unit_of(jac, p, c, is_map, d, weights, at, x, a, floor):
+    """Return the size of the equations that are not replaced, beside which totals are to count: 1 if there is none."""
+    if at.shape[0] == 0:
+        return 1.0
+    jacobian(jac, p, c, is_map, d, weights, at, 0.0, x, a, floor)
+    unit = 0.0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[0]):
+            unit = max(unit, abs(a[i, j]))
+    return unit if np.isfinite(unit) and unit > 0.0 else 1.0
+
+
+@inner
+def trial(rhs, p, c, is_map, d, weights, at, totals, unit, x, step, t, new, f):
     """Evaluate at x + t step; nan counts as infinitely bad."""
     for i in range(x.shape[0]):
         new[i] = x[i] + t * step[i] * d[i]
-    value = residual(rhs, p, c, is_map, d, new, f)
+    value = residual(rhs, p, c, is_map, d, weights, at, totals, unit, new, f)
     return value if np.isfinite(value) else np.inf
 
 
@@ -104,18 +134,19 @@ def damped_step(lapack, a, f, damping, big, piv, ints, step):
 
 @inner
 def solve_one(
-    rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter,
+    rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter, weights, at, totals,
     x, new, f, f_new, a, big, piv, ints, step, floor, first,
 ):  # fmt: skip
     """Move `x` to a fixed point, or to where half the square of F/d stops decreasing; return the outcome."""
     n = x.shape[0]
-    value = residual(rhs, p, c, is_map, d, x, f)
+    unit = unit_of(jac, p, c, is_map, d, weights, at, x, a, floor)
+    value = residual(rhs, p, c, is_map, d, weights, at, totals, unit, x, f)
     if not np.isfinite(value):
         return BAD_VALUES
     damping = 0.0
     idle = 0
     for it in range(max_iter):
-        jacobian(jac, p, c, is_map, d, x, a, floor)
+        jacobian(jac, p, c, is_map, d, weights, at, unit, x, a, floor)
         if it == 0:
             for i in range(n):
                 first[i] = floor[i]
@@ -126,7 +157,7 @@ def solve_one(
                 return BAD_VALUES
         size = newton_step(lapack, a, f, reach, big, piv, ints, step)
         if size <= tol:  # the last step is not larger than what it corrects
-            after = trial(rhs, p, c, is_map, d, x, step, 1.0, new, f_new)
+            after = trial(rhs, p, c, is_map, d, weights, at, totals, unit, x, step, 1.0, new, f_new)
             if after <= value:
                 for i in range(n):
                     x[i] = new[i]
@@ -139,7 +170,7 @@ def solve_one(
         if np.isfinite(size):
             t = 1.0
             for _ in range(6):
-                after = trial(rhs, p, c, is_map, d, x, step, t, new, f_new)
+                after = trial(rhs, p, c, is_map, d, weights, at, totals, unit, x, step, t, new, f_new)
                 if after <= (1.0 - 1e-4 * t) ** 2 * value:
                     accepted = True
                     break
@@ -151,7 +182,7 @@ def solve_one(
                         damping = max(damping, 1e-3 * a[i, j] ** 2)
             for _ in range(20):
                 if damped_step(lapack, a, f, damping, big, piv, ints, step):
-                    after = trial(rhs, p, c, is_map, d, x, step, 1.0, new, f_new)
+                    after = trial(rhs, p, c, is_map, d, weights, at, totals, unit, x, step, 1.0, new, f_new)
                     if after < value:
                         accepted = True
                         damping *= 0.2
@@ -176,14 +207,17 @@ def solve_one(
 @entry(
     types.void(
         RHS_TYPE, JAC_TYPE, VECTOR, VECTOR, types.boolean, int64[::1], VECTOR, float64, float64, float64, int64,
-        MATRIX, int64[::1],
+        MATRIX, int64[::1], MATRIX, MATRIX, int64[::1],
     )
 )  # fmt: skip
-def solve_many(rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter, xs, outcomes):
+def solve_many(
+    rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter, weights, at, totals, xs, outcomes
+):  # fmt: skip
     """Solve F = 0 from every row of `xs` (overwritten), independently.
 
     `d` (n,) scales of the states; a Newton step is at most `reach` long in them, and a state larger than `limit` in
-    them ends the search.  `tol` bounds the last Newton step.
+    them ends the search.  `tol` bounds the last Newton step.  `weights` (r, n) are those of the conserved quantities;
+    in place of the equations `at` (r,) the `totals` (m, r) of each start are kept.
     """
     n = xs.shape[1]
     new = np.empty(n)
@@ -198,6 +232,6 @@ def solve_many(rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter, x
     first = np.empty(n)
     for k in range(xs.shape[0]):
         outcomes[k] = solve_one(
-            rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter,
+            rhs, jac, p, c, is_map, lapack, d, reach, limit, tol, max_iter, weights, at, totals[k],
             xs[k], new, f, f_new, a, big, piv, ints, step, floor, first,
         )  # fmt: skip

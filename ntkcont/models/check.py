@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from ntkcont.models.model import Array, Model
+from ntkcont.models.rounding import sizes_of_terms
 
 DIFFERENCE_TOLERANCE = 1e-6
 TWIN_TOLERANCE = 1e-9
+#: What rounding does to a value, relative to the terms it is made of, ...
+_NOISE = 1e-13
+#: ... and differences.
+_DIFFERENCES = 1e-9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,7 +28,7 @@ class Disagreement:
     what : str
         What was compared with what.
     error : float
-        Largest difference, relative to the entry and its row.
+        Largest difference, relative to the entry, its row, and what rounding leaves of the terms it is made of.
     where : str
         The entry by the names of its row and column.
     got, expected : float
@@ -91,53 +96,67 @@ def check_model(model: Model, x: Any, params: Mapping[str, float] | None = None)
     values = model.values(params)
     names = tuple(model.params)
     rows = [f"d{s}'" if model.kind == "flow" else f"d{s}" for s in model.states]
+    columns, parameters = [f"d{s}" for s in model.states], [f"d{name}" for name in names]
+
+    def rhs(y: Array, v: Array) -> Array:
+        return model.rhs(y, dict(zip(names, v, strict=True)))
+
+    def jacobian(y: Array, v: Array) -> Array:
+        return model.jac(y, dict(zip(names, v, strict=True)))
+
+    def slopes(y: Array, v: Array) -> Array:
+        by_name = dict(zip(names, v, strict=True))
+        return np.array([model.dfdp(y, name, by_name) for name in names]).T.reshape(model.n, len(names))
+
     with np.errstate(all="ignore"):
-        f, jac = model.rhs(x, params), model.jac(x, params)
-        slopes = {name: model.dfdp(x, name, params) for name in names}
-        by_state = _differences(lambda y: model.rhs(y, params), x)
-        by_params = _differences(lambda v: model.rhs(x, dict(zip(names, v, strict=True))), values)
+        f, jac, all_slopes = rhs(x, values), jacobian(x, values), slopes(x, values)
+        # at a fixed point f is what rounding leaves of its terms, at a fold the Jacobian is
+        f_terms, jac_terms, slope_terms = (sizes_of_terms(g, x, values, at_least=1.0) for g in (rhs, jacobian, slopes))
+        by_state = _differences(lambda y: rhs(y, values), x)
+        by_params = _differences(lambda v: rhs(x, v), values)
         twin_f, twin_jac, twin_slopes = _twin(model, x, values)
-        all_slopes = np.array(list(slopes.values())).T.reshape(model.n, len(names))
-        columns = [f"d{s}" for s in model.states]
-        parameters = [f"d{name}" for name in names]
+        in_state = _DIFFERENCES * jac_terms + _NOISE * f_terms[:, None] / np.maximum(np.abs(x), 1.0)
+        in_values = _DIFFERENCES * slope_terms + _NOISE * f_terms[:, None] / np.maximum(np.abs(values), 1.0)
         dfdp = {
             name: _compare(
                 f"derivative in {name} against differences",
-                slopes[name][:, None],
+                all_slopes[:, j : j + 1],
                 by_params[:, j : j + 1],
                 rows,
                 [parameters[j]],
                 DIFFERENCE_TOLERANCE,
+                in_values[:, j : j + 1],
             )
             for j, name in enumerate(names)
         }
-        return CheckReport(
-            jac=_compare("Jacobian against differences", jac, by_state, rows, columns, DIFFERENCE_TOLERANCE),
-            dfdp=dfdp,
-            twin_rhs=_compare(
-                "right-hand side, numba against JAX", f[:, None], twin_f[:, None], rows, [], TWIN_TOLERANCE
+        comparisons = {
+            "jac": ("Jacobian against differences", jac, by_state, columns, in_state),
+            "twin_rhs": ("right-hand side, numba against JAX", f, twin_f, [], _NOISE * f_terms),
+            "twin_jac": ("Jacobian, numba against JAX", jac, twin_jac, columns, _NOISE * jac_terms),
+            "twin_dfdp": (
+                "parameter derivatives, numba against JAX", all_slopes, twin_slopes, parameters, _NOISE * slope_terms,
             ),
-            twin_jac=_compare("Jacobian, numba against JAX", jac, twin_jac, rows, columns, TWIN_TOLERANCE),
-            twin_dfdp=_compare(
-                "parameter derivatives, numba against JAX",
-                all_slopes,
-                twin_slopes,
-                rows,
-                parameters,
-                TWIN_TOLERANCE,
-            ),
-        )
+        }  # fmt: skip
+        found = {}
+        for key, (what, got, expected, heads, noise) in comparisons.items():
+            tolerance = DIFFERENCE_TOLERANCE if key == "jac" else TWIN_TOLERANCE
+            shape = (model.n, -1) if got.size else (model.n, 0)
+            found[key] = _compare(
+                what, got.reshape(shape), expected.reshape(shape), rows, heads, tolerance, noise.reshape(shape)
+            )
+        return CheckReport(dfdp=dfdp, **found)
 
 
 def _compare(
-    what: str, got: Array, expected: Array, rows: Sequence[str], columns: Sequence[str], tolerance: float
+    what: str, got: Array, expected: Array, rows: Sequence[str], columns: Sequence[str], tolerance: float, noise: Array
 ) -> Disagreement:
+    """Return the largest difference; those up to `noise`, of the shape of both, are within the tolerance."""
     if got.size == 0:
         return Disagreement(what=what, error=0.0, where="", got=0.0, expected=0.0, tolerance=tolerance)
     entry = np.maximum(np.abs(got), np.abs(expected))
     row = np.max(np.abs(expected), axis=1, keepdims=True)
     difference = np.abs(got - expected)
-    error = np.where(difference == 0, 0.0, difference / np.maximum(entry, 1e-2 * row))
+    error = np.where(difference == 0, 0.0, difference / np.maximum(np.maximum(entry, 1e-2 * row), noise / tolerance))
     error = np.where(np.isnan(error), np.inf, error)
     i, j = (int(k) for k in np.unravel_index(np.argmax(error), error.shape))
     where = f"{rows[i]}/{columns[j]}" if columns else rows[i].removeprefix("d")

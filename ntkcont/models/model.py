@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ntkcont.errors import InputError
+from ntkcont.models.closed import Closed
 from ntkcont.models.evaluation import Array, Compiled, Evaluated
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Model(Evaluated):
+class Model(Evaluated, Closed):
     """A dynamical system with named states and named parameters.
 
     Build one with :meth:`from_equations`, :meth:`from_numba`, :meth:`from_jax` or ``ntkcont.RateRNN``; the constructor

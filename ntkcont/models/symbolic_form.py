@@ -111,7 +111,7 @@ def symbolic_form(model: Model) -> SymbolicForm:
     )
 
 
-class _NamedReader(Reader):
+class NamedReader(Reader):
     """Read expressions as they were written: symbols by name, aux quantities not put in, nothing rewritten."""
 
     def __init__(self, written: Equations) -> None:
@@ -119,11 +119,12 @@ class _NamedReader(Reader):
         self.symbols = {name: symbol(name) for name in (*written.equations, *written.params, *written.aux)}
 
     def read(self, where: str, raw: Any) -> Any:
+        """Return the expression of `raw`."""
         return self._raw(where, raw, {})
 
 
 def _equations(model: Model, written: Equations) -> SymbolicForm:
-    reader = _NamedReader(written)
+    reader = NamedReader(written)
     rhs = tuple(reader.read(f"equations[{name!r}]", raw) for name, raw in written.equations.items())
     aux = {name: reader.read(f"aux[{name!r}]", raw) for name, raw in written.aux.items()}
     form = SymbolicForm(

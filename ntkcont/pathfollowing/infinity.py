@@ -19,7 +19,7 @@ FARTHER = tuple(10.0**power for power in (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10
 #: The parameter stands still if it moves less than this over all of that, as a fraction of the span: it converges
 #: like a power of the state, and what is left of the way is of the size of its present rate, at most 1e-8.
 REMAINING = 1e-6
-#: Signs of the equations' derivatives count where the parameter still moves by this part of itself: rounding makes others.
+#: Signs of derivatives count where the parameter still moves by this part of itself: rounding makes the others.
 VISIBLE = 1e-13
 
 

@@ -10,12 +10,16 @@ import numpy as np
 
 from ntkcont.errors import ConvergenceError, InputError, unknown_name
 from ntkcont.linear import svd
+from ntkcont.models.conserved import singular
 from ntkcont.models.model import Array, Model
+from ntkcont.models.rounding import sizes_of_terms
+from ntkcont.models.undefined import undefined
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.decades import check_positive, in_decades
 from ntkcont.pathfollowing.defining import Scaled, solve_branch_point
 from ntkcont.pathfollowing.kinks import start_side
 from ntkcont.pathfollowing.reduction import NoBranches, Reduced, quadratic_directions
+from ntkcont.pathfollowing.surfaces import refuse_surface
 
 #: Singular values (rows of size 1) below this are zero: two branches cross at the start ...
 SINGULAR = 1e-10
@@ -103,21 +107,40 @@ def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
     return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
 
 
-def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
-    """Return the fixed point near z at the same parameter value."""
-    n = curve.n
+def _check_defined(curve: Curve, z: Array) -> tuple[Array, Array, Array]:
+    """Return F, F_x and F_q at the start; raise if they are not defined there, naming the equation and the variable."""
+    model, n = curve.model, curve.n
     try:
         f, a, fq = curve.system(z)
     except Exception as error:
         msg = f"the right-hand side raised {type(error).__name__} at the start ({error}); call model.rhs(x0)"
         raise InputError(msg) from error
-    if not (np.all(np.isfinite(f)) and np.all(np.isfinite(a)) and np.all(np.isfinite(fq))):
-        where = [s for s, v in zip(curve.model.states, f, strict=True) if not np.isfinite(v)]
-        what = f"equation of {where[0]!r}" if where else "Jacobian"
-        msg = (
-            f"x0: the {what} is not finite there (nan or inf); start from a state where the right-hand side is defined"
-        )
+    what = undefined(model.states, z[:n], f, a, (curve.free, float(z[n]), fq))
+    if what is not None:
+        msg = f"x0: {what}; start from a state where the right-hand side is defined, with its derivatives"
         raise InputError(msg)
+    return f, a, fq
+
+
+def _beside_its_terms(curve: Curve, z: Array) -> float:
+    """Return the largest residual at z, relative to the terms that it is made of: rounding leaves some 1e-16."""
+    n = curve.n
+
+    def right(x: Array, p: Array) -> Array:
+        out = np.empty(n)
+        curve.model.compiled.rhs(out, np.ascontiguousarray(x), np.concatenate([p, np.zeros_like(p)]), curve.constants)
+        return out - x if curve.is_map else out
+
+    p = curve.p0 + z[n] * curve.direction
+    with np.errstate(all="ignore"):
+        residual, terms = np.abs(right(z[:n], p)), sizes_of_terms(right, z[:n], p)
+    return float(np.max(residual / np.where(terms > 0.0, terms, 1.0)))
+
+
+def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
+    """Return the fixed point near z at the same parameter value."""
+    n = curve.n
+    f, _, _ = _check_defined(curve, z)
     rows = d[:n]
     if np.all(np.abs(f) / rows <= 1e-14 * _with_rows(curve, z, d)[1]):
         return z  # exact already, possibly singular: a special point
@@ -142,9 +165,13 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     f_best = curve.system(best)[0]
     if np.all(np.abs(f_best) / rows <= 1e-12 * _with_rows(curve, best, d)[1]):  # singular, but a solution
         return best
+    ratio = _beside_its_terms(curve, best)
+    if ratio <= 16 * np.finfo(float).eps:
+        return best
     size = float(np.max(np.abs(f_best)))
     msg = (
-        f"x0: Newton did not converge from there (smallest residual max|f| = {size:.3g} at {curve.free} = {z[n]:g}); "
+        f"x0: Newton did not converge from there (smallest residual max|f| = {size:.3g}, {ratio:.1g} of the terms that "
+        f"it is made of, at {curve.free} = {z[n]:g}); "
         "start from a state that nc.simulate settles to, or from one of nc.find_fixed_points"
     )
     raise ConvergenceError(msg)
@@ -210,24 +237,22 @@ def scaled_jacobian(curve: Curve, z: Array, d: Array) -> Array:
     return np.concatenate([a, fq[:, None]], axis=1) * d[None, :] / d[: curve.n, None]
 
 
-def _check_rank(curve: Curve, z: Array, d: Array) -> None:
-    """Raise if [F_x, F_q] lacks rank at the start and all around it: fixed points then form surfaces, not curves."""
+def _check_rank(curve: Curve, z: Array, d: Array, given: Array) -> None:
+    """Raise if [F_x, F_q] lacks rank at the start and all around it: fixed points then form surfaces, not curves.
+
+    `given` is the start before it was corrected.  In floating-point numbers a stiff system looks like a singular one.
+    """
     rng = np.random.default_rng(0)
+    certain = True
     for trial in range(4):
         shift = 0.0 if trial == 0 else 1e-3 * rng.standard_normal(curve.n + 1) * d
         jacobian = scaled_jacobian(curve, z + shift, d)
         if not np.all(np.isfinite(jacobian)):
             return
-        rows = np.linalg.norm(jacobian, axis=1, keepdims=True)  # equations may have very different units
-        for matrix in (jacobian, jacobian / np.where(rows > 0.0, rows, 1.0)):
-            singular = svd(matrix, compute_uv=False)
-            if singular[-1] > 1e-13 * singular[0] or singular[0] == 0.0:
-                return
-    msg = (
-        "model: the Jacobian is singular at the start and everywhere around it, so the equations have a conserved "
-        "quantity; replace one state by it (its value becomes a parameter)"
-    )
-    raise InputError(msg)
+        if not singular(jacobian, 1e-9):
+            return
+        certain = certain and singular(jacobian, 1e-13)
+    refuse_surface(curve, given, certain=certain)
 
 
 def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
@@ -317,12 +342,17 @@ def prepare(
     d[d == 0.0] = 1.0
     d[:-1] = np.where(d[:-1] < 1e-290, 1.0, d[:-1]) * np.sqrt(curve.n)
     d = in_decades(d, z, logs)
-    z = _corrected(curve, z, d, tol)
+    given = z
+    try:
+        z = _corrected(curve, z, d, tol)
+    except ConvergenceError:
+        _check_rank(curve, given, d, given)  # why Newton fails
+        raise
     check_positive(curve.model, logs, z, "the fixed point that x0 leads to")
     z[-1] = q0  # but for rounding: a start on a bound of the span lies on it
     z = _without_rounding(curve, _on_branch_point(curve, z, d))
     d = scales(curve, z, span, logs)
-    _check_rank(curve, z, d)
+    _check_rank(curve, z, d, given)
     tau, piece = start_side(curve, z, d, first_tangent(curve, z, d), sign)
     node, _ = piece.node(z, d, tau, 0.0)
     node = Node(z, tau * d, 0.0, node.eigenvalues, node.counts)
