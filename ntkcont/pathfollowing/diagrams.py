@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkcont.errors import ConvergenceError, InputError
 from ntkcont.models.model import Array, Model
+from ntkcont.pathfollowing.afterwards import finished
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
@@ -227,7 +228,7 @@ class _Work:
             queue += self.switch(index)
 
     def _sides(self, task: Task, start: Start, signs: tuple[float, ...]) -> dict[float, Side]:
-        self.bound = bind(self.ntk, task, start)
+        self.bound = bind(self.ntk, task)
         sides: dict[float, Side] = {}
         for sign in signs:
             sides[sign] = follow(task, start, sign, self.bound, (), lambda _: None)
@@ -235,6 +236,7 @@ class _Work:
                 self.interrupted()
             if sides[sign].status in (Status.CLOSED, Status.INTERRUPTED):
                 break
+        self.bound = finished(task, start, sides, self.bound)
         return sides
 
     def interrupted(self) -> None:
