@@ -92,6 +92,11 @@ class StateNTK:
         the sums over all eigenvalues (trace, participation ratio, entropy rank, and what is divided by them) are
         estimates over random vectors, with the standard errors ``trace_error``, ``participation_ratio_error`` and
         ``entropy_rank_error``, else 0; ``metadata["estimated"]`` names them, and is empty where all is exact.
+    rtol : float, default 0.01
+        How large these standard errors may be, relative to trace, participation ratio and entropy rank: more
+        eigenvalues are found and taken out of the estimate, and more random vectors drawn, until they are below.  What
+        that took are the signatures ``probes`` (random vectors) and ``products`` (with the kernel).  The eigenvalues
+        reported are exact all the same.
 
     Raises
     ------
@@ -139,6 +144,7 @@ class StateNTK:
     loss_mask: ArrayLike | None = None
     integrator: Any = "rk4"
     method: str = "auto"
+    rtol: float = 0.01
 
     def __post_init__(self) -> None:
         if self.kernel not in (*KERNELS, "trajectory"):

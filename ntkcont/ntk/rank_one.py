@@ -70,6 +70,7 @@ def _nearby(model: Model, x: Array, values: Array) -> list[tuple[Array, Array]]:
 
 def _fixed_point(model: Model, x: Array, params: dict[str, float]) -> Array | None:
     shift = np.eye(len(x)) if model.kind == "map" else np.zeros((len(x), len(x)))
+    close = False
     with np.errstate(all="ignore"):
         for _ in range(_ITERATIONS):
             try:
@@ -79,9 +80,8 @@ def _fixed_point(model: Model, x: Array, params: dict[str, float]) -> Array | No
             if not np.all(np.isfinite(step)):
                 return None
             x = x - step
-            if np.all(np.abs(step) <= 1e-14 * np.abs(x)):
-                return x
-    return x if np.all(np.abs(step) <= 1e-10 * np.abs(x).max()) else None
+            close = bool(np.all(np.abs(step) <= 1e-10 * np.abs(x).max()))
+    return x if close else None
 
 
 def _warn(what: str) -> None:

@@ -183,7 +183,9 @@ def channels(
     check_fixed_point(model, state, found.params)
     columns = found.reduced() if found.rows * found.most_columns <= FORMED else None
     # as `evaluate` reports it: too large to form, its trace comes from all eigenvalues or with the top ones apart
-    total = None if columns is not None else float(spectrum(found, choose("auto", found), kernel.k).signatures["trace"])
+    total = None
+    if columns is None:
+        total = float(spectrum(found, choose("auto", found), kernel.k, kernel.rtol).signatures["trace"])
     one = channel(
         found, model, bound.theta, found.packing.scale, state, values, total=total, columns=columns, reduced=reduced
     )  # fmt: skip

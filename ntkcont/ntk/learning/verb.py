@@ -129,7 +129,7 @@ def learning_report(
     gradient = found.vjp(rows)
     moved = found.jvp(gradient)
     way = choose(kernel.method, found)
-    result = spectrum(found, way, int(kernel.k))
+    result = spectrum(found, way, int(kernel.k), float(kernel.rtol))
     top = float(np.atleast_1d(result.signatures["eigenvalues"])[0])
     lr_crit = 2.0 / top if top > 0 else float("nan")
     rate = lr_crit / 2.0 if rate is None else rate

@@ -54,6 +54,7 @@ class BoundTrajectoryNTK:
         self._simulate()
         self.way: Way | None = None
         self.estimated = False
+        self.products = self.probes = 0
         self.trials = 0
         self.blown_up: dict[int, float] = {}
         self.rank_checked = False
@@ -149,9 +150,13 @@ class BoundTrajectoryNTK:
         if not found.kept.any():  # every signature is nan
             self._warn_of(found)
         self.way = choose(self.settings.method, found)
-        result = spectrum(found, self.way, int(self.settings.k))
+        result = spectrum(found, self.way, int(self.settings.k), float(self.settings.rtol))
         row = dict(result.signatures)
         self.estimated |= bool(row["trace_error"] > 0.0)
+        self.products += int(row["products"])
+        self.probes = max(self.probes, int(row["probes"]))
+        if not result.reached:
+            self._warn_of_accuracy(row)
         row |= fixed_point_signatures(self.base, found, result)
         row |= channel_signatures(
             found, self.model, self.theta, self.packing.scale, x, values,
@@ -163,6 +168,15 @@ class BoundTrajectoryNTK:
     def _warn_of(self, found: Trajectories) -> None:
         for k in np.flatnonzero(~found.kept):
             self._warn(int(k), float(found.blow_up[k]))
+
+    def _warn_of_accuracy(self, row: Mapping[str, Any]) -> None:
+        warnings.warn(
+            f"rtol: {self.settings.rtol:g} was not reached with {row['products']} products of the kernel; trace_error "
+            f"is {row['trace_error']:.2g} of {row['trace']:.4g}, participation_ratio_error "
+            f"{row['participation_ratio_error']:.2g} of {row['participation_ratio']:.4g}; accept a larger rtol",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _warn(self, trial: int, time: float) -> None:
         unit = "step" if self.model.kind == "map" else "t ="
@@ -189,6 +203,9 @@ class BoundTrajectoryNTK:
             "method": None if self.way is None else self.way.method,
             "method_reason": None if self.way is None else self.way.why,
             "estimated": ESTIMATED if self.estimated else (),
+            "rtol": float(self.settings.rtol),
+            "most_probes": self.probes,
+            "products": self.products,
             "structured": isinstance(self.rollouts, NetworkRollouts),
             "blown_up": {str(k): t for k, t in sorted(self.blown_up.items())},
         }
