@@ -104,6 +104,7 @@ def test_relative_scale_of_a_leaf_is_its_root_mean_square():
     np.testing.assert_allclose(scaled["b"], plain["b"] * 0.25, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:theta.*rank 1:RuntimeWarning")  # e moves no fixed point
 def test_state_scale():
     model, x = neuron(), np.array([[0.16, 0.36], [-0.04, 0.64]])
     # (mean of sqrt|x|)^2: ((0.4 + 0.2)/2)^2, ((0.6 + 0.8)/2)^2
