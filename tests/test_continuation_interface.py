@@ -265,6 +265,7 @@ def test_bad_settings_are_named(options, message):
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e3, 1e5])
+@pytest.mark.filterwarnings("ignore:theta.*ranks:RuntimeWarning")
 def test_units_of_one_state_change_nothing(unit):
     """A state in other units, as far as 1e7 from the rest: the same points and the same kernel."""
     results = []

@@ -84,6 +84,7 @@ def test_conditions_follow_the_branch_from_both_ends():
         np.testing.assert_allclose(out["top"][i], np.linalg.norm(A, 2) ** 2, rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:theta.*ranks:RuntimeWarning")
 def test_a_condition_without_an_equilibrium_gives_nan():
     model = nc.Model.from_equations({"x": "mu + h - x**2"}, params={"mu": 1.0, "h": 0.0, "q": 1.0})
     kernel = nc.ntk.StateNTK(

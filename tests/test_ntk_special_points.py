@@ -16,6 +16,7 @@ TRANSCRITICAL = {"x": "h + mu*x - x**2", "y": "x - y"}
     ("equations", "theta"),
     [({"x": "h + mu*x - x**3"}, ["h"]), ({"x": "h + mu*x - x**3"}, ["h", "c"]), (TRANSCRITICAL, ["h"])],
 )
+@pytest.mark.filterwarnings("ignore:theta.*ranks:RuntimeWarning")
 def test_arclength_kernel_is_infinite_at_a_branch_point(equations, theta):
     model = nc.Model.from_equations({**equations, "u": "c - u"}, {"h": 0.0, "mu": 1.0, "c": 0.0})
     kernel = nc.ntk.StateNTK(theta=theta, **PLAIN)

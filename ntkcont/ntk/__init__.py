@@ -48,6 +48,8 @@ as near to the stability boundary as all others (:func:`channels` has more, with
                        growth D_theta lambda; growth and frequency of a complex pair
 ``f_st``, ``chi``      with J = J_b + J_r by the spectral projector v w*: \|J_b\|^2 / (\|J_b\|^2 + \|J_r\|^2), and the
                        cross term 2 <J_b, J_r> / \|J\|^2; nan with a readout
+``trace_error``, ...   standard errors of trace, participation_ratio and entropy_rank where they are estimates, else 0
+``probes``, ``products`` random vectors and products with the kernel that the estimates took; 0 for dense matrices
 ``nf_error``           relative error of the normal-form kernel (v kron s) gamma^T gamma (v kron s)^T against the
                        restricted kernel (J G)(J G)^T; nan with time-dependent inputs
 ====================== =====================================================================================

@@ -18,8 +18,10 @@ from ntkcont.ntk.backends import SMALL
 from ntkcont.ntk.chunks import blas_threads, evaluate_points, linearised
 from ntkcont.ntk.conditions import ConditionSolver, overridden
 from ntkcont.ntk.exponents import SINGULAR, growth, record
+from ntkcont.ntk.magnitudes import Magnitudes
+from ntkcont.ntk.rank_one import warn_of_rank_one
 from ntkcont.ntk.special import special_signatures
-from ntkcont.ntk.theta import resolve_state_scale, resolve_theta
+from ntkcont.ntk.theta import needs_magnitudes, resolve_state_scale, resolve_theta
 
 if TYPE_CHECKING:
     from ntkcont.ntk.evaluator import StateNTK
@@ -39,9 +41,7 @@ class BoundNTK:
         model: Model,
         free: str | None,
         params: Mapping[str, float],
-        state_scale: ArrayLike | None,
-        param_scale: float,
-        sizes: Mapping[str, float] | None = None,
+        magnitudes: Magnitudes | None = None,
     ) -> None:
         if free is not None and free not in model.params:
             raise unknown_name(argument="free", got=free, allowed=model.params)
@@ -53,30 +53,65 @@ class BoundNTK:
                 f"readout: shape {self.readout.shape} was given; the model has {model.n} states, so give (q, {model.n})"
             )
             raise InputError(msg)
-        reference = np.ones(model.n) if state_scale is None else np.abs(np.asarray(state_scale, dtype=float))
-        self.reference, self.span = reference, float(param_scale)
-        self.state_scale, own_span = resolve_state_scale(settings.state_scale, model, reference)
-        self.param_scale = float(param_scale) if own_span else 1.0
         names = list(model.params)
         self.index = None if free is None else names.index(free)
-        if sizes is None:
-            sizes = dict(zip(names, np.abs(self.values), strict=True))
+        self.direction = np.zeros(len(names))
+        if self.index is not None:
+            self.direction[self.index] = 1.0
+        self.device = device(settings.device)
+        self._measure(magnitudes)
+        self.solver = None if settings.conditions is None else ConditionSolver(model, settings.conditions)
+        #: Whether the scales are those of the finished branch: see :meth:`placed`.
+        self.awaits_points = magnitudes is None and needs_magnitudes(settings, self.theta, free)
+        self.rank_checked = False
+
+    def _measure(self, magnitudes: Magnitudes | None) -> None:
+        """Set the scales, and what depends on them; without magnitudes "relative" is 1 for what is not known yet."""
+        model, settings, free = self.model, self.settings, self.free
+        if magnitudes is None:
+            sizes = dict(zip(model.params, np.abs(self.values).tolist(), strict=True))
             if free is not None:
-                sizes[free] = float(param_scale)
+                sizes[free] = 1.0
+            magnitudes = Magnitudes(states=np.ones(model.n), params=sizes)
+        self.magnitudes = magnitudes
+        self.units = resolve_state_scale(settings.state_scale, model, free, magnitudes)
+        self.state_scale, self.param_scale = self.units.states, self.units.free
         set_by_conditions = overridden(settings.conditions, model)
         self.theta = resolve_theta(
-            settings.theta, settings.theta_scale, model, free=free, overridden=set_by_conditions, magnitude=sizes
+            settings.theta,
+            settings.theta_scale,
+            model,
+            free=free,
+            overridden=set_by_conditions,
+            magnitude=magnitudes.params,
         )
-        self.solver = None if settings.conditions is None else ConditionSolver(model, settings.conditions)
         stacked = 1 if settings.conditions is None else len(settings.conditions)
         if (structured := network.network_of(model)) is not None:
             self.source = network.network_source(structured, model, self.theta, stacked)
         else:
             self.source = sources.generic_source(model, self.theta, stacked)
-        self.direction = np.zeros(len(names))
-        if self.index is not None:
-            self.direction[self.index] = 1.0
-        self.device = device(settings.device)
+
+    def placed(self, x: ArrayLike, p: ArrayLike, tangent: ArrayLike) -> BoundNTK:
+        """Return the evaluator with the scales of a finished branch.
+
+        Parameters
+        ----------
+        x, p, tangent : array_like, shapes (K, n), (K,) and (K, n+1)
+            All its points, in order.
+        """
+        params = dict(zip(self.model.params, self.values.tolist(), strict=True))
+        points = (np.asarray(a, dtype=float) for a in (x, p, tangent))
+        return self.measured(Magnitudes.along(self.model, str(self.free), params, *points))
+
+    def measured(self, magnitudes: Magnitudes) -> BoundNTK:
+        """Return the evaluator with these magnitudes."""
+        other = copy.copy(self)
+        if self.awaits_points:
+            other._measure(magnitudes)
+            other.awaits_points = False
+        else:
+            other.magnitudes = magnitudes  # the scales are numbers
+        return other
 
     def with_kernel(self, kernel: str) -> BoundNTK:
         """Return the same evaluator of another kernel."""
@@ -91,14 +126,18 @@ class BoundNTK:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the numbers depend on: kernel, theta, scales, conditions; goes to the provenance."""
-        relative = not np.all(self.state_scale == 1.0)
         return {
             "kernel": self.settings.kernel,
             "theta": list(self.theta.names),
             "theta_size": self.theta.size,
             "theta_scale": self.theta.described,
             "theta_param_scale": dict(zip(self.theta.param_names, self.theta.param_scale.tolist(), strict=True)),
-            "state_scale": self.state_scale if relative else "none",
+            "theta_leaf_scale": {
+                name: float(scale) if scale.ndim == 0 else "array"
+                for name, scale in zip(self.theta.leaf_names, self.theta.leaf_scale, strict=True)
+            },
+            "state_scale": self._state_scale(),
+            "state_scale_given": self.units.given,
             "param_scale": self.param_scale,
             "free": self.free,
             "free_in_theta": self.free in self.theta.names,
@@ -108,6 +147,14 @@ class BoundNTK:
             "arclength_metric": "sum of squares of scaled states and of the scaled free parameter",
             "k": int(self.settings.k),
         }
+
+    def _state_scale(self) -> Any:
+        """Return the unit of each state by name; "none" where all are 1, "relative" where they are not known yet."""
+        if self.awaits_points and self.units.given == "relative":
+            return "relative"
+        if np.all(self.state_scale == 1.0):
+            return "none"
+        return dict(zip(self.model.states, self.state_scale.tolist(), strict=True))
 
     @property
     def takes_vectors(self) -> bool:
@@ -161,6 +208,9 @@ class BoundNTK:
         vectors: Array | None = None,
     ) -> dict[str, NDArray[Any]]:
         """Return the signatures at states (K, n) with all parameter values (K, m)."""
+        if not self.rank_checked:
+            self.rank_checked = True
+            warn_of_rank_one(self, x[0], values[0])
         if self.solver is None:
             states, rows = x[:, None, :], values[:, None, :]
         else:

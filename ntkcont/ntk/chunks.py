@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from ntkcont.ntk.backends import DEVICE, HOST
 from ntkcont.ntk.points import Critical, Points, cases, critical
 from ntkcont.ntk.signatures import geometric_signatures, spectral_signatures
 from ntkcont.ntk.sources import Source
+
+if TYPE_CHECKING:
+    from ntkcont.ntk.bound import BoundNTK
 
 # up to this many states all points of a chunk go through each operation together, above one after the other
 BATCHED_STATES = 16
@@ -124,15 +127,30 @@ def linearised(
     param_scale: float, device: Any,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return A (B, n, n), F (B, n, m) and fp (B, n) at one point, in scaled variables, as numpy arrays."""
+    A, F, fp = _few(source, x[None], values[None], direction, state_scale, param_scale, device)
+    return A[0], source.factor(np, F)[0], fp[0]
+
+
+def source_terms(source: Source, x: np.ndarray, values: np.ndarray, at: BoundNTK) -> np.ndarray:
+    """Return F (K, B, n, m) at a few points (K, B, n) with parameter values (K, B, m), in scaled variables."""
+    size = chunk_size(x.shape[2], x.shape[1], source.columns)
+    scales = at.direction, at.state_scale, at.param_scale, at.device
+    parts = [_few(source, x[i : i + size], values[i : i + size], *scales)[1] for i in range(0, len(x), size)]
+    return source.factor(np, np.concatenate(parts))
+
+
+def _few(
+    source: Source, x: np.ndarray, values: np.ndarray, direction: np.ndarray, state_scale: np.ndarray,
+    param_scale: float, device: Any,
+) -> list[np.ndarray]:  # fmt: skip
+    """Return A, F (not yet a factor) and fp at no more points than a chunk has."""
     linear = _linearise(source.linearise, source.gram)
-    # as a chunk of equal points: what `evaluate_points` compiled serves here too
-    size = chunk_size(x.shape[1], len(x), source.columns)
-    points = (np.repeat(a[None], size, axis=0) for a in (x, values))
+    # as a whole chunk: what `evaluate_points` compiled serves here too
+    rows = np.minimum(np.arange(chunk_size(x.shape[2], x.shape[1], source.columns)), len(x) - 1)
     with x64(), configured_jax().default_device(device):
         put = functools.partial(configured_jax().device_put, device=device)
-        found = linear(*put((*points, direction, source.arguments, state_scale, float(param_scale))))
-    A, F, fp = (np.asarray(a)[:1] for a in found)
-    return A[0], source.factor(np, F)[0], fp[0]
+        found = linear(*put((x[rows], values[rows], direction, source.arguments, state_scale, float(param_scale))))
+    return [np.asarray(a)[: len(x)] for a in found]
 
 
 @functools.lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ from ntkcont.models.model import Model
 from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.conditions import read_conditions
 from ntkcont.ntk.kernels import KERNELS
+from ntkcont.ntk.magnitudes import Magnitudes
 from ntkcont.ntk.theta import ThetaChoice
 from ntkcont.ntk.trajectory.bound import BoundTrajectoryNTK
 from ntkcont.ntk.trajectory.linearised import Trajectories
@@ -43,13 +44,16 @@ class StateNTK:
         "cell.kernel", also mixed with names of parameters; or a function that returns some leaves of the pytree, such
         as ``lambda theta: [theta["W"], theta["b"]]``.
     theta_scale : None, "relative", "none", array_like, or mapping, default None
-        Unit of each trained parameter.  "relative": its magnitude (root mean square of a leaf); "none": 1; an array,
-        shape (P,), for parameters in the order of the model; a mapping from names to numbers, or to arrays of a leaf's
-        shape.  Models without weights need it; for the others None is "none".
-    state_scale : None, "relative", "none", or array_like, shape (n,), default None
-        Unit of each state; "relative": its magnitude along the branch (in :meth:`evaluate`: over the points given).
-        Models without weights need it.  The free parameter enters ``top_arc`` in units of its span (in
-        :meth:`evaluate`: of its magnitude), or in its own with "none".
+        Unit of each trained parameter.  "relative": its absolute value (root mean square of a leaf; of the free
+        parameter its magnitude, as below); "none": 1; an array, shape (P,), for parameters in the order of the model; a
+        mapping from names to numbers, or to arrays of a leaf's shape, 1 for what it does not name.  Models without
+        weights need it; for the others None is "none".
+    state_scale : None, "relative", "none", mapping, or array_like, shape (n,), default None
+        Unit of each state; models without weights need it.  "relative": its magnitude ``(mean of sqrt|x|)^2`` along
+        the finished branch, over the way that the free parameter makes (over the points given, in :meth:`evaluate` and
+        in a parameter plane); 1 for a state that is zero throughout; one number for all states of a network.  Numbers
+        by name, such as ``{"v": 30.0, "w": 0.5}``, name every state.  "none": 1.  The free parameter enters ``top_arc``
+        in units of its own magnitude with "relative", else in its own, unless the mapping names it too.
     conditions : sequence of mapping, optional
         Parameter settings such as ``[{"stim": 0}, {"stim": 1}]`` whose equilibria are stacked: S is (B n, P).
     readout : array_like, shape (q, n), optional
@@ -88,6 +92,11 @@ class StateNTK:
         the sums over all eigenvalues (trace, participation ratio, entropy rank, and what is divided by them) are
         estimates over random vectors, with the standard errors ``trace_error``, ``participation_ratio_error`` and
         ``entropy_rank_error``, else 0; ``metadata["estimated"]`` names them, and is empty where all is exact.
+    rtol : float, default 0.01
+        How large these standard errors may be, relative to trace, participation ratio and entropy rank: more
+        eigenvalues are found and taken out of the estimate, and more random vectors drawn, until they are below.  What
+        that took are the signatures ``probes`` (random vectors) and ``products`` (with the kernel).  The eigenvalues
+        reported are exact all the same.
 
     Raises
     ------
@@ -135,6 +144,7 @@ class StateNTK:
     loss_mask: ArrayLike | None = None
     integrator: Any = "rk4"
     method: str = "auto"
+    rtol: float = 0.01
 
     def __post_init__(self) -> None:
         if self.kernel not in (*KERNELS, "trajectory"):
@@ -169,7 +179,7 @@ class StateNTK:
         free: str | None = None,
         params: Mapping[str, float] | None = None,
         state_scale: ArrayLike | None = None,
-        param_scale: float = 1.0,
+        param_scale: float | None = None,
     ) -> BoundNTK | BoundTrajectoryNTK:
         """Return the evaluator for one model and one free parameter, as the continuation uses it.
 
@@ -182,11 +192,33 @@ class StateNTK:
         params : mapping, optional
             Values of the parameters, default the model's; that of `free` is ignored.
         state_scale : array_like, shape (n,), optional
-            Magnitudes of the states that "relative" divides by, default 1.
-        param_scale : float, default 1
-            Magnitude of the free parameter (its span).
+            Magnitudes of the states that "relative" divides by.  With neither them nor `param_scale` they are those
+            of a finished branch, which its method ``placed`` sets; until then they are 1.
+        param_scale : float, optional
+            Magnitude of the free parameter, default 1.
         """
-        return self._bound_class(self, model, free, dict(params or {}), state_scale, param_scale)
+        values = dict(params or {})
+        if state_scale is None and param_scale is None:
+            return self._bound_class(self, model, free, values)
+        sizes = dict(zip(model.params, np.abs(model.values(values)).tolist(), strict=True))
+        if free is not None:
+            sizes[free] = 1.0 if param_scale is None else float(param_scale)
+        reference = np.ones(model.n) if state_scale is None else np.abs(np.asarray(state_scale, dtype=float))
+        states = np.where(reference > 0.0, reference, 1.0)
+        extent = sizes[free] if free is not None and free in sizes else 1.0
+        return self._bound_class(self, model, free, values, Magnitudes(states=states, params=sizes, extent=extent))
+
+    def bind_at(self, model: Model, free: str | None, x: Any, values: NDArray[np.float64]) -> Any:
+        """Return the evaluator for points without an order: states (K, n) or None, parameter values (K, m).
+
+        Trajectories without fixed points have the magnitudes of their initial states.
+        """
+        if x is None and not callable(self.initial_states) and self.initial_states is not None:
+            x = np.atleast_2d(np.asarray(self.initial_states, dtype=float))
+            x = x if x.shape[1:] == (model.n,) else None  # refused when it is read
+        magnitudes = Magnitudes.over(model, free, x, values)
+        first = dict(zip(model.params, values[0].tolist(), strict=True))
+        return self._bound_class(self, model, free, first, magnitudes)
 
     def trajectories(self, model: Model, x: Any = None, params: Mapping[str, float] | None = None) -> Trajectories:
         """Return the trials of the kernel "trajectory", simulated, with their derivative in theta.
@@ -214,7 +246,8 @@ class StateNTK:
             msg = f"kernel: it is {self.kernel!r}; only kernel='trajectory' has trajectories"
             raise InputError(msg)
         point = None if x is None else _points(model, x)[0]
-        return BoundTrajectoryNTK(self, model, None, dict(params or {}), None, 1.0).trajectories(point)
+        values = model.values(dict(params or {}))[None]
+        return self.bind_at(model, None, None if point is None else point[None], values).trajectories(point)
 
     @property
     def _bound_class(self) -> type[BoundNTK] | type[BoundTrajectoryNTK]:
@@ -258,12 +291,8 @@ class StateNTK:
             Arrays with first axis K (1 for one point).
         """
         given = dict(params or {})
-        if x is None:
-            states, count = None, self._count_without_points(given)
-            reference = np.abs(np.atleast_2d(self.initial_states)).max(axis=0) if np.ndim(self.initial_states) else None
-        else:
-            states = _points(model, x)
-            count, reference = len(states), np.max(np.abs(states), axis=0)
+        states = None if x is None else _points(model, x)
+        count = self._count_without_points(given) if states is None else len(states)
         values = np.repeat(model.values({k: np.ravel(v)[0] for k, v in given.items()})[None], count, axis=0)
         for name, value in given.items():
             column = np.asarray(value, dtype=float)
@@ -271,13 +300,9 @@ class StateNTK:
                 msg = f"params[{name!r}]: shape {column.shape} was given; give 1 or {count} numbers"
                 raise InputError(msg)
             values[:, list(model.params).index(name)] = column
-        magnitude = np.max(np.abs(values), axis=0)
-        sizes = dict(zip(model.params, magnitude, strict=True))
-        if free is not None and free not in sizes:
-            raise unknown_name(argument="free", got=free, allowed=sizes)
-        span = sizes[free] if free is not None and sizes[free] > 0 else 1.0
-        first = dict(zip(model.params, values[0], strict=True))
-        bound: Any = self._bound_class(self, model, free, first, reference, span, sizes=sizes)
+        if free is not None and free not in model.params:
+            raise unknown_name(argument="free", got=free, allowed=model.params)
+        bound = self.bind_at(model, free, states, values)
         arrays = bound.evaluate_values(
             states,
             values,

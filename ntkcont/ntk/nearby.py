@@ -48,8 +48,8 @@ class Neighbours:
         self.params = dict(zip(self.model.params, bound.values, strict=True))
         self.x, self.p = np.array(x, dtype=float), float(p)
         n = self.model.n
-        self.reference = np.where(bound.reference > 0.0, bound.reference, 1.0)
-        self.scale = np.append(self.reference * np.sqrt(n), bound.span)
+        self.reference = bound.magnitudes.states
+        self.scale = np.append(self.reference * np.sqrt(n), bound.magnitudes.extent)
         t = np.asarray(tangent, dtype=float) / self.scale
         self.t = t / np.linalg.norm(t)
         self.vertical = bool(abs(self.t[-1]) < _VERTICAL)

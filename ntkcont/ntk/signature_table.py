@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.normal_forms import normal_form
-from ntkcont.ntk.annotate import model_of, scales_of
+from ntkcont.ntk.annotate import model_of
 from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.evaluator import StateNTK
 from ntkcont.ntk.exponents import KERNEL_NAMES, SINGULAR, Growth, Side, growth
+from ntkcont.ntk.magnitudes import Magnitudes
 from ntkcont.ntk.predictions import Prediction
 from ntkcont.results.deferred import can_be_read
 from ntkcont.results.tables import _optional as optional
@@ -256,7 +257,8 @@ def signature_table(
         raise InputError(msg)
     model = model_of(branch, model)
     settings = (kernel or _own_kernel(branch)).equilibrium()
-    bound = BoundNTK(settings, model, branch.free, dict(branch.params), *scales_of(branch, model))
+    bound = BoundNTK(settings, model, branch.free, dict(branch.params)).measured(Magnitudes.of(branch, model))
+    bound.rank_checked = True  # exponents are what is asked for
     rows: list[SignatureRow] = []
     for point in branch.special_points:
         if point.label not in SINGULAR:
@@ -303,7 +305,12 @@ def _own_kernel(branch: Branch) -> StateNTK:
     if arrays or kept.get("readout") or kept.get("conditions") or "theta" not in kept:
         msg = f"kernel: not given, and that of the branch is not kept in full (arrays, readout or conditions); {what}"
         raise InputError(msg)
-    return StateNTK(theta=list(kept["theta"]), theta_scale=scale, state_scale=kept["state_scale"], k=kept.get("k", 8))
+    units = kept["state_scale"]
+    if kept.get("state_scale_given") == "relative":
+        units = "relative"
+    elif isinstance(units, Mapping) and branch.free is not None:
+        units = {**units, branch.free: kept.get("param_scale", 1.0)}
+    return StateNTK(theta=list(kept["theta"]), theta_scale=scale, state_scale=units, k=kept.get("k", 8))
 
 
 def _number(value: float) -> str:

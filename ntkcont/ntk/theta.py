@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from ntkcont.errors import InputError, nearest, unknown_name
 from ntkcont.jax_tools import configured_jax
 from ntkcont.models.model import Model
+from ntkcont.ntk.magnitudes import Magnitudes
+
+if TYPE_CHECKING:
+    from ntkcont.ntk.evaluator import StateNTK
 
 Array = NDArray[np.float64]
 ThetaChoice = str | Sequence[str] | Callable[[Any], Any]
@@ -263,31 +267,74 @@ def _positive(value: Any, argument: str) -> Array:
     return array
 
 
-def resolve_state_scale(scale: Any, model: Model, reference: Array) -> tuple[Array, bool]:
-    """Return the state scale, shape (n,), and whether the free parameter is measured on its own scale too.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Units:
+    """Units of the states, shape (n,), and of the free parameter; and how they were given, in a word."""
 
-    `reference` holds the magnitudes that "relative" divides by.
-    """
+    states: Array
+    free: float
+    given: str
+
+
+def resolve_state_scale(scale: Any, model: Model, free: str | None, magnitudes: Magnitudes) -> Units:
+    """Return the units of the states and of the free parameter: 1 for the latter unless "relative" or named."""
     if scale is None:
         if not has_weights(model):
             msg = (
                 "state_scale: not given; states with different units make trace and ranks depend on their units, "
-                "so say 'relative' (each by its magnitude), 'none', or give one positive number for each"
+                "so say 'relative' (each by its magnitude), 'none', or give one positive number for each, such as "
+                f"{{{', '.join(f'{name!r}: 1.0' for name in model.states[:3])}}}"
             )
             raise InputError(msg)
         scale = "none"
     if isinstance(scale, str):
         if scale == "none":
-            return np.ones(model.n), False
+            return Units(states=np.ones(model.n), free=1.0, given="none")
         if scale == "relative":
-            return np.where(reference > 0, reference, 1.0), True
+            own = 1.0 if free is None else magnitudes.params[free]
+            return Units(states=magnitudes.states, free=own, given="relative")
         msg = f"state_scale: {scale!r} is unknown; {nearest(scale, ('relative', 'none'))}, or give positive numbers"
         raise InputError(msg)
+    if isinstance(scale, Mapping):
+        return _named_units(scale, model, free)
     array = _positive(scale, "state_scale")
     if array.shape != (model.n,):
         msg = f"state_scale: shape {array.shape} was given; the model has {model.n} states, so give shape ({model.n},)"
         raise InputError(msg)
-    return array, True
+    return Units(states=array, free=1.0, given="numbers")
+
+
+def _named_units(scale: Mapping[Any, Any], model: Model, free: str | None) -> Units:
+    """Return the units given by name: one for every state, and for the free parameter if it is named."""
+    for name in scale:
+        if name not in (*model.states, *model.params):
+            raise unknown_name(argument="state_scale", got=name, allowed=(*model.states, *model.params))
+    given = {name: _positive(value, f"state_scale[{name!r}]") for name, value in scale.items()}
+    for name, value in given.items():
+        if value.shape != ():
+            msg = f"state_scale[{name!r}]: shape {value.shape} was given; it must be one number"
+            raise InputError(msg)
+    missing = [name for name in model.states if name not in given]
+    if missing:
+        msg = (
+            f"state_scale: {', '.join(missing[:5])} {'is' if len(missing) == 1 else 'are'} not in it; give the unit of "
+            f"every state (and of the free parameter, if not 1), such as {{{missing[0]!r}: 1.0}}"
+        )
+        raise InputError(msg)
+    return Units(
+        states=np.array([float(given[name]) for name in model.states]),
+        free=float(given[free]) if free in given else 1.0,
+        given="numbers",
+    )
+
+
+def needs_magnitudes(settings: StateNTK, theta: Theta, free: str | None) -> bool:
+    """Whether scales depend on all points of a branch: those of states, and of a free parameter that is trained."""
+
+    def relative(scale: Any) -> bool:
+        return isinstance(scale, str) and scale == "relative"
+
+    return relative(settings.state_scale) or (relative(settings.theta_scale) and free in theta.param_names)
 
 
 def _description(scale: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkcont.errors import ConvergenceError, InputError
 from ntkcont.models.model import Array, Model
+from ntkcont.pathfollowing.afterwards import finished
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
@@ -19,7 +20,7 @@ from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.follow import follow
 from ntkcont.pathfollowing.interrupts import held_back
 from ntkcont.pathfollowing.known import Known
-from ntkcont.pathfollowing.protocols import KernelEvaluator
+from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
 from ntkcont.pathfollowing.reduction import NoBranches
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params
@@ -221,8 +222,9 @@ class _Work:
             reason = "the branch leaves p_span at once, or could not be followed"
             self.unfollowed.append((None, f"start {number}", reason))
             return
+        bound = self._evaluated(task, start, sides)
         with held_back() as interrupted:
-            branch = assemble(task, start, sides, self.bound)
+            branch = assemble(task, start, sides, bound)
         self._add(branch, (None, None, 0, 1))
         if interrupted:
             self.interrupted()
@@ -233,7 +235,7 @@ class _Work:
             queue += self.switch(index)
 
     def _sides(self, task: Task, start: Start, signs: tuple[float, ...]) -> dict[float, Side]:
-        self.bound = bind(self.ntk, task, start)
+        self.bound = bind(self.ntk, task)
         sides: dict[float, Side] = {}
         for sign in signs:
             sides[sign] = follow(task, start, sign, self.bound, (), lambda _: None)
@@ -242,6 +244,13 @@ class _Work:
             if sides[sign].status in (Status.CLOSED, Status.INTERRUPTED):
                 break
         return sides
+
+    def _evaluated(self, task: Task, start: Start, sides: dict[float, Side]) -> BoundEvaluator | None:
+        """Return the kernel with the scales of the branch, whose signatures the sides have afterwards."""
+        bound = finished(task, start, sides, self.bound)
+        if any(side.status is Status.INTERRUPTED for side in sides.values()):
+            self.interrupted()
+        return bound
 
     def interrupted(self) -> None:
         """End, and say so."""
@@ -363,7 +372,7 @@ class _Work:
         for side in sides.values():  # a closed branch meets it again at its end
             side.special = [q for q in side.special if not (_again(q, record, start.d) or (collision and _at_birth(q)))]
         next(iter(sides.values())).special.insert(0, _as_seen(record, next(iter(sides))))
-        return assemble(task, start, sides, self.bound), fell
+        return assemble(task, start, sides, self._evaluated(task, start, sides)), fell
 
     # ---------------------------------------------------------------- the result
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
+from ntkcont.pathfollowing.afterwards import finished
 from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.checkpoint import Checkpoint, problem
 from ntkcont.pathfollowing.curve import Curve
@@ -307,7 +308,7 @@ def continuation(
         msg = "x0: got a Branch; to go on from its ends use nc.extend(branch, p_span=...)"
         raise InputError(msg)
     task, start = _setup(model, x0, free, p_span, params, settings, events, stop, direction, log)
-    bound = bind(ntk, task, start)
+    bound = bind(ntk, task)
     signs = {"both": (-1.0, 1.0), "+": (1.0,), "-": (-1.0,)}[direction]
     sides: dict[float, Side] = {}
     with _progress(progress, free) as show, _checkpointed(task, start, signs, bound, checkpoint) as task:
@@ -316,6 +317,7 @@ def continuation(
             sides[sign] = side
             if side.status in (Status.CLOSED, Status.INTERRUPTED):
                 break
+        bound = finished(task, start, sides, bound)
     with held_back() as interrupted:
         branch = assemble(task, start, sides, bound)
     return dataclasses.replace(branch, status=Status.INTERRUPTED) if interrupted else branch
@@ -337,19 +339,15 @@ def _checkpointed(
         yield dataclasses.replace(task, checkpoint=checkpoint)
 
 
-def bind(ntk: KernelEvaluator | None, task: Task, start: Start) -> BoundEvaluator | None:
-    """Prepare the kernel evaluator for this model, free parameter and scales."""
+def bind(ntk: KernelEvaluator | None, task: Task) -> BoundEvaluator | None:
+    """Prepare the kernel evaluator for this model and free parameter."""
     if ntk is None:
         return None
     if isinstance(ntk, type) or not hasattr(ntk, "bind"):
         got = f"the class {ntk.__name__}" if isinstance(ntk, type) else type(ntk).__name__
         msg = f"ntk: got {got}; give a kernel evaluator such as nc.ntk.StateNTK(...)"
         raise InputError(msg)
-    curve = task.curve
-    return ntk.bind(
-        curve.model, free=curve.free, params=task.params,
-        state_scale=start.d[:-1] / np.sqrt(curve.n), param_scale=float(start.d[-1]),
-    )  # fmt: skip
+    return ntk.bind(task.curve.model, free=task.curve.free, params=task.params)
 
 
 @contextlib.contextmanager

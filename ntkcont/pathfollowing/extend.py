@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkcont.errors import InputError
 from ntkcont.models.model import Model
+from ntkcont.pathfollowing.afterwards import awaits_points, check_extensible, finished, on_branch
 from ntkcont.pathfollowing.assemble import assemble
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.decades import check_log, check_positive, in_decades
@@ -49,7 +50,8 @@ def extend(
         Needed for a branch read from a file.
     settings, events, ntk
         As in :func:`continuation` (``store_states`` is that of the branch); a branch with a kernel needs the same
-        kernel, one without takes none.
+        kernel, one without takes none.  A kernel with scales "relative" is evaluated again at the old points: they are
+        relative to the whole branch.
     log : sequence of str, optional
         What is measured in decades, as in :func:`continuation`; default what was so on the branch, ``branch.log``.
 
@@ -99,6 +101,9 @@ def extend(
     kept: Literal["all", "special"] = "all" if branch.has_states else "special"
     settings = dataclasses.replace(settings or ContinuationSettings(), store_states=kept)
     task = Task(curve, dict(branch.params), span, settings, chosen, users, log=measured)
+    bound = bind(ntk, task)
+    check_extensible(branch, bound)
+    piecewise = None if awaits_points(bound) else bound
     result = branch
     for end in ("low", "high") if direction == "both" else (direction,):
         i, sign = (0, -1.0) if end == "low" else (-1, 1.0)
@@ -116,10 +121,11 @@ def extend(
         tau = tau / np.linalg.norm(tau)
         node, _ = curve.node(z, d, tau, 0.0)
         start = Start(z, tau, d, Node(z, tau * d, 0.0, node.eigenvalues, node.counts))
-        bound = bind(ntk, task, start)
-        part = follow(task, start, sign, bound, (), lambda _: None)
+        part = follow(task, start, sign, piecewise, (), lambda _: None)
         if not sum(len(nodes.s) for nodes in part.chunks):
             continue  # this end cannot move: it sits on the bound
-        piece = assemble(task, start, {sign: part}, bound, s0=float(branch.s[i]))
+        measured = finished(task, start, {sign: part}, piecewise)
+        piece = assemble(task, start, {sign: part}, measured, s0=float(branch.s[i]))
         result = join(piece, result) if end == "low" else join(result, piece)
-    return result
+    # scales "relative" are those of the branch as it is now
+    return result if bound is piecewise or bound is None else on_branch(result, bound)

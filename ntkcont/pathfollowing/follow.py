@@ -55,13 +55,17 @@ def follow(
     """Run one direction to its end, evaluating the kernel chunk by chunk.
 
     A kernel that may be evaluated beside the steps is always one chunk behind them, with a second core or without, so
-    that a run may go on from a checkpoint of the other kind.
+    that a run may go on from a checkpoint of the other kind.  One that awaits all points of the branch is evaluated
+    by ``afterwards.finished``, for which every state is kept.
     """
     n = task.curve.n
+    waits = getattr(bound, "awaits_points", False)
     # not on pieces of a kinked network, whose spectra at kinks are chosen afterwards
     vectors = getattr(bound, "takes_vectors", False) and not task.adaptive and task.curve.model.switching is None
     task = dataclasses.replace(task, vectors=vectors)
     side = Side([], [], [], Status.INTERRUPTED, "", start.d)
+    if waits:
+        bound = None
     behind = getattr(bound, "beside_steps", False)
     waiting: collections.deque[tuple[Chunk, Callable[[], Any]]] = collections.deque()
     chunks = run(task, start, sign)
@@ -78,7 +82,7 @@ def follow(
                     recorded = task.checkpoint is not None and task.checkpoint.reading
                     waiting.append((chunk, work if recorded else later(work)))
                 while len(waiting) > (behind and chunk is not None):
-                    nodes = _keep(side, task, waiting, show)
+                    nodes = _keep(side, task, waiting, show, waits)
                     if not _monitored(side, task, nodes, monitors):
                         return side
                 if chunk is None:
@@ -86,7 +90,7 @@ def follow(
         except KeyboardInterrupt:
             with contextlib.suppress(KeyboardInterrupt):  # again: without those that still wait for their kernel
                 while waiting:
-                    _keep(side, task, waiting, show)
+                    _keep(side, task, waiting, show, waits)
             side.status = Status.INTERRUPTED
     return side
 
@@ -96,14 +100,15 @@ def _keep(
     task: Task,
     waiting: collections.deque[tuple[Chunk, Callable[[], Any]]],
     show: Callable[[Chunk], None],
+    waits: bool,
 ) -> Nodes:
     """Add the first chunk that waits to its side as soon as its signatures are there; return its points."""
     chunk, signatures = waiting[0]
-    found, nodes = recalled_signatures(task.checkpoint, signatures), chunk.nodes
+    found, nodes = None if waits else recalled_signatures(task.checkpoint, signatures), chunk.nodes
     with held_back() as interrupted:
         waiting.popleft()
-        kept = dataclasses.replace(nodes, vectors=None)
-        side.chunks.append(kept if task.settings.store_states == "all" else slim(nodes))
+        kept = nodes if waits else dataclasses.replace(nodes, vectors=None)
+        side.chunks.append(kept if waits or task.settings.store_states == "all" else slim(nodes))
         if len(nodes.s):
             side.last = nodes[-1]
         side.special += chunk.special

@@ -25,7 +25,9 @@ class BoundEvaluator(Protocol):
 
         One with an attribute ``takes_vectors`` that is true is also given ``vectors`` (k, 8, n+1), which
         ``kernels.critical_vectors`` describes.  One with an attribute ``beside_steps`` that is true is called from
-        another thread while the next steps are taken, one call after the other.
+        another thread while the next steps are taken, one call after the other.  One with a method ``placed(x, p,
+        tangent)`` gives another evaluator there, made for a finished branch; if its attribute ``awaits_points`` is
+        true, it is only evaluated then.
         """
         ...
 
@@ -39,8 +41,6 @@ class BoundEvaluator(Protocol):
 class KernelEvaluator(Protocol):
     """Something that attaches signatures to the points of a branch, such as ``ntkcont.ntk.StateNTK``."""
 
-    def bind(
-        self, model: Model, *, free: str, params: Mapping[str, float], state_scale: np.ndarray, param_scale: float
-    ) -> BoundEvaluator:
+    def bind(self, model: Model, *, free: str, params: Mapping[str, float]) -> BoundEvaluator:
         """Prepare for `model` with the parameter `free` moving."""
         ...

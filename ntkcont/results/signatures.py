@@ -125,7 +125,29 @@ class Signatures:
     def __repr__(self) -> str:
         kernel = self.metadata.get("kernel", "kernel")
         names = ", ".join(name if a.ndim == 1 else f"{name} {a.shape[1:]}" for name, a in self.arrays.items())
-        return f"<Signatures of the {kernel} kernel at {len(self)} points: {names}>"
+        return f"<Signatures of the {kernel} kernel at {len(self)} points: {names}{units_in_words(self.metadata)}>"
+
+
+_LISTED = 12
+
+
+def units_in_words(metadata: Mapping[str, Any]) -> str:
+    """Return the units of states and parameters, after a semicolon, or nothing: the numbers depend on them."""
+    states, params = metadata.get("state_scale"), metadata.get("theta_param_scale")
+    said = ""
+    if isinstance(states, Mapping):
+        said += f"; states in units of {_listed(states)}"
+    if isinstance(params, Mapping) and any(value != 1.0 for value in params.values()):
+        said += f"; parameters in units of {_listed(params)}"
+    return said
+
+
+def _listed(units: Mapping[str, float]) -> str:
+    """Return names and numbers, of many the first ones."""
+    if len(units) > 1 and len(set(units.values())) == 1:
+        return f"{next(iter(units.values())):.4g} each"
+    named = [f"{name} {value:.4g}" for name, value in units.items()]
+    return ", ".join(named[:_LISTED]) + (f" and {len(named) - _LISTED} more" if len(named) > _LISTED else "")
 
 
 _RESERVED = frozenset({"arrays", "metadata", "names", "scalars", "take"})

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.results.columns import auxiliary, auxiliary_names, kept_names
+from ntkcont.results.signatures import units_in_words
 from ntkcont.results.special_points import SpecialPoint, SpecialPoints
 
 if TYPE_CHECKING:
@@ -91,13 +92,16 @@ def header(branch: Branch) -> str:
     k = len(branch)
     span = f" from {branch.p.min():.6g} to {branch.p.max():.6g}" if k else ""
     states = "1 state" if branch.n == 1 else f"{branch.n} states"
-    kernel = "" if branch.ntk is None else f", {branch.ntk.metadata.get('kernel', 'NTK')} kernel"
+    kernel = units = ""
+    if branch.ntk is not None:
+        kernel = f", {branch.ntk.metadata.get('kernel', 'NTK')} kernel"
+        units = units_in_words(branch.ntk.metadata).replace("; states", "; kernel with states", 1)
     points = "1 point" if k == 1 else f"{k} points"
     line = f"Branch of a {branch.kind} in {branch.free}{span}: {points}, {states}{kernel}; {branch.status}"
     low, high = branch.ends
     if low is not high:
         line += f" (low end: {low.name}, high end: {high.name})"
-    return line
+    return line + units
 
 
 def doubtful_line(places: Sequence[Doubtful], free: str) -> str:

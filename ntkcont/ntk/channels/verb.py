@@ -176,14 +176,16 @@ def channels(
         free = x.free if free is None else free
         given = {**{name: x.params[name] for name in model.params}, **given}
     values, state = model.values(given), model.state_vector(x, "x")
-    bound: Any = kernel.bind(model, free, given, np.abs(state), _size(given, free))
+    bound = kernel.bind_at(model, free, state[None], values[None])
     found = bound.trajectories(state, dict(zip(model.params, values, strict=True)))
     reduced = None if near is None else _from_special(model, near, state, values)
     check_any_kept(found, "kernel")
     check_fixed_point(model, state, found.params)
     columns = found.reduced() if found.rows * found.most_columns <= FORMED else None
     # as `evaluate` reports it: too large to form, its trace comes from all eigenvalues or with the top ones apart
-    total = None if columns is not None else float(spectrum(found, choose("auto", found), kernel.k).signatures["trace"])
+    total = None
+    if columns is None:
+        total = float(spectrum(found, choose("auto", found), kernel.k, kernel.rtol).signatures["trace"])
     one = channel(
         found, model, bound.theta, found.packing.scale, state, values, total=total, columns=columns, reduced=reduced
     )  # fmt: skip
@@ -192,10 +194,6 @@ def channels(
         raise InputError(msg)
     full = float("nan") if columns is None else one.nf_error_full(found, columns)
     return _described(one, found, ThetaTree(kernel.theta, model, bound.theta), found.packing.scale, full)
-
-
-def _size(params: Mapping[str, float], free: str | None) -> float:
-    return abs(params.get(free, 1.0)) or 1.0 if free is not None else 1.0
 
 
 def _from_special(model: Model, near: SpecialPoint, x: Array, values: Array) -> Reduced:

@@ -129,7 +129,7 @@ def learning_report(
     gradient = found.vjp(rows)
     moved = found.jvp(gradient)
     way = choose(kernel.method, found)
-    result = spectrum(found, way, int(kernel.k))
+    result = spectrum(found, way, int(kernel.k), float(kernel.rtol))
     top = float(np.atleast_1d(result.signatures["eigenvalues"])[0])
     lr_crit = 2.0 / top if top > 0 else float("nan")
     rate = lr_crit / 2.0 if rate is None else rate
@@ -181,11 +181,8 @@ def _trials(
         msg = f"model: {type(model).__name__} was given; give a Model, such as nc.RateRNN(...)"
         raise InputError(msg)
     point = None if x is None else model.state_vector(x, "x")
-    reference = point
-    if point is None and not callable(kernel.initial_states):
-        reference = np.abs(np.atleast_2d(np.asarray(kernel.initial_states, dtype=float))).max(axis=0)
     values = model.values(params)
-    bound = kernel.bind(model, None, dict(zip(model.params, values.tolist(), strict=True)), reference)
+    bound = kernel.bind_at(model, None, None if point is None else point[None], values[None])
     assert isinstance(bound, BoundTrajectoryNTK)
     found = bound.at(point, values, kernel.method)
     check_any_kept(found, "loss")

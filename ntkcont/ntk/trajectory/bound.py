@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from ntkcont.errors import InputError
 from ntkcont.models.model import Model
 from ntkcont.ntk.bound import BoundNTK
 from ntkcont.ntk.channels import channel_signatures
+from ntkcont.ntk.magnitudes import Magnitudes
 from ntkcont.ntk.network import network_of
+from ntkcont.ntk.rank_one import warn_of_one_parameter
 from ntkcont.ntk.trajectory.beforehand import check_before
 from ntkcont.ntk.trajectory.critical import fixed_point_signatures
 from ntkcont.ntk.trajectory.linearised import Trajectories
@@ -42,16 +45,25 @@ class BoundTrajectoryNTK:
         model: Model,
         free: str | None,
         params: Mapping[str, float],
-        state_scale: ArrayLike | None,
-        param_scale: float,
-        sizes: Mapping[str, float] | None = None,
+        magnitudes: Magnitudes | None = None,
     ) -> None:
         self.settings, self.model, self.free = settings, model, free
-        self.base = BoundNTK(settings.equilibrium(), model, free, params, state_scale, param_scale, sizes)
+        self.base = BoundNTK(settings.equilibrium(), model, free, params, magnitudes)
+        self.base.rank_checked = True  # that of trajectories is another
+        self.plan = read_plan(settings, model)
+        self._simulate()
+        self.way: Way | None = None
+        self.estimated = False
+        self.products = self.probes = 0
+        self.trials = 0
+        self.blown_up: dict[int, float] = {}
+        self.rank_checked = False
+
+    def _simulate(self) -> None:
+        """Set what depends on the scale of theta."""
+        model, network = self.model, network_of(self.model)
         self.theta = self.base.theta
         self.packing = packing_of(self.theta, model)
-        network = network_of(model)
-        self.plan = read_plan(settings, model)
         structured = network is not None and (isinstance(self.plan.integrator, str) or model.kind == "map")
         if network is not None and "D" in network.theta:
             structured = False  # no block of its own
@@ -59,10 +71,19 @@ class BoundTrajectoryNTK:
             self.rollouts: Any = NetworkRollouts(network, model, self.packing, self.plan, self.base.device)
         else:
             self.rollouts = Rollouts(model, self.packing, self.plan, self.base.device)
-        self.way: Way | None = None
-        self.estimated = False
-        self.trials = 0
-        self.blown_up: dict[int, float] = {}
+
+    @property
+    def awaits_points(self) -> bool:
+        """Whether the scales are those of the finished branch: see :meth:`BoundNTK.placed`."""
+        return self.base.awaits_points
+
+    def placed(self, x: ArrayLike, p: ArrayLike, tangent: ArrayLike) -> BoundTrajectoryNTK:
+        """Return the evaluator with the scales of a finished branch, as :meth:`BoundNTK.placed` does."""
+        other = copy.copy(self)
+        other.base = self.base.placed(x, p, tangent)
+        if self.awaits_points:
+            other._simulate()
+        return other
 
     # ---------------------------------------------------------------- one point
 
@@ -129,9 +150,13 @@ class BoundTrajectoryNTK:
         if not found.kept.any():  # every signature is nan
             self._warn_of(found)
         self.way = choose(self.settings.method, found)
-        result = spectrum(found, self.way, int(self.settings.k))
+        result = spectrum(found, self.way, int(self.settings.k), float(self.settings.rtol))
         row = dict(result.signatures)
         self.estimated |= bool(row["trace_error"] > 0.0)
+        self.products += int(row["products"])
+        self.probes = max(self.probes, int(row["probes"]))
+        if not result.reached:
+            self._warn_of_accuracy(row)
         row |= fixed_point_signatures(self.base, found, result)
         row |= channel_signatures(
             found, self.model, self.theta, self.packing.scale, x, values,
@@ -143,6 +168,15 @@ class BoundTrajectoryNTK:
     def _warn_of(self, found: Trajectories) -> None:
         for k in np.flatnonzero(~found.kept):
             self._warn(int(k), float(found.blow_up[k]))
+
+    def _warn_of_accuracy(self, row: Mapping[str, Any]) -> None:
+        warnings.warn(
+            f"rtol: {self.settings.rtol:g} was not reached with {row['products']} products of the kernel; trace_error "
+            f"is {row['trace_error']:.2g} of {row['trace']:.4g}, participation_ratio_error "
+            f"{row['participation_ratio_error']:.2g} of {row['participation_ratio']:.4g}; accept a larger rtol",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _warn(self, trial: int, time: float) -> None:
         unit = "step" if self.model.kind == "map" else "t ="
@@ -169,6 +203,9 @@ class BoundTrajectoryNTK:
             "method": None if self.way is None else self.way.method,
             "method_reason": None if self.way is None else self.way.why,
             "estimated": ESTIMATED if self.estimated else (),
+            "rtol": float(self.settings.rtol),
+            "most_probes": self.probes,
+            "products": self.products,
             "structured": isinstance(self.rollouts, NetworkRollouts),
             "blown_up": {str(k): t for k, t in sorted(self.blown_up.items())},
         }
@@ -192,6 +229,10 @@ class BoundTrajectoryNTK:
         self, x: Array | None, values: Array, tangent: Array | None, eigenvalues: NDArray[np.complex128] | None
     ) -> dict[str, NDArray[Any]]:
         """Return the signatures at states (K, n), or without fixed points, with all parameter values (K, m)."""
+        if not self.rank_checked:
+            self.rank_checked = True
+            outputs = self.model.n if self.base.readout is None else len(self.base.readout)
+            warn_of_one_parameter(self.theta.names, self.theta.size, outputs)
         rows = [
             self._row(None if x is None else x[i], v, None if eigenvalues is None else eigenvalues[i])
             for i, v in enumerate(values)

@@ -23,7 +23,7 @@ METHODS = ("auto", "state", "parameter", "operator")
 #: The arguments of StateNTK that only trajectories have, with their defaults.
 DEFAULTS: dict[str, Any] = {
     "initial_states": None, "T": None, "dt": None, "record_every": 1, "weights": "none", "inputs": None,
-    "loss_mask": None, "integrator": "rk4", "method": "auto",
+    "loss_mask": None, "integrator": "rk4", "method": "auto", "rtol": 0.01,
 }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def check_settings(settings: StateNTK) -> None:
     if settings.kernel != "trajectory":
         for name, default in DEFAULTS.items():
             value = getattr(settings, name)
-            if value is not default and not (isinstance(value, (str, int)) and value == default):
+            if value is not default and not (isinstance(value, (str, int, float)) and value == default):
                 msg = f"{name}: it belongs to kernel='trajectory', but the kernel is {settings.kernel!r}; leave it out"
                 raise InputError(msg)
         return
@@ -135,6 +135,9 @@ def check_settings(settings: StateNTK) -> None:
         if value is not None and not (_number(value) and value > 0):
             msg = f"{name}: {value!r} was given; it must be {form}"
             raise InputError(msg)
+    if not (_number(settings.rtol) and 0 < settings.rtol < 1):
+        msg = f"rtol: {settings.rtol!r} was given; it must be a relative error between 0 and 1, such as 0.01"
+        raise InputError(msg)
     read_integrator(settings.integrator)
 
 

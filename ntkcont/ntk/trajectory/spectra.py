@@ -13,7 +13,7 @@ from ntkcont.models.model import Model
 from ntkcont.ntk.backends import HOST
 from ntkcont.ntk.chunks import blas_threads
 from ntkcont.ntk.signatures import spectral_signatures
-from ntkcont.ntk.trajectory import lanczos
+from ntkcont.ntk.trajectory import estimates, lanczos
 from ntkcont.ntk.trajectory.linearised import THREADED_STATES, Trajectories
 from ntkcont.ntk.trajectory.memory import available_bytes, readable
 
@@ -51,16 +51,20 @@ class Spectrum:
     ----------
     signatures : dict
         Those that are functions of the eigenvalues, of shape () or (k,), with the standard errors of the estimated
-        ones under ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``: 0 where exact.
+        ones under ``trace_error``, ``participation_ratio_error`` and ``entropy_rank_error``: 0 where exact; and what
+        they took, ``probes`` random vectors and ``products`` with the kernel: 0 where a dense matrix was formed.
     vector : ndarray, shape (B T m,)
         Unit eigenvector of the largest eigenvalue; nan if the kernel is zero.
     way : Way
         How it was computed.
+    reached : bool
+        Whether the standard errors are as small as was asked for.
     """
 
     signatures: dict[str, Any]
     vector: Array
     way: Way
+    reached: bool = True
 
 
 class Sized(Protocol):
@@ -142,7 +146,7 @@ def _few_rows(found: Sized) -> bool:
 def _bytes(found: Sized, N: int) -> dict[str, int]:
     """Return how much memory each way takes."""
     M, P, rows = found.most_columns, found.size, found.rows
-    together = lanczos.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
+    together = estimates.COLUMNS * (2 * P + found.evaluations * found.stages * found.model.n)
     return {
         "state": 8 * (3 * rows * (P if _few_rows(found) else M) + 2 * min(N, M) ** 2),
         "parameter": 8 * (3 * rows * P + 2 * P**2),
@@ -150,31 +154,36 @@ def _bytes(found: Sized, N: int) -> dict[str, int]:
     }
 
 
-def spectrum(found: Trajectories, way: Way, k: int) -> Spectrum:
-    """Return the signatures of the spectrum and the top eigenvector."""
+def spectrum(found: Trajectories, way: Way, k: int, rtol: float) -> Spectrum:
+    """Return the signatures of the spectrum and the top eigenvector; what is estimated to a relative error `rtol`."""
     if not found.weights.any():  # every trial blew up
         row = {name: a[0] for name, a in spectral_signatures(np.full((1, found.rows), np.nan), k).items()}
-        row |= dict.fromkeys(_ERRORS, np.nan)
+        row |= dict.fromkeys(_ERRORS, np.nan) | dict.fromkeys(_COST, 0)
         return Spectrum(signatures=row, vector=np.full(found.rows, np.nan), way=way)
     with blas_threads(found.model.n, THREADED_STATES):
-        result = {"state": _state, "parameter": _parameter, "operator": _operator}[way.method](found, way, k)
+        if way.method == "operator":
+            result = _operator(found, way, k, rtol)
+        else:
+            result = {"state": _state, "parameter": _parameter}[way.method](found, way, k)
     e = result.signatures["eigenvalues"]
     # as many at every point of a branch, also where trials were left out
     result.signatures["eigenvalues"] = np.pad(e, (0, max(0, min(k, found.rows) - len(e))))
     return result
 
 
-_ERRORS = ("trace_error", "participation_ratio_error", "entropy_rank_error")
+_ERRORS = tuple(f"{name}_error" for name in estimates.NAMES)
+_COST = ("probes", "products")
 
 
-def _dense(e: Array, vector: Array, found: Trajectories, way: Way, k: int) -> Spectrum:
+def _dense(e: Array, vector: Array, found: Trajectories, way: Way, k: int, products: int = 0) -> Spectrum:
     """Return the spectrum from all eigenvalues of the smaller side, with the zeros that belong to the rows."""
     N = int(found.entering.sum())
     e = np.pad(e, (0, max(0, N - len(e))))[None, :N]
     row = {name: a[0] for name, a in spectral_signatures(e, k).items()}
     if not e[0, 0] > 0:
         vector = np.full(found.rows, np.nan)
-    return Spectrum(signatures=row | dict.fromkeys(_ERRORS, 0.0), vector=vector, way=way)
+    row |= dict.fromkeys(_ERRORS, 0.0) | {"probes": 0, "products": products}
+    return Spectrum(signatures=row, vector=vector, way=way)
 
 
 def _state(found: Trajectories, way: Way, k: int) -> Spectrum:
@@ -209,7 +218,7 @@ def _unit(v: Array) -> Array:
     return v / size if size > 0 else v
 
 
-def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
+def _operator(found: Trajectories, way: Way, k: int, rtol: float) -> Spectrum:
     """Iterate on products with the kernel, on its smaller side."""
     entering = found.entering
     N = int(entering.sum())
@@ -235,13 +244,13 @@ def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
     if n <= _TINY:
         K = apply(np.eye(n))
         e, v = np.linalg.eigh((K + K.T) / 2)
-        return _dense(np.maximum(e[::-1], 0.0), as_vector(v[:, -1]), found, way, k)
-    top, sums = lanczos.spectrum(apply, n, min(k, n))
-    e = top.values
+        return _dense(np.maximum(e[::-1], 0.0), as_vector(v[:, -1]), found, way, k, n)
+    estimate = estimates.spectrum(apply, n, min(k, n), rtol)
+    e, sums = estimate.found.values, estimate.sums
     if sums is None:
-        return _dense(e, np.zeros(found.rows), found, way, k)
+        return _dense(e, np.zeros(found.rows), found, way, k, estimate.products)
     row = {name: a[0] for name, a in spectral_signatures(np.append(e, 0.0)[None], len(e)).items()}
-    values, errors = _from_sums(sums)
+    values, errors = sums.values, sums.errors
     row |= {
         "trace": e[0] * values["trace"],
         "participation_ratio": values["participation_ratio"],
@@ -252,20 +261,8 @@ def _operator(found: Trajectories, way: Way, k: int) -> Spectrum:
         "trace_error": e[0] * errors["trace"],
         "participation_ratio_error": errors["participation_ratio"],
         "entropy_rank_error": errors["entropy_rank"],
+        "probes": sums.probes,
+        "products": estimate.products,
     }
-    return Spectrum(signatures=row, vector=as_vector(top.vectors[0]), way=way)
-
-
-def _from_sums(found: lanczos.Sums) -> tuple[dict[str, float], dict[str, float]]:
-    """Return trace (over top), participation ratio and entropy rank with standard errors, by the jackknife."""
-
-    def functions(s: Array) -> Array:
-        total, squares, entropy = s.T
-        return np.array([total, total**2 / squares, total * np.exp(-entropy / total)])
-
-    names = ("trace", "participation_ratio", "entropy_rank")
-    values = functions(found.full[None])[:, 0]
-    without = functions(found.without)
-    count = without.shape[1]
-    errors = np.sqrt((count - 1) / count * np.sum((without - without.mean(axis=1, keepdims=True)) ** 2, axis=1))
-    return dict(zip(names, values.tolist(), strict=True)), dict(zip(names, errors.tolist(), strict=True))
+    vector = as_vector(estimate.found.vectors[0])
+    return Spectrum(signatures=row, vector=vector, way=way, reached=estimate.reached)
