@@ -98,6 +98,28 @@ def test_a_stop_counts_what_is_established_only(blind):
     assert first.special_points("LP")[0].p == pytest.approx(FOLD_H, abs=1e-9)
 
 
+@pytest.mark.parametrize("by_event", [False, True])
+def test_a_stop_just_after_keeps_what_is_doubtful_before_it(blind, by_event):
+    """The fold at x = FOLD and the stop at x = 0.7 are a few steps apart: one piece of the run holds both."""
+    stop = {"events": [nc.UserZero("u", lambda q: q["x"] - 0.7)], "stop": ("UZ", 1)}
+    stop = stop if by_event else {"stop": lambda q: q["x"] > 0.7}
+    with pytest.warns(RuntimeWarning, match="branch.doubtful"):
+        branch = follow(direction="+", **stop)
+    assert branch.status is (nc.Status.EVENT if by_event else nc.Status.CALLBACK)
+    (only,) = branch.doubtful
+    assert only.label == "LP"
+    assert only.p == pytest.approx(-FOLD_H, abs=1e-3)
+    assert branch.s[0] <= only.bracket[0] <= arclength_of_the_fold(branch) + 1e-5
+    assert only.bracket[1] <= branch.s[-1]
+
+
+def test_a_stop_just_before_does_not_know_of_it(blind, recwarn):
+    branch = follow(direction="+", stop=lambda q: q["x"] > 0.4)
+    assert branch.status is nc.Status.CALLBACK
+    assert branch.doubtful == ()
+    assert not [w for w in recwarn if "doubtful" in str(w.message)]
+
+
 @pytest.mark.filterwarnings("ignore:.*branch.doubtful")
 def test_extending_keeps_what_was_and_adds_what_comes(blind):
     whole = follow()

@@ -322,11 +322,11 @@ def test_points_that_cannot_be_followed_are_named():
     with pytest.raises(InputError, match=r"x0: got list; with two free parameters give a special point .*LP, H, BP"):
         nc.continuation(CUSP, [-1.3], **arguments)
     branch = nc.continuation(CUSP, [-1.3], free="h", p_span=(-1, 1), events=[nc.UserZero("u", lambda q: q["x"])])
-    for name, kind in (("EP1", "EP"), ("u#1", "UZ")):
-        with pytest.raises(InputError, match=rf"x0: '{name}' is of kind {kind} .* may be one of LP, H, BP, NSad"):
+    for name, label in (("EP1", "EP"), ("u#1", "UZ")):
+        with pytest.raises(InputError, match=rf"x0: '{name}' has the label {label} \(.* may be one of LP, H, BP, NSad"):
             nc.continuation(CUSP, branch.special_points[name], **arguments)
     cusp = cusp_curve().special_points["CP1"]
-    with pytest.raises(InputError, match=r"'CP1' is of kind CP \(cusp\).*the curves that meet there"):
+    with pytest.raises(InputError, match=r"'CP1' has the label CP \(cusp\).*the curves that meet there"):
         nc.continuation(CUSP, cusp, **arguments)
     with pytest.raises(InputError, match="belongs to another model"):
         nc.continuation(nc.classics.henon(), FOLD, free=("a", "b"), p_span=((0, 1), (0, 1)))

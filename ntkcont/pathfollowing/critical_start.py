@@ -74,7 +74,7 @@ def check_point(model: Model, point: Any) -> SpecialPoint:
     if point.label not in allowed:
         hint = "; follow the curves that meet there from their own points" if point.label in CODIMENSION_TWO else ""
         msg = (
-            f"x0: {point.name!r} is of kind {point.label} ({LABELS[point.label]}), which has no curve in two "
+            f"x0: {point.name!r} has the label {point.label} ({LABELS[point.label]}), which has no curve in two "
             f"parameters; it may be one of {names}{hint}"
         )
         raise InputError(msg)

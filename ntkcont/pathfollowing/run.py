@@ -186,10 +186,17 @@ def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:
             hits += label in (point.label, point.name)
             if hits == number:
                 keep = int(np.searchsorted(chunk.nodes.s, point.s)) + 1
-                return Chunk(chunk.nodes.head(keep), chunk.special[: i + 1], chunk.d, Status.EVENT), hits
+                return _cut(chunk, keep, chunk.special[: i + 1], Status.EVENT), hits
     if task.stop is not None:
         for i in range(len(chunk.nodes.s)):
             if task.stop(as_point(task.curve, chunk.nodes[i])):
                 kept = [p for p in chunk.special if p.s <= chunk.nodes.s[i]]
-                return Chunk(chunk.nodes.head(i + 1), kept, chunk.d, Status.CALLBACK), hits
+                return _cut(chunk, i + 1, kept, Status.CALLBACK), hits
     return chunk, hits
+
+
+def _cut(chunk: Chunk, keep: int, special: list[SpecialPoint], status: Status) -> Chunk:
+    """Return the first points of a chunk, with what was found, and is doubtful, up to there."""
+    nodes = chunk.nodes.head(keep)
+    doubtful = [each for each in chunk.doubtful if each.bracket[0] <= np.max(nodes.s, initial=0.0)]
+    return Chunk(nodes, special, chunk.d, status, doubtful=doubtful)
