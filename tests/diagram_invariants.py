@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import ntkcont as nc
-from tests.invariants import check_branch, orbit_of
+from tests.invariants import check_branch
+from tests.invariants_between import orbit_of
 
 
 def checked(model: nc.Model, starts: Any, **keywords: Any) -> nc.Diagram:

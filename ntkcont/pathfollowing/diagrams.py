@@ -15,6 +15,7 @@ from ntkcont.pathfollowing.assemble import Side, assemble
 from ntkcont.pathfollowing.border_switching import collision_record, half_branches
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.decades import check_log, in_decades
+from ntkcont.pathfollowing.diagram_starts import listed_starts
 from ntkcont.pathfollowing.driver import bind
 from ntkcont.pathfollowing.events import resolve_events
 from ntkcont.pathfollowing.follow import follow
@@ -120,7 +121,7 @@ def diagram(
             msg = f"{name}: got {number!r}; it must be a whole number of at least {least}"
             raise InputError(msg)
     span = check_span(p_span)
-    listed = _listed(model, starts)
+    listed = listed_starts(model, starts)
     values = start_params(model, listed[0], free, params)
     measured = check_log(model, free, span, log)
     chosen, users = resolve_events(events, model.kind)
@@ -153,36 +154,6 @@ def diagram(
         raise ConvergenceError(reason)
     with held_back():
         return work.result()
-
-
-def _listed(model: Model, starts: Any) -> list[Any]:
-    """Return the starts one by one."""
-    what = "give one state, an array (m, n) of states, nc.find_fixed_points(...), special points, or a list of these"
-    if isinstance(starts, Mapping | SpecialPoint):
-        return [starts]
-    if isinstance(starts, Branch | Diagram):
-        msg = f"starts: got a {type(starts).__name__}; {what}"
-        raise InputError(msg)
-    if hasattr(starts, "x") and np.ndim(starts.x) == 1:
-        return [starts]
-    if not hasattr(starts, "__len__"):
-        return [starts]
-    items = list(starts)
-    if not items:
-        msg = f"starts: it is empty; {what}"
-        raise InputError(msg)
-    numbers = all(isinstance(item, int | float | np.number) for item in items)
-    if numbers and len(items) == model.n:
-        return [np.array(items, dtype=float)]
-    if numbers and model.n == 1:
-        return [np.array([item], dtype=float) for item in items]
-    if numbers:
-        model.state_vector(items, "starts")  # raises
-    flat: list[Any] = []
-    for item in items:
-        nested = hasattr(item, "x") and np.ndim(item.x) == 2
-        flat += list(item) if nested else [item]
-    return flat
 
 
 #: Parent, the point there, depth, period.
