@@ -104,12 +104,7 @@ def bifurcation_diagram(
     >>> ax = nc.plot.bifurcation_diagram(branch, y="x")
     """
     branches = [item for item in as_branches(branch) if len(item)]
-    where = {True: "top", False: "none"}.get(legend, legend) if isinstance(legend, bool) else legend
-    if labels not in (True, False, "all"):
-        msg = f"labels: got {labels!r}; it may be True, False or 'all'"
-        raise InputError(msg)
-    if where not in _LEGENDS:
-        raise unknown_name(argument="legend", got=legend, allowed=_LEGENDS)
+    where = _place_of_legend(labels, legend)
     chosen = default_y(branches[0]) if y is None else y
     drawn = [values_of(item, chosen, "y") for item in branches]
     colors = None if color is None else [values_of(item, color, "color") for item in branches]
@@ -164,20 +159,35 @@ def bifurcation_diagram(
     ax.set_xlabel(plain(branches[0].free), fontsize=size)
     ax.set_ylabel(drawn[0].title, fontsize=size)
     if colors is not None and scale is not None:
-        bar = figure_of(ax).colorbar(ScalarMappable(scale, colormap), ax=ax, extend=extend, pad=0.02, aspect=30)
-        bar.set_label(colors[0].title, fontsize=size)
-        if all(np.array_equal(each.points, np.round(each.points)) for each in colors):
-            bar.locator = MaxNLocator(integer=True)
-            bar.update_ticks()
-        if own:
-            bar.ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
-            bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+        _add_color_bar(ax, ScalarMappable(scale, colormap), extend, colors, own=own)
     if where == "best" and colors is not None:  # matplotlib places legends clear of lines, but not of coloured ones
         for run in runs:
             ax.plot(run.x, run.y, linestyle="none", gid="invisible")
     if where != "none":
         add_legend(ax, handles, where, SMALL if own else None)
     return ax
+
+
+def _place_of_legend(labels: bool | str, legend: str | bool) -> str:
+    """Check what is to be written; return where the legend goes."""
+    if labels not in (True, False, "all"):
+        msg = f"labels: got {labels!r}; it may be True, False or 'all'"
+        raise InputError(msg)
+    where = ("top" if legend else "none") if isinstance(legend, bool) else legend
+    if where not in _LEGENDS:
+        raise unknown_name(argument="legend", got=legend, allowed=_LEGENDS)
+    return where
+
+
+def _add_color_bar(ax: Axes, colored: ScalarMappable, extend: str, colors: list[Values], *, own: bool) -> None:
+    bar = figure_of(ax).colorbar(colored, ax=ax, extend=extend, pad=0.02, aspect=30)
+    bar.set_label(colors[0].title, fontsize=FONT if own else None)
+    if all(np.array_equal(each.points, np.round(each.points)) for each in colors):
+        bar.locator = MaxNLocator(integer=True)
+        bar.update_ticks()
+    if own:
+        bar.ax.tick_params(labelsize=SMALL, width=0.8, length=3.0)
+        bar.outline.set_linewidth(0.6)  # type: ignore[operator]
 
 
 def _images(drawn: Any) -> list[tuple[int, Branch]]:
