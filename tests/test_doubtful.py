@@ -305,7 +305,9 @@ def test_pictures_show_it_on_request_only(picture):
 
 
 @pytest.mark.parametrize(
-    ("y", "expected"), [("norm", 1.2), ("h", -0.5), (lambda b: 2.0 * b.s, 1.1), ("s", 0.55)], ids=str
+    ("y", "expected"),
+    [("norm", 1.2), ("h", -0.5), (lambda b: 2.0 * b.s, 1.1), ("s", 0.55)],
+    ids=["norm", "parameter", "function", "s"],
 )
 def test_marks_are_at_the_height_of_the_quantity(picture, y, expected):
     ax = nc.plot.bifurcation_diagram(picture, y=y, doubtful=True, legend=False)
