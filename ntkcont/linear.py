@@ -1,4 +1,4 @@
-"""LU factors that may be singular, singular values, least squares: what the package solves with."""
+"""LU factors that may be singular, singular values, ranks, least squares: what the package solves with."""
 
 from __future__ import annotations
 
@@ -68,8 +68,29 @@ def svd(a: NDArray[Any], *, compute_uv: bool = True, full_matrices: bool = True)
     return stacked if compute_uv else stacked[0]
 
 
-def least_squares(a: NDArray[Any], b: NDArray[Any], rcond: float) -> NDArray[Any]:
+def rank(a: NDArray[Any]) -> int:
+    """Return the number of singular values that are not rounding, as `numpy.linalg.matrix_rank` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ntkcont.linear import rank
+    >>> rank(np.array([[1.0, 2.0], [2.0, 4.0]]))
+    1
+    """
+    sizes = svd(a, compute_uv=False)
+    return int(np.sum(sizes > _rounding(a) * np.max(sizes, initial=0.0)))
+
+
+def _rounding(a: NDArray[Any]) -> float:
+    """Return what rounding leaves of a singular value that is zero, beside the largest."""
+    return float(np.finfo(float).eps) * max(a.shape)
+
+
+def least_squares(a: NDArray[Any], b: NDArray[Any], rcond: float | None = None) -> NDArray[Any]:
     """Return the shortest x that minimises ``|a x - b|``; singular values below `rcond` of the largest count as zero.
+
+    Without `rcond` those count as zero that rounding may have made.
 
     Examples
     --------
@@ -78,6 +99,7 @@ def least_squares(a: NDArray[Any], b: NDArray[Any], rcond: float) -> NDArray[Any
     >>> least_squares(np.array([[1.0, 1.0]]), np.array([2.0]), 1e-12)
     array([1., 1.])
     """
+    rcond = _rounding(a) if rcond is None else rcond
     try:
         return np.linalg.lstsq(a, b, rcond=rcond)[0]
     except np.linalg.LinAlgError:

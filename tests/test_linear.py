@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ntkcont
-from ntkcont.linear import least_squares, svd
+from ntkcont.linear import least_squares, rank, svd
 
 #: Finite, of entries between 2e-5 and 0.3, and half of its columns dependent: gesdd of OpenBLAS gives up.
 HARD = np.load(pathlib.Path(__file__).parent / "data" / "gesdd_fails.npy")
@@ -75,7 +75,22 @@ def test_least_squares_are_the_shortest(gives_up, request):
     b = rng.standard_normal((6, 2))
     expected = np.array([q[:, 0] @ b, 2.0 * (q[:, 1] @ b), np.zeros(2)])
     np.testing.assert_allclose(least_squares(a, b, 1e-12), expected, atol=1e-14)
+    np.testing.assert_allclose(least_squares(a, b), expected, atol=1e-14)
     np.testing.assert_allclose(least_squares(a, b[:, 0], 1e-12), expected[:, 0], atol=1e-14)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_the_rank_is_what_rounding_leaves(gives_up, size, request):
+    """A product of (5, r) and (r, 4) has rank r; its smallest singular values are rounding, or 1e-13 of the largest."""
+    if gives_up:
+        request.getfixturevalue("failing")
+    rng = np.random.default_rng(3)
+    for r in range(5):
+        assert rank(size * (rng.uniform(size=(5, r)) @ rng.uniform(size=(r, 4)))) == r
+    q, _ = np.linalg.qr(rng.standard_normal((4, 4)))
+    assert rank(size * (q * [1.0, 1e-3, 1e-13, 1e-17])) == 3
+    assert rank(np.zeros((2, 3))) == 0
 
 
 def test_no_module_takes_singular_values_by_itself():
@@ -83,5 +98,6 @@ def test_no_module_takes_singular_values_by_itself():
     own = re.compile(r"(?<!j)np\.linalg\.(svd|lstsq|pinv|matrix_rank|cond)\(|scipy.linalg.svd")
     users = {str(p.relative_to(folder)) for p in folder.rglob("*.py") if own.search(p.read_text())}
     # of symmetric matrices: by eigenvalues; curves in two parameters have small ones of their own
+    symmetric = {"ntk/trajectory/lanczos.py", "ntk/trajectory/estimates.py"}
     curves = {"pathfollowing/critical.py", "pathfollowing/critical_start.py"}
-    assert users <= {"linear.py", "ntk/trajectory/lanczos.py", *curves}
+    assert users <= {"linear.py", *symmetric, *curves}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import least_squares
 from ntkcont.models.conserved import ConservedQuantity, replaceable
 from ntkcont.models.model import Array, Model
 
@@ -50,7 +51,7 @@ class Totals:
         if not len(self.at):
             return x
         w = self.weights * scale
-        return x - scale * np.linalg.lstsq(w, self.weights @ (x - like), rcond=None)[0]
+        return x - scale * least_squares(w, self.weights @ (x - like))
 
     def put_in(self, f: Array, a: Array, x: Array, d: Array, like: Array) -> tuple[Array, Array]:
         """Return F and its Jacobian, both in units of d, with the totals of `like` in place of equations."""

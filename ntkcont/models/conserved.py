@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ntkcont.linear import svd
 from ntkcont.models.evaluation import Array
 from ntkcont.models.integer_vectors import integer_basis, rationalised
 from ntkcont.models.model import Model
@@ -159,7 +160,7 @@ def singular(matrix: Array, ratio: float) -> bool:
             return bool(np.linalg.norm(b) <= ratio * np.linalg.norm(a) * np.linalg.norm(np.linalg.solve(a, b)))
         except np.linalg.LinAlgError:
             return True
-    sizes = np.linalg.svd(a, compute_uv=False)
+    sizes = svd(a, compute_uv=False)
     return bool(sizes[-1] <= ratio * sizes[0])
 
 
@@ -203,7 +204,7 @@ def _by_values(model: Model, values: Mapping[str, float], x: Array) -> tuple[Con
     f = f / np.maximum(np.max(np.abs(f), axis=1, keepdims=True), 1e-300)
     units = np.max(np.abs(f), axis=0)
     units[units == 0.0] = 1.0
-    _, sizes, vh = np.linalg.svd(f / units)
+    _, sizes, vh = svd(f / units)
     small = 4.0 * np.finfo(float).eps * len(f)
     null = vh[sizes <= small * max(float(sizes[0]), 1e-300)] / units
     if not len(null):

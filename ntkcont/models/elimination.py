@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.linear import rank
 from ntkcont.models.conserved import (
     ConservedQuantity,
     conserved_quantities,
@@ -190,7 +191,7 @@ def _sum(
     numbers_ = np.array([float(w.subs(at)) if not _has_states(model, w) else np.nan for w in weights])
     linear = not np.any(np.isnan(numbers_)) and expr.subs({symbol(s): 0 for s in model.states}) == 0
     known = np.array([q.weights for q in quantities])
-    if not linear or np.linalg.matrix_rank(np.vstack([known, numbers_])) > len(known):
+    if not linear or rank(np.vstack([known, numbers_])) > len(known):
         msg = f"{where}: {text!r} is not conserved; the model has {listed(quantities)}"
         raise InputError(msg)
     coefficients = tuple(_text(w) for w in weights)
@@ -213,7 +214,7 @@ def _check_everywhere(model: Model, weights: Sequence[Any], values: Mapping[str,
     other = {name: (value or 1.0) * float(c) for (name, value), c in zip(values.items(), factors, strict=True)}
     there = np.array([float(w.subs({symbol(k): v for k, v in other.items()})) for w in weights])
     known = np.array([q.weights for q in conserved_quantities(model, other)])
-    if not known.size or np.linalg.matrix_rank(np.vstack([known, there])) > len(known):
+    if not known.size or rank(np.vstack([known, there])) > len(known):
         msg = f"{where}: {text!r} is conserved for the present parameter values only; write the weights by their names"
         raise InputError(msg)
 

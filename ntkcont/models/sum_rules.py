@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntkcont.errors import InputError
+from ntkcont.linear import rank
 from ntkcont.models.conserved import UNNAMED, ConservedQuantity, written
 from ntkcont.models.evaluation import Array
 from ntkcont.models.integer_vectors import LARGEST, integer_basis, whole
@@ -136,7 +137,7 @@ def _with_parameters(
         entries = [
             _product(v, [moved[n].basis[k][i] for n in names], [base[n] for n in names]) for i, v in enumerate(w)
         ]
-        if None in entries or np.linalg.matrix_rank(np.array([*numeric, [float(v) for v in w]])) <= len(numeric):
+        if None in entries or rank(np.array([*numeric, [float(v) for v in w]])) <= len(numeric):
             continue
         numeric.append([float(v) for v in w])
         rows.append(_cleared([e for e in entries if e is not None], [symbol(n) for n in names], sp))
@@ -204,7 +205,7 @@ def _as_numbers(
     at = {name: values[name] for name in search.right.params if name in fixed}
     for w in vectors:
         row = np.array(w, dtype=float)
-        if np.linalg.matrix_rank(np.array([*weights, row])) <= len(weights):
+        if rank(np.array([*weights, row])) <= len(weights):
             continue
         weights.append(row)
         coefficients = tuple(str(v) if exact else ("0" if v == 0 else repr(float(v))) for v in w)

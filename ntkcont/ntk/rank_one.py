@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkcont.linear import svd
 from ntkcont.ntk.chunks import source_terms
 from ntkcont.ntk.network import network_of
 
@@ -49,7 +50,7 @@ def warn_of_rank_one(bound: BoundNTK, x: Array, values: Array) -> None:
         F = source_terms(bound.source, z, np.array(settings), bound)
     F = F.reshape(len(F), -1, F.shape[-1])
     F = F[np.all(np.isfinite(F), axis=(1, 2))]
-    size = np.linalg.svd(F, compute_uv=False) if len(F) > 1 else np.zeros((0, 1))
+    size = svd(F, compute_uv=False) if len(F) > 1 else np.zeros((0, 1))
     if size.shape[1] < 2 or not np.any(size[:, 0] > 0.0):
         return
     if np.all(size[:, 1] <= _NOTHING * size[:, 0]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.errors import InputError
+from ntkcont.linear import least_squares
 from ntkcont.models.conserved import MOST_STATES, conserved_quantities, default_names, listed
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
@@ -64,6 +65,6 @@ def _values(curve: Curve, z: Array) -> dict[str, float]:
     """Return the parameter values at z = (x, q) by name."""
     model, p = curve.model, curve.p0 + z[-1] * curve.direction
     if model.matrix is not None:
-        moved = np.linalg.lstsq(model.matrix, p - (0.0 if model.offset is None else model.offset), rcond=None)[0]
+        moved = least_squares(model.matrix, p - (0.0 if model.offset is None else model.offset))
         p = [float(f"{v:.12g}") for v in moved]  # decimal numbers again
     return {**dict(zip(model.params, (float(v) for v in p), strict=True)), curve.free: float(z[-1])}
