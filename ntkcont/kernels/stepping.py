@@ -132,11 +132,17 @@ def shortest(z, tau, d, ds_min):
 
 
 @inner
-def grown(d, d_start):
-    """Return the largest growth of the scales of states since the start, or since they were smallest."""
+def grown(d, d_start, logs):
+    """Return the largest growth of the scales of states since the start, or since they were smallest.
+
+    A state that is measured in decades may go to infinity both ways.
+    """
     growth = 1.0
     for i in range(d.shape[0] - 1):
-        d_start[i] = min(d_start[i], d[i])
+        if logs[i] > 0.0:
+            growth = max(growth, d_start[i] / d[i])
+        else:
+            d_start[i] = min(d_start[i], d[i])
         growth = max(growth, d[i] / d_start[i])
     return growth
 
@@ -325,7 +331,7 @@ def advance(
         control[S] += length
         out_s[k] = control[S]
         rescale(z, d, logs, common, length, tau)
-        growth = grown(d, d_start)
+        growth = grown(d, d_start, logs)
         produced[0] += 1
         produced[1] += 1
         if closed:

@@ -10,9 +10,10 @@ import warnings
 import numpy as np
 
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.audit import doubt, looked_at_again, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, separate
+from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, midpoint, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
@@ -22,6 +23,7 @@ from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.special_points import SpecialPoint
 
 #: Where the unit tangent's component along the parameter is smaller, a fold that Newton does not find is none, but a
@@ -31,6 +33,10 @@ STANDSTILL = 1e-8
 FEWEST, MANY = 32, 256
 #: What several eigenvalues may do in opposite directions.
 BOTH_WAYS = ("BP", "H", "PD", "NS")
+#: What is looked for by default, for flows and maps.
+DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
+#: Pieces into which an interval is divided where the points found do not explain what happens in it.
+PIECES = 16
 
 
 class Detector:
@@ -44,6 +50,7 @@ class Detector:
         self.last = first  # the node before the chunk; None: its counts mean nothing and no probe could be had
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
+        self.doubtful: list[Doubtful] = []  # of the last chunk
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -55,6 +62,7 @@ class Detector:
         """Return the special points between the last node of the previous chunk and the last of this one."""
         task, k = self.task, len(nodes.s)
         found: list[SpecialPoint] = []
+        self.doubtful = []
         if k == 0:
             return found
         if self.last is not None and self.fresh and self.special(self.last, self.d, None, nodes[0]):
@@ -84,6 +92,7 @@ class Detector:
                 continue
             self.open = None
             found += self._between(left, right, d, looks.get(i), self._around(nodes, i))
+        found = self._audited(nodes, found)
         before = self.last
         ends = [before] if before is not None else []
         self.trail = [*self.trail, *ends, *(nodes[i] for i in range(max(0, k - 3), k - 1))][-2:]
@@ -95,6 +104,30 @@ class Detector:
             self.error = f"{type(failure).__name__}: {failure}"
         self.d = self._scales(nodes, k - 1)
         return sorted(found, key=lambda point: point.s)
+
+    def _audited(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
+        """Return the points found, after a look with short steps at what they do not explain; the rest is doubtful."""
+        curve, first = self.task.curve, [self.last] if self.last is not None else []
+        last = len(nodes.s)
+        if self.open is not None:  # what is there is looked at with the next chunk
+            last = int(np.searchsorted(nodes.s, self.open.s, side="right"))
+        if set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events) or not first or last == 0:
+            return found  # not everything was looked for
+        s = np.concatenate([[first[0].s], nodes.s[:last]])
+        counts = np.concatenate([first[0].counts[None], nodes.counts[:last]])
+        for i, j, inside in unexplained(s, counts, found):
+            left, right, d = (first[0] if i == 0 else nodes[i - 1]), nodes[j - 1], self._scales(nodes, j - 1)
+            if any(not point.converged for point in inside):
+                continue  # that is on record already
+            units = local_units(curve, left, right, d)
+            inner = [midpoint(curve, left, right, units, k / PIECES + 0.003) for k in range(1, PIECES)]
+            pieces = sorted([left, *(node for node in inner if node is not None), right], key=lambda node: node.s)
+            points = looked_at_again(pieces, lambda a, b, d=d: self._between(a, b, d, None, (None, None)))
+            if points is not None:
+                found = [*(point for point in found if not any(point is each for each in inside)), *points]
+            elif pole_between(curve, left, right, units) is None:
+                self.doubtful.append(doubt(left, right, f"{len(pieces) - 1} steps in place of {j - i}"))
+        return found
 
     def _dips(self, nodes: Nodes) -> tuple[float | None, dict[int, float]]:
         """Return where to look for dips: between the last two nodes before the chunk, and by number of the right node.

@@ -68,15 +68,18 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
+        doubts = detector.doubtful
         pole = _pole(curve, special, nodes, before)
         if pole is not None:
             nodes, special, status = pole
+            doubts = [each for each in doubts if each.bracket[1] <= nodes.s[-1]]
             detector.restart(nodes[-1])
         jump = _jump(special) if retries < RETRIES and pole is None else None
         if jump is not None:
             kept, among, last, scales, ds = _before(jump, nodes, special, before)
             if ds > task.settings.ds_min:
                 nodes, special = kept, among
+                doubts = [each for each in doubts if each.bracket[1] <= last.s]
                 retries += 1
                 stepper.rewind(last, scales, ds)
                 detector.restart(last)
@@ -96,7 +99,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             nodes.counts[-1] = node.counts
         if detector.error:
             status, error = Status.CALLBACK_ERROR, detector.error
-        chunk = Chunk(nodes, special, stepper.d.copy(), status, error)
+        chunk = Chunk(nodes, special, stepper.d.copy(), status, error, doubts)
         try:
             chunk, hits = _stopped(task, chunk, hits)
         except Exception as failure:  # the user's function: keep the points

@@ -130,7 +130,7 @@ class Stepper:
         """Whether the last steps have come to a bound of the span, but for rounding."""
         q, before = self.z[-1], nodes.z[-2, -1] if len(nodes.s) > 1 else self.first.z[-1]
         bound = min(self.span, key=lambda each: abs(each - q))
-        return bool(abs(q - bound) <= 1e-6 * (self.span[1] - self.span[0]) and abs(q - bound) <= abs(before - bound))
+        return bool(abs(q - bound) <= 1e-6 * self.d[-1] and abs(q - bound) <= abs(before - bound))
 
     def state(self) -> dict[str, Array]:
         """Return copies of what the next steps start from."""

@@ -1,0 +1,97 @@
+"""A branch checks itself: whatever changes between accepted points must be explained by a listed point."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN, UNSURE
+from ntkcont.pathfollowing.curve import Node
+from ntkcont.results.doubtful import UNKNOWN, Doubtful
+from ntkcont.results.special_points import SpecialPoint
+
+#: A point of the branch this near to a special one, as a fraction of the way to its neighbours, is on it.
+ON_IT = 1e-3
+#: By how much the number of unstable eigenvalues changes at a simple point.
+CHANGES = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2, "NSad": 0, "UZ": 0, "EP": 0}
+
+Counts = NDArray[np.int64]
+
+
+def explains(points: Sequence[SpecialPoint], unstable: int, turned: bool) -> bool:
+    """Whether special points can change the number of unstable eigenvalues by that much, and turn the parameter."""
+    outcomes = {(0, False)}
+    for point in points:
+        if point.label not in CHANGES:
+            return True  # a border collision: eigenvalues jump
+        step, m = CHANGES[point.label], point.multiplicity
+        changes = range(-step * m, step * m + 1, 2 * step) if step else (0,)
+        ways = {(change, point.label == "LP") for change in changes}
+        if point.label == "BP":  # a branch may turn back where it touches another one; its eigenvalue then touches zero
+            ways |= {(change, True) for change in (*changes, 0)}
+        if point.label == "LP":  # a pair that crosses at a double zero eigenvalue has no record of its own there
+            ways |= {(change, True) for change in (-2, 0, 2) if np.min(np.abs(point.eigenvalues)) == 0.0}
+        outcomes = {(a + b, s != t) for a, s in outcomes for b, t in ways}
+    return (unstable, turned) in outcomes
+
+
+def sure(s: NDArray[np.float64], counts: Counts, points: Sequence[SpecialPoint]) -> NDArray[np.intp]:
+    """Return the points of a branch whose counts mean something: none that lies on a special point."""
+    good = counts[:, UNSURE] <= np.min(counts[:, UNSURE])
+    for point in points:
+        i = int(np.searchsorted(s, point.s))
+        for k in (i - 1, i):
+            if 0 <= k < len(s):
+                way = s[min(k + 1, len(s) - 1)] - s[max(k - 1, 0)]
+                good[k] &= abs(point.s - s[k]) > ON_IT * way
+    return np.flatnonzero(good)
+
+
+def unexplained(
+    s: NDArray[np.float64], counts: Counts, points: Sequence[SpecialPoint]
+) -> list[tuple[int, int, list[SpecialPoint]]]:
+    """Return the pairs of points of a branch between which something changes that no special point explains.
+
+    Also the special points that lie there.
+    """
+    found = []
+    changed = np.any(counts[1:][:, [N_UNSTABLE, TANGENT_SIGN]] != counts[:-1][:, [N_UNSTABLE, TANGENT_SIGN]], axis=1)
+    if not np.any(changed) and not points:
+        return []
+    for i, j in itertools.pairwise(sure(s, counts, points).tolist()):
+        by = counts[j] - counts[i]
+        inside = [point for point in points if s[i] <= point.s <= s[j]]
+        if (by[N_UNSTABLE] or by[TANGENT_SIGN] or inside) and not explains(
+            inside, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])
+        ):
+            found.append((i, j, inside))
+    return found
+
+
+def looked_at_again(
+    pieces: Sequence[Node], between: Callable[[Node, Node], list[SpecialPoint]]
+) -> list[SpecialPoint] | None:
+    """Return the special points in short pieces of an interval; None if they do not explain what happens in it."""
+    points = [point for a, b in itertools.pairwise(pieces) for point in between(a, b)]
+    by = pieces[-1].counts - pieces[0].counts
+    established = all(point.converged for point in points)
+    return points if established and explains(points, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])) else None
+
+
+def doubt(left: Node, right: Node, tried: str) -> Doubtful:
+    """Return the record of an interval in which something changes that could not be explained."""
+    by = right.counts - left.counts
+    what = []
+    if by[N_UNSTABLE]:
+        what.append(f"the number of unstable eigenvalues changes by {int(by[N_UNSTABLE]):+d}")
+    if by[TANGENT_SIGN]:
+        what.append("the free parameter turns back")
+    what = what or ["nothing changes, though special points were found"]
+    middle = 0.5 * (left.z + right.z)
+    return Doubtful(
+        label=UNKNOWN, bracket=(left.s, right.s), p=float(middle[-1]), x=middle[:-1], tried=tried,
+        reason=" and ".join(what) + ", and no special point explains it",
+    )  # fmt: skip
