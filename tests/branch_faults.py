@@ -64,7 +64,7 @@ def places(branch: nc.Branch, back: Any) -> list[Place]:
 
 
 def distance(a: Place, b: Place, width: float, least: float = 0.0) -> float:
-    """Relative distance; a state is compared with its own size, where it is zero with that of the others, or `least`."""
+    """Relative distance; a state counts beside itself, or where it is zero beside the others or `least`."""
     size = np.maximum(np.abs(a.x), np.abs(b.x))
     size = np.maximum(size, max(1e-6 * float(np.max(size)), least, 1e-300))
     return float(max(abs(a.p - b.p) / width, np.max(np.abs(a.x - b.x) / size)))
