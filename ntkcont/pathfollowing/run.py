@@ -24,6 +24,8 @@ from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
+#: Steps are not made shorter than this: the length of a step that matters may be far below that of the diagram.
+SHORTEST = 1e-14
 #: How often a run goes back with a shorter step because it may have jumped to another branch.
 RETRIES = 30
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
@@ -77,7 +79,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         jump = _jump(special) if retries < RETRIES and pole is None else None
         if jump is not None:
             kept, among, last, scales, ds = _before(jump, nodes, special, before)
-            if ds > task.settings.ds_min:
+            if ds > SHORTEST:
                 nodes, special = kept, among
                 doubts = [each for each in doubts if each.bracket[1] <= last.s]
                 retries += 1

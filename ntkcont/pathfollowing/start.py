@@ -29,8 +29,6 @@ NEARLY_SINGULAR = 1e-3
 NEAR = 1e-6
 #: ... or farther away, where rounding cannot tell the points in between from it.
 FLAT = 1e-2
-#: A state this small beside its change over a twentieth of the span has the size of that change.
-SMALL = 0.03
 #: A state that Newton would still change by this fraction of itself is zero but for rounding.
 CHANGING = 1e-2
 
@@ -219,7 +217,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
             inverse = np.linalg.inv(a)
             rate = -inverse @ fq
             # what rounding in F and its derivative makes of a state that is zero, whatever the units
-            noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
+            noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * abs(z[n]))
         except np.linalg.LinAlgError:
             pass
     rate[~np.isfinite(rate)] = 0.0
@@ -229,7 +227,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
     noise[~np.isfinite(noise)] = 0.0
     rounding = 1e3 * np.finfo(float).eps * noise
     check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
-    size = np.where(size > SMALL * slope, size, slope)
+    size = np.where(size > rounding, size, slope)  # the span has no say in the size of a state that has one
     size[size <= rounding] = 0.0
     if curve.model.homogeneous:
         largest = float(size.max())
