@@ -95,7 +95,8 @@ def _natural(curve: Curve, z: Array, d: Array) -> Array:
     with np.errstate(all="ignore"):
         by_states = np.max(np.abs(a) * d[:n], axis=1)
         by_parameter = np.abs(fq) / np.where(by_states > 0.0, by_states, np.inf)
-        unit = 1.0 / float(np.max(by_parameter, initial=0.0))
+        largest = float(np.max(by_parameter, initial=0.0))
+    unit = 1.0 / largest if largest > 0.0 else np.inf
     return np.append(d[:n], min(d[n], unit) if np.isfinite(unit) and unit > 0.0 else d[n])
 
 
