@@ -16,6 +16,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, midpoint, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
+from ntkcont.pathfollowing.firm import firm
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
@@ -120,6 +121,8 @@ class Detector:
             if any(not point.converged for point in inside):
                 continue  # that is on record already
             units = local_units(curve, left, right, d)
+            if not firm(curve, left, right, units):
+                continue
             inner = [midpoint(curve, left, right, units, k / PIECES + 0.003) for k in range(1, PIECES)]
             pieces = sorted([left, *(node for node in inner if node is not None), right], key=lambda node: node.s)
             points = looked_at_again(pieces, lambda a, b, d=d: self._between(a, b, d, None, (None, None)))
@@ -194,6 +197,8 @@ class Detector:
     def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:
         """Return the special point of a crossing under the first of its labels for which it is there."""
         task = self.task
+        if crossing.at is None and not firm(task.curve, crossing.left, crossing.right, d):
+            return []
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:
