@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import warnings
 
 import numpy as np
 
@@ -52,6 +51,7 @@ class Detector:
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
         self.doubtful: list[Doubtful] = []  # of the last chunk
+        self.remarks: list[str] = []  # on what was found in it
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -63,7 +63,7 @@ class Detector:
         """Return the special points between the last node of the previous chunk and the last of this one."""
         task, k = self.task, len(nodes.s)
         found: list[SpecialPoint] = []
-        self.doubtful = []
+        self.doubtful, self.remarks = [], []
         if k == 0:
             return found
         if self.last is not None and self.fresh and self.special(self.last, self.d, None, nodes[0]):
@@ -214,11 +214,9 @@ class Detector:
             return points[:1]
         if points and pole_between(task.curve, crossing.left, crossing.right, d) is None:
             near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
-            warnings.warn(
+            self.remarks.append(
                 f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "
-                f"point, within rounding: a {near} point is there or nearby, and one record stands for all of it",
-                RuntimeWarning,
-                stacklevel=2,
+                f"point, within rounding: a {near} point is there or nearby, and one record stands for all of it"
             )
         return []
 

@@ -27,6 +27,8 @@ MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS = 1e-4
+#: How often a bracket is made smaller.
+SHRINKS = 60
 #: How far beside a point its neighbours are looked at, as fractions of the bracket.
 BESIDE = (1e-2, 1e-3, 1e-4, 1e-6)
 #: As many real eigenvalues are zero as crossed, beside what they are at the ends.
@@ -100,8 +102,9 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
             if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
                 return found, bracket
         return None, bracket
-    for _ in range(40):
-        z, extra, node = _guess(curve, event, bracket, d)
+    for k in range(SHRINKS):
+        # where the test function bends sharply, interpolation stays on one side of it: then halves
+        z, extra, node = _guess(curve, event, bracket, d, None if k < 3 or k % 3 == 0 else 0.5 - 0.0417 * (k % 3 - 1.5))
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
             if (
