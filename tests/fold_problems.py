@@ -42,6 +42,8 @@ def drawn(group: str, seed: int) -> FoldProblem:
     b[int(rng.integers(1, DRIVEN + 1)) :] = 0.0
     if not b.any():
         b[0] = 1.0
+    if a[0] == b[0] == 0.0:  # no common factor: x = 0 would be a branch of its own
+        b[0] = 1.0
     if not a[1:].any():
         a[1] = -1.0
     extra = {}
@@ -134,7 +136,7 @@ def _examine(problem: FoldProblem, truth: Known) -> list[tuple[str, str]]:
         found.append(("jump", "x goes to and fro, on a graph over x"))
     wanted, wrong = _followed(problem, branch, truth)
     found += wrong
-    missed, invented = unmatched(wanted, places(branch, back), high - low, SAME)
+    missed, invented = unmatched(wanted, places(branch, back), high - low, SAME, 1e-9 * abs(problem.x0))
     if missed:
         found.append(("missed", f"{missed}"))
     if invented := [place for place in invented if not (place.label == "LP" and _near(place, truth))]:

@@ -14,6 +14,8 @@ from tests.transformations import TRANSFORMATIONS, Run, plain
 
 #: Points of two runs are one within this relative distance: what is ill-conditioned has fewer digits.
 SAME = 1e-5
+#: States smaller than this beside those at the start are zero, where points are compared.
+ZERO = 1e-9
 #: A point this near an end of the span, as a fraction of it, may be inside in one run and outside in the other.
 EDGE = 1e-7
 
@@ -62,7 +64,7 @@ def _differences(problem: Problem, base: nc.Branch, run: Run, other: nc.Branch) 
     one = _found(problem, base, plain(problem))
     two = _found(problem, other, run)
     low, high = problem.span
-    lost, more = unmatched(one, two, high - low, SAME)
+    lost, more = unmatched(one, two, high - low, SAME, ZERO * float(np.max(np.abs(problem.x0))))
     reach = min(_reach(base, plain(problem)), _reach(other, run))
 
     def counts(place: Place) -> bool:

@@ -132,8 +132,10 @@ def _examine(problem: Planar, trace: Traced, wanted: list[Place]) -> list[tuple[
         return x, p
 
     found = faults(branch, [str(each.message) for each in said], truth_of(problem), back)
-    missed, invented = unmatched(wanted, places(branch, back), problem.span[1] - problem.span[0], SAME)
-    reach = _reach(branch)
+    missed, invented = unmatched(
+        wanted, places(branch, back), problem.span[1] - problem.span[0], SAME, 1e-9 * float(np.max(np.abs(problem.x0)))
+    )
+    reach = min(_reach(branch), _farthest(trace))
     low, high = problem.span
 
     def counts(place: Place) -> bool:
@@ -143,6 +145,12 @@ def _examine(problem: Planar, trace: Traced, wanted: list[Place]) -> list[tuple[
     found += [("missed", repr(place)) for place in missed if counts(place)]
     found += [("invented", repr(place)) for place in invented if counts(place)]
     return found + _ends(branch, trace)
+
+
+def _farthest(trace: Traced) -> float:
+    """Return how far out the tracer went where it did not come back."""
+    far = [float(np.max(np.abs(at[:2]))) for at, end in zip(trace.last, trace.ends, strict=True) if end == "far"]
+    return min(far, default=float("inf"))
 
 
 def _reach(branch: nc.Branch) -> float:
@@ -161,6 +169,8 @@ def _ends(branch: nc.Branch, trace: Traced) -> list[tuple[str, str]]:
         return []
     kinds = {Status.BOUND: "bound", Status.UNBOUNDED: "far"}
     said = sorted(kinds.get(end, end.name) for end in branch.ends)
+    if np.max(np.abs(branch.x)) > 0.5 * _farthest(trace):
+        return []  # it was followed farther than the tracer goes, and may come back
     if said != sorted(trace.ends):
         return [("end", f"{said}; the tracer says {trace.ends}, at {[list(map(float, at)) for at in trace.last]}")]
     found = []

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.branch_faults import arc, places, unmatched, within
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("decades", DECADES)
 @pytest.mark.parametrize("states", [1, 2, 3, 4])
-@settings(max_examples=20, print_blob=False)
+# a seed means nothing to a neighbouring one: nothing to shrink
+@settings(max_examples=20, print_blob=False, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 @given(functions=st.sampled_from(FUNCTIONS), seed=st.integers(0, 2**31))
 def test_transformations_change_no_special_point(states, decades, functions, seed):
     chosen = problem(states, functions, decades, seed)

@@ -23,9 +23,9 @@ SHARE_FROM = 100
 CONTRACTION = 0.05
 #: Newton goes on until its last correction of each variable is at most this fraction of the variable itself: the error
 #: left is of the size of its square.  Scales are units of length, and a state may be far below its scale.
-OF_ITSELF = 1e-6
+OF_ITSELF = 1e-8
 #: Where it stops because rounding lets corrections shrink no further, they must be this small beside the variables.
-ROUGHLY = 1e-4
+ROUGHLY = 1e-6
 #: A state this far below its scale, or farther, is zero but for rounding.
 ROUNDED_AWAY = 1e-9
 
@@ -145,11 +145,11 @@ def correct(
                 return CONVERGED, factorised, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
             iterations = it + 1 if small_at < 0 else small_at + 1
-            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, 1e-14)
+            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, 1e-10)
             return (CONVERGED if rounding else DIVERGED), iterations, first, sign, size
         fresh = n < SHARE_FROM or (it > 0 and size > CONTRACTION * last)
         last = size
-    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, 1e-14)
+    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, 1e-10)
     return (CONVERGED if rounding else DIVERGED), max_iter, first, sign, last
 
 

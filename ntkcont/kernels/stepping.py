@@ -26,7 +26,7 @@ ZERO = 1e-13
 #: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
 MISSED, NEGLIGIBLE = 0.25, 1e-9
 #: No step is shorter than this: it would be below rounding.
-SHORTEST = 1e-16
+SHORTEST = 1e-15
 #: A branch goes to infinity when a state has grown this much beyond its first scale ...
 GROWTH = 1e6
 #: ... while the parameter hardly moves any more (its component of the unit tangent).
@@ -120,15 +120,14 @@ def foreseen(z, new, pred, d, logs, common):
 
 @inner
 def shortest(z, tau, d, ds_min):
-    """Return the length below which no step is tried: `ds_min`, also in units of every variable itself."""
+    """Return the length below which no step is tried: `ds_min`, or rounding where a variable is far below its scale."""
     n = z.shape[0] - 1
-    part = 1.0
     for j in range(n + 1):
         way = abs(tau[j]) * d[j]
         size = abs(z[j])
         if way > size and size > (NEGLIGIBLE * d[j] if j < n else 0.0):
-            part = min(part, size / way)
-    return max(ds_min * part, SHORTEST)
+            return min(ds_min, SHORTEST)
+    return ds_min
 
 
 @inner
@@ -328,7 +327,7 @@ def advance(
         out_counts[k, ORIENTATION] = 1 if sign > 0.0 else -1
         if control[NO_SPECTRA] == 0.0 and out_counts[k, UNSURE] == 0 and contradicts(out_counts[k], n):
             out_counts[k, UNSURE] = 1
-        control[S] += length
+        control[S] = max(control[S] + length, np.nextafter(control[S], np.inf))  # it increases, however short the step
         out_s[k] = control[S]
         rescale(z, d, logs, common, length, tau)
         growth = grown(d, d_start, logs)

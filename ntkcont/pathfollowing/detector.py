@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import warnings
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, midpoint, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
+from ntkcont.pathfollowing.firm import firm
 from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
@@ -51,6 +51,7 @@ class Detector:
         self.error = ""  # what a user's function raised
         self.fresh = True  # that node is the start, which may be a special point
         self.doubtful: list[Doubtful] = []  # of the last chunk
+        self.remarks: list[str] = []  # on what was found in it
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -62,7 +63,7 @@ class Detector:
         """Return the special points between the last node of the previous chunk and the last of this one."""
         task, k = self.task, len(nodes.s)
         found: list[SpecialPoint] = []
-        self.doubtful = []
+        self.doubtful, self.remarks = [], []
         if k == 0:
             return found
         if self.last is not None and self.fresh and self.special(self.last, self.d, None, nodes[0]):
@@ -120,6 +121,8 @@ class Detector:
             if any(not point.converged for point in inside):
                 continue  # that is on record already
             units = local_units(curve, left, right, d)
+            if not firm(curve, left, right, units):
+                continue
             inner = [midpoint(curve, left, right, units, k / PIECES + 0.003) for k in range(1, PIECES)]
             pieces = sorted([left, *(node for node in inner if node is not None), right], key=lambda node: node.s)
             points = looked_at_again(pieces, lambda a, b, d=d: self._between(a, b, d, None, (None, None)))
@@ -194,6 +197,8 @@ class Detector:
     def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:
         """Return the special point of a crossing under the first of its labels for which it is there."""
         task = self.task
+        if crossing.at is None and not firm(task.curve, crossing.left, crossing.right, d):
+            return []
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:
@@ -209,11 +214,9 @@ class Detector:
             return points[:1]
         if points and pole_between(task.curve, crossing.left, crossing.right, d) is None:
             near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
-            warnings.warn(
+            self.remarks.append(
                 f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "
-                f"point, within rounding: a {near} point is there or nearby, and one record stands for all of it",
-                RuntimeWarning,
-                stacklevel=2,
+                f"point, within rounding: a {near} point is there or nearby, and one record stands for all of it"
             )
         return []
 

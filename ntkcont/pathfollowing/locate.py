@@ -27,8 +27,10 @@ MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS = 1e-4
-#: How far beside a point its neighbours are looked at, as a fraction of the bracket.
-BESIDE = 1e-2
+#: How often a bracket is made smaller.
+SHRINKS = 60
+#: How far beside a point its neighbours are looked at, as fractions of the bracket.
+BESIDE = (1e-2, 1e-3, 1e-4, 1e-6)
 #: As many real eigenvalues are zero as crossed, beside what they are at the ends.
 CRITICAL = 1e-6
 #: At a fold singular values of [F_x, F_q] below this fraction of their change over the diagram are rounding's root.
@@ -100,8 +102,9 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
             if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
                 return found, bracket
         return None, bracket
-    for _ in range(40):
-        z, extra, node = _guess(curve, event, bracket, d)
+    for k in range(SHRINKS):
+        # where the test function bends sharply, interpolation stays on one side of it: then halves
+        z, extra, node = _guess(curve, event, bracket, d, None if k < 3 or k % 3 == 0 else 0.5 - 0.0417 * (k % 3 - 1.5))
         if extra is not None or not needs_extra:
             found = event.solve(curve, z, extra, d)
             if (
@@ -129,10 +132,16 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
 def _crosses_there(curve: Curve, z: Array, label: str, bracket: Bracket, d: Array) -> bool:
     """Whether the counts change at z as the label says: a zero of a condition is not always a crossing."""
     u = bracket.fraction(z, d)[0]
-    low, high = u - BESIDE, u + BESIDE
-    left = midpoint(curve, bracket.left, bracket.right, d, low) if low > 0.0 else bracket.left
-    right = midpoint(curve, bracket.left, bracket.right, d, high) if high < 1.0 else bracket.right
-    return left is None or right is None or classify(left, right, curve.is_map) == label
+    for beside in BESIDE:  # other things may happen close by
+        low, high = u - beside, u + beside
+        left = midpoint(curve, bracket.left, bracket.right, d, low) if low > 0.0 else bracket.left
+        right = midpoint(curve, bracket.left, bracket.right, d, high) if high < 1.0 else bracket.right
+        if left is None or right is None:
+            return True
+        found = classify(left, right, curve.is_map)
+        if found in (label, None):
+            return found == label
+    return True
 
 
 def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,11 +22,14 @@ from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
 from ntkcont.pathfollowing.units import local_units
+from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
-#: How often a run goes back with a shorter step because it may have jumped to another branch.
-RETRIES = 30
+#: Steps are not made shorter than this: the length of a step that matters may be far below that of the diagram.
+SHORTEST = 1e-14
+#: How often a run goes back with a shorter step because something was not established, in all and at one place.
+RETRIES, TRIES = 200, 10
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
 BEHIND = 1e-7
 
@@ -59,7 +63,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         return
     if start.beside is not None:
         detector.restart(start.beside[sign])
-    total = retries = 0
+    total = retries = tries = 0
+    farthest = -1.0  # where the run went back to
     hits = 0
     before = first
     status: Status | None = None
@@ -68,21 +73,25 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
-        doubts = detector.doubtful
+        doubts, remarks = detector.doubtful, detector.remarks
         pole = _pole(curve, special, nodes, before)
         if pole is not None:
             nodes, special, status = pole
             doubts = [each for each in doubts if each.bracket[1] <= nodes.s[-1]]
             detector.restart(nodes[-1])
-        jump = _jump(special) if retries < RETRIES and pole is None else None
-        if jump is not None:
-            kept, among, last, scales, ds = _before(jump, nodes, special, before)
-            if ds > task.settings.ds_min:
+        place = _unsettled(special, doubts) if retries < RETRIES and pole is None else None
+        if place is not None:
+            kept, among, last, scales, ds = _before(place, nodes, special, before)
+            tries = tries + 1 if last.s <= farthest else 1
+            farthest = max(farthest, last.s)
+            if ds > SHORTEST and tries <= TRIES:
                 nodes, special = kept, among
                 doubts = [each for each in doubts if each.bracket[1] <= last.s]
                 retries += 1
+                remarks = []
                 stepper.rewind(last, scales, ds)
                 detector.restart(last)
+                detector.d = scales
                 status = None
                 if borders is not None:
                     borders.rewind(last)
@@ -104,6 +113,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             chunk, hits = _stopped(task, chunk, hits)
         except Exception as failure:  # the user's function: keep the points
             chunk.status, chunk.error = Status.CALLBACK_ERROR, f"{type(failure).__name__}: {failure}"
+        for remark in remarks:
+            warnings.warn(remark, RuntimeWarning, stacklevel=2)
         status = chunk.status
         before = detector.last or before
         yield chunk
@@ -140,9 +151,13 @@ def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list
     return [q for q in special if q.label != "LP" or not there(q)]
 
 
-def _jump(special: list[SpecialPoint]) -> SpecialPoint | None:
-    """Return where the orientation changed without a branch point: the step may have jumped to another branch."""
-    return next((q for q in special if q.label == "BP" and not q.converged and q.multiplicity == 1), None)
+def _unsettled(special: list[SpecialPoint], doubts: list[Doubtful]) -> float | None:
+    """Return the arclength before the first place at which something happens that was not established; None if all was.
+
+    The step may have jumped to another branch, or shorter steps may tell.
+    """
+    found = [q.bracket[0] for q in special if not q.converged and q.label not in ("UZ", "BC")]
+    return min([*found, *(each.bracket[0] for each in doubts)], default=None)
 
 
 def _pole(
@@ -167,15 +182,15 @@ def _pole(
 
 
 def _before(
-    jump: SpecialPoint, nodes: Nodes, special: list[SpecialPoint], before: Node
+    place: float, nodes: Nodes, special: list[SpecialPoint], before: Node
 ) -> tuple[Nodes, list[SpecialPoint], Node, Array, float]:
-    """Cut a chunk in front of a jump; also return the last point kept, its scales, a tenth of the step that jumped."""
-    keep = int(np.searchsorted(nodes.s, jump.bracket[0], side="right"))
+    """Cut a chunk in front of a place; also return the last point kept, its scales, a tenth of the step there."""
+    keep = int(np.searchsorted(nodes.s, place, side="right"))
     last = nodes[keep - 1] if keep else before
     jumped = min(keep, len(nodes.s) - 1)
     ds = 0.1 * (float(nodes.s[jumped]) - last.s)
     scales = np.ones_like(last.z) if nodes.scales is None else nodes.scales[jumped]
-    return nodes.head(keep), [q for q in special if q is not jump and q.s <= last.s], last, scales, ds
+    return nodes.head(keep), [q for q in special if q.s <= last.s and q.bracket[0] < place], last, scales, ds
 
 
 def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:

@@ -29,8 +29,6 @@ NEARLY_SINGULAR = 1e-3
 NEAR = 1e-6
 #: ... or farther away, where rounding cannot tell the points in between from it.
 FLAT = 1e-2
-#: A state this small beside its change over a twentieth of the span has the size of that change.
-SMALL = 0.03
 #: A state that Newton would still change by this fraction of itself is zero but for rounding.
 CHANGING = 1e-2
 
@@ -87,15 +85,19 @@ def check_in_span(free: str, q: float, span: tuple[float, float]) -> None:
         raise InputError(msg)
 
 
-def _with_rows(curve: Curve, z: Array, d: Array) -> tuple[Array, Array]:
-    """Return the scaled Jacobian and the sizes of its rows, here or a diagram's width away, whichever is larger."""
-    scaled = Scaled(curve, d)
-    jacobian = scaled.residual_and_jacobian(z / d)[1]
-    direction = np.random.default_rng(0).standard_normal(len(z))
+def _natural(curve: Curve, z: Array, d: Array) -> Array:
+    """Return the scales d, with the parameter in the unit in which it changes the equations as much as the states do.
+
+    The width of the span, which `d` has, says nothing about that.
+    """
+    n = curve.n
+    _, a, fq = curve.system(z)
     with np.errstate(all="ignore"):
-        change = scaled.along(z / d, np.asarray(direction / np.linalg.norm(direction)))
-    change[~np.isfinite(change)] = 0.0
-    return jacobian, np.maximum(np.linalg.norm(jacobian, axis=1), np.linalg.norm(change, axis=1))
+        by_states = np.max(np.abs(a) * d[:n], axis=1)
+        by_parameter = np.abs(fq) / np.where(by_states > 0.0, by_states, np.inf)
+        largest = float(np.max(by_parameter, initial=0.0))
+    unit = 1.0 / largest if largest > 0.0 else np.inf
+    return np.append(d[:n], min(d[n], unit) if np.isfinite(unit) and unit > 0.0 else d[n])
 
 
 def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
@@ -103,8 +105,12 @@ def _by_rows(curve: Curve, z: Array, d: Array) -> Array:
 
     That leaves the null space as it is, and equations in very different units do not make it look singular.
     """
-    jacobian, rows = _with_rows(curve, z, d)
-    return jacobian / np.where(rows > 0.0, rows, 1.0)[:, None]
+    return Scaled(curve, d).equilibrated(z / d).residual_and_jacobian(z / d)[1]
+
+
+def _vanishing(curve: Curve, z: Array, d: Array, part: float) -> bool:
+    """Whether F at z is this part, or less, of what a step of the size of the states makes of it."""
+    return bool(np.all(np.abs(Scaled(curve, d).equilibrated(z / d).residual_and_jacobian(z / d)[0]) <= part))
 
 
 def _check_defined(curve: Curve, z: Array) -> tuple[Array, Array, Array]:
@@ -140,9 +146,9 @@ def _beside_its_terms(curve: Curve, z: Array) -> float:
 def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     """Return the fixed point near z at the same parameter value."""
     n = curve.n
-    f, _, _ = _check_defined(curve, z)
+    _check_defined(curve, z)
     rows = d[:n]
-    if np.all(np.abs(f) / rows <= 1e-14 * _with_rows(curve, z, d)[1]):
+    if _vanishing(curve, z, _natural(curve, z, d), 1e-14):
         return z  # exact already, possibly singular: a special point
     natural = np.zeros(n + 1)
     natural[n] = 1.0
@@ -163,7 +169,7 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     if polished is not None:
         return polished
     f_best = curve.system(best)[0]
-    if np.all(np.abs(f_best) / rows <= 1e-12 * _with_rows(curve, best, d)[1]):  # singular, but a solution
+    if _vanishing(curve, best, _natural(curve, best, d), 1e-12):  # singular, but a solution
         return best
     ratio = _beside_its_terms(curve, best)
     if ratio <= 16 * np.finfo(float).eps:
@@ -212,7 +218,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
             inverse = np.linalg.inv(a)
             rate = -inverse @ fq
             # what rounding in F and its derivative makes of a state that is zero, whatever the units
-            noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * (abs(z[n]) + 0.05 * width))
+            noise = np.abs(inverse) @ (np.abs(a) @ size + np.abs(fq) * abs(z[n]))
         except np.linalg.LinAlgError:
             pass
     rate[~np.isfinite(rate)] = 0.0
@@ -222,7 +228,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
     noise[~np.isfinite(noise)] = 0.0
     rounding = 1e3 * np.finfo(float).eps * noise
     check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
-    size = np.where(size > SMALL * slope, size, slope)
+    size = np.where(size > rounding, size, slope)  # the span has no say in the size of a state that has one
     size[size <= rounding] = 0.0
     if curve.model.homogeneous:
         largest = float(size.max())
@@ -257,6 +263,7 @@ def _check_rank(curve: Curve, z: Array, d: Array, given: Array) -> None:
 
 def _on_branch_point(curve: Curve, z: Array, d: Array) -> Array:
     """Return the branch point at z's value of the parameter that Newton, which is slow there, came close to; else z."""
+    d = _natural(curve, z, d)
     matrix = _by_rows(curve, z, d)
     if not np.all(np.isfinite(matrix)) or svd(matrix, compute_uv=False)[-1] > NEARLY_SINGULAR:
         return z
@@ -303,6 +310,12 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
 
     Where two branches cross at z it is that of the one that goes most along the parameter.
     """
+    units = _natural(curve, z, d)
+    tau = _null_vector(curve, z, units) * units / d
+    return np.ascontiguousarray(tau / np.linalg.norm(tau))
+
+
+def _null_vector(curve: Curve, z: Array, d: Array) -> Array:
     n = curve.n
     _, singular, vh = svd(_by_rows(curve, z, d))
     null = vh[n - 1 :] if singular[-1] < SINGULAR else vh[n:]
@@ -312,7 +325,7 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
         tau = _of_two(curve, z, d, tau)
     if tau[-1] < 0.0 or (abs(tau[-1]) < 1e-12 and tau[int(np.argmax(np.abs(tau)))] < 0.0):
         tau = -tau
-    return np.ascontiguousarray(tau)
+    return tau
 
 
 def _of_two(curve: Curve, z: Array, d: Array, tau: Array) -> Array:

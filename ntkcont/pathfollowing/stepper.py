@@ -113,7 +113,8 @@ class Stepper:
         with_vectors = vectors[:k] if self.vectors else None
         nodes = Nodes(out_z[:k], out_t[:k], out_s[:k], wr[:k] + 1j * wi[:k], counts[:k], with_vectors, out_d[:k])
         if status is Status.CLOSED:  # the last point lies just beyond the start: end on the start
-            nodes.z[-1], nodes.tangent[-1], nodes.counts[-1] = self.first.z, self.first.tangent, self.first.counts
+            nodes.z[-1], nodes.counts[-1] = self.first.z, self.first.counts
+            nodes.tangent[-1] = self.first.tangent / np.linalg.norm(self.first.tangent / self.d)  # as long as others
             nodes.eigenvalues[-1] = self.first.eigenvalues
             if nodes.vectors is not None:
                 nodes.vectors[-1] = np.nan

@@ -15,7 +15,7 @@ def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     """Return the units (n+1,) of the interval between two nodes; `d` are the scales with which it was stepped over.
 
     A state is as large as it is, or as a usual step would carry it.  The unit of the parameter, for which `d` has the
-    width of the whole span, is what it is, or what it does: where it turns back it moves with the square of the way.
+    width of the whole span, is what it is, or how fast it moves.
     """
     n = curve.n
     way = np.abs(right.z - left.z)
@@ -25,6 +25,6 @@ def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     if curve.model.homogeneous:
         states[:] = np.max(states)
     shorter = d[:n] * min(1.0, USUAL * length)
-    speed = max(abs(left.tangent[n]), abs(right.tangent[n])) * abs(right.s - left.s)
-    moved = max(way[n], speed) / min(1.0, max(length, 1e-9)) ** 2
-    return np.append(np.maximum(states, shorter), min(d[n], max(size[n], moved)))
+    # where it turns back it does so within a quarter of the interval's length, in units of its speed at the ends
+    speed = max(abs(left.tangent[n]), abs(right.tangent[n]), way[n] / max(length, 1e-300))
+    return np.append(np.maximum(states, shorter), min(d[n], max(size[n], speed)))

@@ -1,0 +1,33 @@
+"""Whether counts and signs at a point are made of rounding: then nothing that they say between two points happens.
+
+A point of a branch is known to rounding only.  Where the last digit of the states and the parameter decides about a
+sign, as it does far out on a branch to infinity, the sign says nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels.spectrum import UNSURE
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve, Node
+
+#: How far a point is moved, relative to each of its numbers, and how often, up to this many states: then once.
+LAST_DIGITS, TIMES, MANY = 64.0 * float(np.finfo(float).eps), 4, 64
+
+
+def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
+    """Whether the counts that differ between two nodes are the same for points that are equal to them to rounding."""
+    differ = np.flatnonzero(left.counts[:UNSURE] != right.counts[:UNSURE])
+    tau = (right.z - left.z) / d
+    length = float(np.linalg.norm(tau))
+    if not differ.size or length == 0.0:
+        return True
+    rng = np.random.default_rng(0)
+    for node in (left, right):
+        for _ in range(TIMES if curve.n <= MANY else 1):
+            moved = node.z * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], len(node.z)))
+            counts = curve.node(moved, d, node.tangent / d, node.s)[0].counts
+            if np.any(counts[differ] != node.counts[differ]):
+                return False
+    return True
