@@ -147,6 +147,26 @@ def grown(d, d_start, logs):
 
 
 @inner
+def same_direction(tau, tau_start, d):
+    """Whether two tangents agree in every component that matters: in one scale two branches may look parallel."""
+    norm = 0.0
+    for j in range(tau.shape[0]):
+        norm += (tau_start[j] / d[j]) ** 2
+    norm = np.sqrt(norm)
+    dot = 0.0
+    size = 0.0
+    parts = 0
+    for j in range(tau.shape[0]):
+        here = tau_start[j] / d[j] / norm
+        if abs(here) > 1e-3:
+            ratio = tau[j] / here
+            dot += ratio
+            size += ratio * ratio
+            parts += 1
+    return dot > 0.8 * np.sqrt(size * parts)
+
+
+@inner
 def contradicts(counts, n):
     """Whether eigenvalues and factors disagree about the sign of det F_x: one of both is rounding.
 
@@ -308,13 +328,9 @@ def advance(
                 along += tau[j] * (z_start[j] - z[j]) / d[j]
             if 0.0 < along <= 1.05 * length:
                 near = 0.0
-                dot = 0.0
-                norm = 0.0
                 for j in range(n + 1):
                     near += ((z_start[j] - z[j]) / d[j] - along * tau[j]) ** 2
-                    dot += tau[j] * tau_start[j] / d[j]
-                    norm += (tau_start[j] / d[j]) ** 2
-                closed = np.sqrt(near) < 0.2 * length and dot > 0.8 * np.sqrt(norm)
+                closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_start, d)
 
         angle = np.arccos(min(1.0, cos))
         for j in range(n + 1):

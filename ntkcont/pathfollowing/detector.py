@@ -35,6 +35,10 @@ FEWEST, MANY = 32, 256
 BOTH_WAYS = ("BP", "H", "PD", "NS")
 #: What is looked for by default, for flows and maps.
 DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
+#: A point is on the end of a branch if it is no farther beyond it, as a fraction of the interval around the end.
+ON_THE_END = 1e-3
+#: Steps that become ever shorter towards the end are left out: the end is compared with a node this far before it.
+SOME_WAY = 1e-3
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
 
@@ -52,6 +56,7 @@ class Detector:
         self.fresh = True  # that node is the start, which may be a special point
         self.doubtful: list[Doubtful] = []  # of the last chunk
         self.remarks: list[str] = []  # on what was found in it
+        self.crossed = False  # it has been looked at what is on the very end
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -86,13 +91,17 @@ class Detector:
                 left = nodes[i - 2] if i > 1 else (self.last or left)
             if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
                 continue
-            if self.special(right, d, left, after) and not (final and i == k - 1):
+            if self.special(right, d, left, after):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
                 if i + 1 < k and i + 1 not in queue:
                     queue.insert(0, i + 1)
                 continue
             self.open = None
             found += self._between(left, right, d, looks.get(i), self._around(nodes, i))
+        if final and self.open is None:
+            self.open = self._before_end(nodes, found)
+        if final and self.open is not None:
+            found += self._across_end(nodes[k - 1], self._scales(nodes, k - 1))
         found = self._audited(nodes, found)
         before = self.last
         ends = [before] if before is not None else []
@@ -105,6 +114,30 @@ class Detector:
             self.error = f"{type(failure).__name__}: {failure}"
         self.d = self._scales(nodes, k - 1)
         return sorted(found, key=lambda point: point.s)
+
+    def _before_end(self, nodes: Nodes, found: list[SpecialPoint]) -> Node | None:
+        """Return a node some way before the end if this is a special point to which ever shorter steps have led."""
+        far = np.flatnonzero(nodes.s < nodes.s[-1] - SOME_WAY)
+        before = nodes[int(far[-1])] if far.size else self.last
+        if before is None or any(point.s >= before.s for point in found):
+            return None
+        last = nodes[len(nodes.s) - 1]
+        return before if degenerate(last, self._scales(nodes, -1), self.task.curve.is_map, (before,)) else None
+
+    def _across_end(self, last: Node, d: Array) -> list[SpecialPoint]:
+        """Return the special points at the very end, which is one itself: by looking a little beyond it."""
+        left, self.open, self.crossed = self.open, None, True
+        beyond = probe(self.task.curve, last, d, min(1e-3, self.task.settings.ds_max))
+        if left is None:
+            return []
+        if beyond is None:
+            return self._between(left, last, d, None, (None, None))
+        slack = ON_THE_END * abs(beyond.s - left.s)
+        return [
+            dataclasses.replace(point, bracket=(point.bracket[0], max(point.s, last.s)))
+            for point in self._between(left, beyond, d, None, (None, None))
+            if point.s <= last.s + slack
+        ]
 
     def _audited(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
         """Return the points found, after a look with short steps at what they do not explain; the rest is doubtful."""
@@ -226,7 +259,7 @@ class Detector:
 
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
-        self.last, self.open, self.fresh = node, None, False
+        self.last, self.open, self.fresh, self.crossed = node, None, False, False
         self.trail, self.looked = [], False
 
     def special(self, node: Node, d: Array, before: Node | None = None, after: Node | None = None) -> bool:
@@ -266,7 +299,9 @@ def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:
 def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
     """Return a special point on the very end of the branch, found by looking a little beyond it."""
     task, last = detector.task, detector.last
-    if last is None or not degenerate(last, d, task.curve.is_map, tuple(detector.trail[-1:]), tol=1e-3):
+    if last is None or detector.crossed:
+        return []
+    if not degenerate(last, d, task.curve.is_map, tuple(detector.trail[-1:]), tol=1e-3):
         return []
     beyond = probe(task.curve, last, d, 1e-3)
     if beyond is None:

@@ -11,6 +11,8 @@ from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
 
 #: Singular values below this fraction of the largest, here or a unit of length away, belong to the kernel.
 SMALL = 1e-6
+#: What is left of those that vanish where Newton has found the point.
+ACCURATE = 1e-9
 
 
 def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> int:
@@ -70,7 +72,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         if np.linalg.norm(step) < tol:
             f, jac = scaled.residual_and_jacobian(y)
             u, singular, vh = svd(jac)
-            if np.max(np.abs(f)) > 1e-11 or singular[n - m] > 1e-7:
+            if np.max(np.abs(f)) > 1e-11 or singular[n - m] > ACCURATE:
                 return None
             v, w = _vectors(scaled.rows[:, None] * u[:, n - m :], vh[n - m :], d, n)
             return Located(y * d, None, float(np.max(np.abs(f))), float(singular[n - m]), v, w, vh[n - m :])

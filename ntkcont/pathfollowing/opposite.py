@@ -60,7 +60,7 @@ def opposite(
             if any(node is None for node in nodes):
                 continue
             known = [node for node in nodes if node is not None]
-            group = _group(label, known, curve.is_map)
+            group = _group(curve, label, known)
             if group is None:
                 continue
             if abs(group.up - group.down) * h > ONE_PLACE:
@@ -86,9 +86,9 @@ def _node(curve: Curve, middle: Array, t: float, tau: Array, d: Array) -> Node |
     return node if sign != 0.0 else None
 
 
-def _group(label: str, nodes: list[Node], is_map: bool) -> Group | None:
+def _group(curve: Curve, label: str, nodes: list[Node]) -> Group | None:
     """Return what crosses between the first and the last of four nodes; None unless it goes both ways."""
-    sides = [ranked(label, node, is_map)[0] for node in nodes]
+    sides = [ranked(curve, label, node)[0] for node in nodes]
     count: dict[float, int] = {}
     for sign in (1.0, -1.0):  # up: below the boundary before, above it after
         before = [_inward(-sign * values) for values in sides[:2]]

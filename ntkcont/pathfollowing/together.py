@@ -35,9 +35,13 @@ class Together:
     eigenvalue: complex
 
 
-def ranked(label: str, node: Node, is_map: bool) -> tuple[Array, np.ndarray]:
-    """Return signed distances from the boundary, positive beyond it, the largest first, and their eigenvalues."""
-    lam = node.eigenvalues
+def ranked(curve: Curve, label: str, node: Node) -> tuple[Array, np.ndarray]:
+    """Return signed distances from the boundary, positive beyond it, the largest first, and their eigenvalues.
+
+    Those of the node itself have been put on the boundary where they are there to rounding; here all digits count.
+    """
+    is_map = curve.is_map
+    lam = np.linalg.eigvals(curve.system(node.z)[1]) + (1.0 if is_map else 0.0)
     if label in ("PD", "BP"):  # rounding may make complex ones of several that coincide
         lam = lam[np.abs(lam.imag) <= COINCIDENT * np.abs(lam)]
         beyond = -1.0 - lam.real if label == "PD" else lam.real - (1.0 if is_map else 0.0)
@@ -68,7 +72,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     None if another number crosses, a point of the branch cannot be computed, or they do not all cross at one place.
     """
     known: dict[float, Node] = {0.0: left, 1.0: right}
-    before, after = (int(np.sum(ranked(label, node, curve.is_map)[0] > 0.0)) for node in (left, right))
+    before, after = (int(np.sum(ranked(curve, label, node)[0] > 0.0)) for node in (left, right))
     if abs(after - before) != count:
         return None
     chosen = slice(min(before, after), max(before, after))
@@ -80,7 +84,7 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
                 msg = "no point of the branch there"
                 raise ArithmeticError(msg)
             known[fraction] = node
-        beyond = ranked(label, known[fraction], curve.is_map)[0][chosen]
+        beyond = ranked(curve, label, known[fraction])[0][chosen]
         if len(beyond) < count:
             msg = "they are not all there"
             raise ArithmeticError(msg)
@@ -92,17 +96,17 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     except (ArithmeticError, ValueError):  # ValueError: no change of sign
         return None
     node = known[fraction]
-    beyond, lam = (each[chosen] for each in ranked(label, node, curve.is_map))
+    beyond, lam = (each[chosen] for each in ranked(curve, label, node))
     spread = float(np.max(np.abs(beyond)))
     # that F_x is singular is for the caller to see
-    if spread > (MERGED if label == "BP" else ALL) * _rate(label, left, right, d, chosen, curve.is_map):
+    if spread > (MERGED if label == "BP" else ALL) * _rate(curve, label, left, right, d, chosen):
         return None
     return Together(node, mean, spread, complex(lam[0]))
 
 
-def _rate(label: str, left: Node, right: Node, d: Array, chosen: slice, is_map: bool) -> float:
+def _rate(curve: Curve, label: str, left: Node, right: Node, d: Array, chosen: slice) -> float:
     """Return what a distance from the boundary is small against: the speed of those that cross, or their size."""
-    ends = [ranked(label, node, is_map) for node in (left, right)]
+    ends = [ranked(curve, label, node) for node in (left, right)]
     moved = max(float(np.max(np.abs(beyond[chosen]), initial=0.0)) for beyond, _ in ends)
     size = max(float(np.max(np.abs(lam[chosen]), initial=0.0)) for _, lam in ends)
     return max(size, moved / float(np.linalg.norm((right.z - left.z) / d)))
