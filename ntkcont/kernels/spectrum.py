@@ -115,22 +115,30 @@ def shifted(a, is_map, copy):
 
 
 @inner
+def settled(lapack, a, is_map, copy, work, wr, wi, band, ints):
+    """Look more closely at the eigenvalues of `a` (maps: of a + I) if one is near the boundary; `band` as `settle`."""
+    n = a.shape[0]
+    if n == 1 or not close_to_boundary(wr, wi, is_map):
+        return 0
+    shifted(a, is_map, copy)
+    if n > 2:
+        return settle(lapack, copy, wr, wi, band, work, ints)
+    two_by_two(copy, wr, wi, band)
+    return 0
+
+
+@inner
 def settled_and_counted(lapack, a, is_map, copy, work, wr, wi, counts, ints):
-    """Count the eigenvalues of `a` (maps: of a + I), after a closer look where one is near the boundary."""
+    """Settle the eigenvalues, put on the boundary what is there to rounding, and count."""
     n = a.shape[0]
     band = np.zeros(n)
-    if n > 1 and close_to_boundary(wr, wi, is_map):
-        shifted(a, is_map, copy)
-        if n == 2:
-            two_by_two(copy, wr, wi, band)
-        else:
-            info = settle(lapack, copy, wr, wi, band, work, ints)
-            if info != 0:
-                return info
+    info = settled(lapack, a, is_map, copy, work, wr, wi, band, ints)
+    if info == 0:
         for i in range(n):
-            put_on_boundary(wr, wi, band, i, is_map)
-    count(wr, wi, band, is_map, counts)
-    return 0
+            if band[i] > 0.0:
+                put_on_boundary(wr, wi, band, i, is_map)
+        count(wr, wi, band, is_map, counts)
+    return info
 
 
 @inner
@@ -153,4 +161,20 @@ def counts_of(lapack, a, wr, wi, is_map, counts):
     work = np.empty(34 * n + 16)
     ints = np.empty(8, np.int32)
     settled_and_counted(lapack, a, is_map, np.empty((n, n)), work, wr, wi, counts, ints)
+    ints[0] = int(work[0] != work[0])  # both must live as long as LAPACK has their addresses
+
+
+@entry(types.void(int64[::1], MATRIX, VECTOR, VECTOR, boolean))
+def real_to_rounding(lapack, a, wr, wi, is_map):
+    """Fill `wr` + i `wi` with the eigenvalues of `a` (maps: of a + I), real where they are so to rounding.
+
+    None of them has been put on the boundary.
+    """
+    n = a.shape[0]
+    copy = np.empty((n, n))
+    work = np.empty(34 * n + 16)
+    ints = np.empty(8, np.int32)
+    shifted(a, is_map, copy)
+    eigenvalues(lapack, copy, wr, wi, work, ints)
+    settled(lapack, a, is_map, copy, work, wr, wi, np.zeros(n), ints)
     ints[0] = int(work[0] != work[0])  # both must live as long as LAPACK has their addresses

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.kernels import newton, stepping
+from ntkcont.kernels import newton, spectrum, stepping
 from ntkcont.kernels.lapack import addresses
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array, Model
@@ -96,6 +96,12 @@ class Curve:
             f -= x
             a.ravel()[:: n + 1] -= 1.0
         return f, a, slopes
+
+    def eigenvalues(self, z: Array) -> Complex:
+        """Return the eigenvalues at z (multipliers of maps), none of them put on the stability boundary."""
+        wr, wi = np.empty(self.n), np.empty(self.n)
+        spectrum.real_to_rounding(self.lapack, self.system(z)[1], wr, wi, self.is_map)
+        return wr + 1j * wi
 
     def correct(
         self, z: Array, d: Array, tau: Array, tol: float = 1e-10, max_iter: int = 12

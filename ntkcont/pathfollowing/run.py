@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.again import Again
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -22,14 +23,9 @@ from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
 from ntkcont.pathfollowing.units import local_units
-from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
-#: Steps are not made shorter than this: the length of a step that matters may be far below that of the diagram.
-SHORTEST = 1e-14
-#: How often a run goes back with a shorter step because something was not established, in all and at one place.
-RETRIES, TRIES = 200, 10
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
 BEHIND = 1e-7
 
@@ -63,8 +59,8 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         return
     if start.beside is not None:
         detector.restart(start.beside[sign])
-    total = retries = tries = 0
-    farthest = -1.0  # where the run went back to
+    total = 0
+    again = Again()
     hits = 0
     before = first
     status: Status | None = None
@@ -79,22 +75,17 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             nodes, special, status = pole
             doubts = [each for each in doubts if each.bracket[1] <= nodes.s[-1]]
             detector.restart(nodes[-1])
-        place = _unsettled(special, doubts) if retries < RETRIES and pole is None else None
+        place = again.wanted(special, doubts) if pole is None else None
         if place is not None:
             kept, among, last, scales, ds = _before(place, nodes, special, before)
-            tries = tries + 1 if last.s <= farthest else 1
-            farthest = max(farthest, last.s)
-            if ds > SHORTEST and tries <= TRIES:
-                nodes, special = kept, among
-                doubts = [each for each in doubts if each.bracket[1] <= last.s]
-                retries += 1
-                remarks = []
-                stepper.rewind(last, scales, ds)
-                detector.restart(last)
-                detector.d = scales
-                status = None
-                if borders is not None:
-                    borders.rewind(last)
+            again.note(last, scales, ds)
+            nodes, special, remarks, status = kept, among, [], None
+            doubts = [each for each in doubts if each.bracket[1] <= last.s]
+            node_again, detector.d, ds = again.back()
+            stepper.rewind(node_again, detector.d, ds)
+            detector.restart(node_again)
+            if borders is not None:
+                borders.rewind(node_again)
         if borders is not None:
             points, status = borders.turn(nodes, status)
             special += points
@@ -151,15 +142,6 @@ def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list
     return [q for q in special if q.label != "LP" or not there(q)]
 
 
-def _unsettled(special: list[SpecialPoint], doubts: list[Doubtful]) -> float | None:
-    """Return the arclength before the first place at which something happens that was not established; None if all was.
-
-    The step may have jumped to another branch, or shorter steps may tell.
-    """
-    found = [q.bracket[0] for q in special if not q.converged and q.label not in ("UZ", "BC")]
-    return min([*found, *(each.bracket[0] for each in doubts)], default=None)
-
-
 def _pole(
     curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node
 ) -> tuple[Nodes, list[SpecialPoint], Status] | None:
@@ -184,11 +166,11 @@ def _pole(
 def _before(
     place: float, nodes: Nodes, special: list[SpecialPoint], before: Node
 ) -> tuple[Nodes, list[SpecialPoint], Node, Array, float]:
-    """Cut a chunk in front of a place; also return the last point kept, its scales, a tenth of the step there."""
+    """Cut a chunk in front of a place; also return the last point kept, its scales, and the step over it."""
     keep = int(np.searchsorted(nodes.s, place, side="right"))
     last = nodes[keep - 1] if keep else before
     jumped = min(keep, len(nodes.s) - 1)
-    ds = 0.1 * (float(nodes.s[jumped]) - last.s)
+    ds = float(nodes.s[jumped]) - last.s
     scales = np.ones_like(last.z) if nodes.scales is None else nodes.scales[jumped]
     return nodes.head(keep), [q for q in special if q.s <= last.s and q.bracket[0] < place], last, scales, ds
 

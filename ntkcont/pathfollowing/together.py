@@ -21,8 +21,6 @@ from ntkcont.roots import bracketed_root
 ALL = 1e-9
 #: The same for real ones that go through zero: double, they move by the square root of rounding.
 MERGED = 1e-6
-#: What rounding makes of the imaginary parts of multipliers that coincide.
-COINCIDENT = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +39,9 @@ def ranked(curve: Curve, label: str, node: Node) -> tuple[Array, np.ndarray]:
     Those of the node itself have been put on the boundary where they are there to rounding; here all digits count.
     """
     is_map = curve.is_map
-    lam = np.linalg.eigvals(curve.system(node.z)[1]) + (1.0 if is_map else 0.0)
-    if label in ("PD", "BP"):  # rounding may make complex ones of several that coincide
-        lam = lam[np.abs(lam.imag) <= COINCIDENT * np.abs(lam)]
+    lam = curve.eigenvalues(node.z)
+    if label in ("PD", "BP"):
+        lam = lam[lam.imag == 0.0]
         beyond = -1.0 - lam.real if label == "PD" else lam.real - (1.0 if is_map else 0.0)
     else:
         lam = lam[lam.imag > 0.0]
