@@ -147,19 +147,22 @@ def grown(d, d_start, logs):
 
 
 @inner
-def same_direction(tau, tau_start, d):
-    """Whether two tangents agree in every component that matters: in one scale two branches may look parallel."""
+def same_direction(before, after, u, tau_start, d):
+    """Whether the tangent at fraction u of a step is that of the start in every component that matters.
+
+    In one scale two branches that cross may look parallel.
+    """
     norm = 0.0
-    for j in range(tau.shape[0]):
+    for j in range(before.shape[0]):
         norm += (tau_start[j] / d[j]) ** 2
     norm = np.sqrt(norm)
     dot = 0.0
     size = 0.0
     parts = 0
-    for j in range(tau.shape[0]):
+    for j in range(before.shape[0]):
         here = tau_start[j] / d[j] / norm
-        if abs(here) > 1e-3:
-            ratio = tau[j] / here
+        if abs(here) > 0.02:
+            ratio = ((1.0 - u) * before[j] + u * after[j]) / here
             dot += ratio
             size += ratio * ratio
             parts += 1
@@ -330,7 +333,7 @@ def advance(
                 near = 0.0
                 for j in range(n + 1):
                     near += ((z_start[j] - z[j]) / d[j] - along * tau[j]) ** 2
-                closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_start, d)
+                closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_new, along / length, tau_start, d)
 
         angle = np.arccos(min(1.0, cos))
         for j in range(n + 1):
