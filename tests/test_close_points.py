@@ -63,7 +63,7 @@ def test_a_neutral_saddle_beside_a_fold(takens, b2):
 
 
 def test_a_neutral_saddle_is_told_from_a_fold_farther_down_than_a_hopf_point(takens):
-    """At b2 = 1e-14 the fold is at b1 = 2.5e-29 and the eigenvalues at b1 = 0 are +-1e-7: both real, and two records."""
+    """At b2 = 1e-14 the fold is at b1 = 2.5e-29, and the eigenvalues at b1 = 0 are +-1e-7: two records."""
     branch = along(takens, start(1e-14), 1e-14)
     check_branch(branch, takens)
     assert found(branch) == [("LP", pytest.approx(2.5e-29, abs=1e-28)), ("NSad", pytest.approx(0.0, abs=1e-28))]
