@@ -29,7 +29,9 @@ def _compiled(items: tuple[tuple[str, str], ...], names: tuple[str, ...]) -> tup
     given = [sympy.expand_mul(sympy.sympify(text, locals=symbols)) for _, text in items]
     order = [symbols[name] for name in (*states, *names)]
     terms = [list(sympy.Add.make_args(each)) for each in given]
-    entries = [[list(sympy.Add.make_args(sympy.expand_mul(sympy.diff(each, symbols[x])))) for x in states] for each in given]
+    entries = [
+        [list(sympy.Add.make_args(sympy.expand_mul(sympy.diff(each, symbols[x])))) for x in states] for each in given
+    ]
     return sympy.lambdify(order, terms, "numpy"), sympy.lambdify(order, entries, "numpy")
 
 
@@ -70,7 +72,6 @@ class Problem:
             return total, size
 
         return Truth(terms=terms_at, jacobian=jacobian_at)
-
 
     def worst(self, branch: nc.Branch, free: str, values: Mapping[str, float], rows: Any = slice(None)) -> float:
         """Return the largest |f| beside the sum of the magnitudes of its terms."""
