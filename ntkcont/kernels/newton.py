@@ -28,6 +28,8 @@ OF_ITSELF = 1e-8
 ROUGHLY = 1e-6
 #: A state this far below its scale, or farther, is zero but for rounding.
 ROUNDED_AWAY = 1e-9
+#: Where rounding is all that is left, near singular points that of a state of zero may be this large beside its scale.
+NEARLY_ZERO = 1e-6
 
 
 @inner
@@ -72,13 +74,16 @@ def residual(rhs, c, p0, direction, is_map, z, p, f):
 
 
 @inner
-def settled(b, z, d, part, least):
-    """Whether the correction `b` (scaled) is at most this part of every variable itself; `least` of d for the last."""
+def settled(b, z, d, part, floor, least):
+    """Whether the correction `b` (scaled) is at most this part of every variable itself.
+
+    Variables below `floor` of their scale (the parameter: `least`) count as that large.
+    """
     n = z.shape[0] - 1
-    for j in range(n + 1):
-        if abs(b[j]) * d[j] > part * max(abs(z[j]), (ROUNDED_AWAY if j < n else least) * d[j]):
+    for j in range(n):
+        if abs(b[j]) * d[j] > part * max(abs(z[j]), floor * d[j]):
             return False
-    return True
+    return abs(b[n]) * d[n] <= part * max(abs(z[n]), least * d[n])
 
 
 @inner
@@ -140,16 +145,16 @@ def correct(
                     z[j] = 0.0
             if small_at < 0:
                 small_at = it
-            if settled(b, z, d, OF_ITSELF, 0.0):
+            if settled(b, z, d, OF_ITSELF, ROUNDED_AWAY, 0.0):
                 factorised = small_at + 1 if refreshed > 1 or n < SHARE_FROM else min(small_at + 1, 3)
                 return CONVERGED, factorised, first, sign, size
         if it > 0 and size > last:  # no longer decreasing: rounding, if it is small already
             iterations = it + 1 if small_at < 0 else small_at + 1
-            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, 1e-10)
+            rounding = last <= 100.0 * tol and settled(b, z, d, ROUGHLY, NEARLY_ZERO, 1e-10)
             return (CONVERGED if rounding else DIVERGED), iterations, first, sign, size
         fresh = n < SHARE_FROM or (it > 0 and size > CONTRACTION * last)
         last = size
-    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, 1e-10)
+    rounding = small_at >= 0 and settled(b, z, d, ROUGHLY, NEARLY_ZERO, 1e-10)
     return (CONVERGED if rounding else DIVERGED), max_iter, first, sign, last
 
 

@@ -21,6 +21,8 @@ RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 #: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
 #: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
 FADE = 0.7
+#: A state that comes back from far away leaves its scale behind, which then is halved with every step.
+LEFT_BEHIND = 1e-6
 #: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
 ZERO = 1e-13
 #: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
@@ -83,6 +85,8 @@ def rescale(z, d, logs, common, length, tau):
         elif i < n:
             size = (largest if common else abs(z[i])) * root
             scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
+            if ZERO * d[i] < size < LEFT_BEHIND * d[i]:
+                scale = max(size, 0.5 * d[i])
         if scale != d[i]:
             tau[i] *= d[i] / scale
             d[i] = scale
@@ -147,19 +151,22 @@ def grown(d, d_start, logs):
 
 
 @inner
-def same_direction(tau, tau_start, d):
-    """Whether two tangents agree in every component that matters: in one scale two branches may look parallel."""
+def same_direction(before, after, u, tau_start, d):
+    """Whether the tangent at fraction u of a step is that of the start in every component that matters.
+
+    In one scale two branches that cross may look parallel.
+    """
     norm = 0.0
-    for j in range(tau.shape[0]):
+    for j in range(before.shape[0]):
         norm += (tau_start[j] / d[j]) ** 2
     norm = np.sqrt(norm)
     dot = 0.0
     size = 0.0
     parts = 0
-    for j in range(tau.shape[0]):
+    for j in range(before.shape[0]):
         here = tau_start[j] / d[j] / norm
-        if abs(here) > 1e-3:
-            ratio = tau[j] / here
+        if abs(here) > 0.02:
+            ratio = ((1.0 - u) * before[j] + u * after[j]) / here
             dot += ratio
             size += ratio * ratio
             parts += 1
@@ -330,7 +337,7 @@ def advance(
                 near = 0.0
                 for j in range(n + 1):
                     near += ((z_start[j] - z[j]) / d[j] - along * tau[j]) ** 2
-                closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_start, d)
+                closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_new, along / length, tau_start, d)
 
         angle = np.arccos(min(1.0, cos))
         for j in range(n + 1):
