@@ -12,7 +12,7 @@ from tests.invariants import check_branch
 
 #: Along b1 the fixed points are x^2 + b2 x + b1 = 0, y = 0; the trace is x, the determinant -(b2 + 2 x).
 TAKENS = {"x": "y", "y": "b1 + b2*x + x**2 + x*y"}
-NEAR = [5e-4, 1e-4, 3e-5, 1e-6, 1e-7, 1e-8, 1e-9]
+NEAR = [5e-4, 1e-4, 3e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12]
 
 
 def found(branch):
@@ -37,11 +37,12 @@ def test_a_hopf_point_beside_a_fold(takens, b2):
     """b2 < 0: the fold is at x = |b2|/2, b1 = b2^2/4, the Hopf point before it at x = 0 with omega = sqrt(|b2|)."""
     branch = along(takens, start(-b2), -b2)
     check_branch(branch, takens)
-    assert found(branch) == [("H", pytest.approx(0.0, abs=1e-14)), ("LP", pytest.approx(b2**2 / 4, abs=1e-14))]
+    assert found(branch) == [("H", pytest.approx(0.0, abs=1e-14)), ("LP", pytest.approx(b2**2 / 4, rel=1e-9))]
     hopf, fold = branch.special_points["H1"], branch.special_points["LP1"]
     assert hopf.converged
     assert fold.converged
-    assert hopf.omega == pytest.approx(np.sqrt(b2), rel=1e-6)
+    # omega^2 = |b2| - 2 x, where x = 0 is located to 1e-16
+    assert hopf.omega == pytest.approx(np.sqrt(b2), rel=max(1e-6, 1e-16 / b2))
     assert hopf.x[0] == pytest.approx(0.0, abs=1e-3 * b2)
     assert fold.x[0] == pytest.approx(b2 / 2, rel=1e-6)
     assert branch.n_unstable[[0, -1]].tolist() == [0, 1]
@@ -52,7 +53,7 @@ def test_a_neutral_saddle_beside_a_fold(takens, b2):
     """b2 > 0: the fold comes first, at x = -b2/2; at x = 0 there are the eigenvalues k, -k with k = sqrt(b2)."""
     branch = along(takens, start(b2), b2)
     check_branch(branch, takens)
-    assert found(branch) == [("LP", pytest.approx(b2**2 / 4, abs=1e-14)), ("NSad", pytest.approx(0.0, abs=1e-14))]
+    assert found(branch) == [("LP", pytest.approx(b2**2 / 4, rel=1e-9)), ("NSad", pytest.approx(0.0, abs=1e-14))]
     fold, saddle = branch.special_points["LP1"], branch.special_points["NSad1"]
     assert fold.converged
     assert saddle.converged
@@ -61,7 +62,16 @@ def test_a_neutral_saddle_beside_a_fold(takens, b2):
     assert np.max(saddle.eigenvalues.real) == pytest.approx(np.sqrt(b2), rel=1e-5)
 
 
-@pytest.mark.parametrize("b2", [0.0, 1e-12, -1e-12, 1e-14, -1e-14])
+def test_a_neutral_saddle_is_told_from_a_fold_farther_down_than_a_hopf_point(takens):
+    """At b2 = 1e-14 the fold is at b1 = 2.5e-29, and the eigenvalues at b1 = 0 are +-1e-7: two records."""
+    branch = along(takens, start(1e-14), 1e-14)
+    check_branch(branch, takens)
+    assert found(branch) == [("LP", pytest.approx(2.5e-29, abs=1e-28)), ("NSad", pytest.approx(0.0, abs=1e-28))]
+    assert branch.special_points["LP1"].x[0] == pytest.approx(-0.5e-14, rel=1e-6)
+    assert np.max(branch.special_points["NSad1"].eigenvalues.real) == pytest.approx(1e-7, rel=1e-3)
+
+
+@pytest.mark.parametrize("b2", [0.0, -1e-14, 1e-15, -1e-15, 1e-16, -1e-16])
 def test_points_within_rounding_are_one_record_with_a_warning(takens, b2):
     with pytest.warns(RuntimeWarning, match="a Bogdanov-Takens point is there or nearby"):
         branch = along(takens, start(b2), b2)

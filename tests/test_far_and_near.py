@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -154,10 +156,20 @@ def test_a_start_on_the_node_of_an_eight(start):
     assert {q.name for q in branch.special_points if q.label != "EP"} == {"BP1", "LP1", "LP2", "LP3", "LP4"}
     assert len(branch.special_points("LP")) == 4
     np.testing.assert_allclose([q.x[0] ** 2 for q in branch.special_points("LP")], 0.5, atol=1e-9)
-    # the start, half way round, and the start again
+    # the start, half way round, and the start again: each lobe has its own side and its two folds
     s = [q.s for q in branch.special_points("BP")]
     assert len(s) == 3
-    assert s[1] - s[0] == pytest.approx(s[2] - s[1], rel=1e-3)
+    assert [s[0], s[2]] == pytest.approx(branch.s[[0, -1]], abs=1e-4)
+    sides = []
+    for low, high in itertools.pairwise(s):
+        lobe = branch.x[(branch.s > low) & (branch.s < high), 0]
+        folds = [q for q in branch.special_points("LP") if low < q.s < high]
+        sides.append(np.sign(lobe[len(lobe) // 2]))
+        assert np.all(np.sign(lobe) == sides[-1])
+        assert np.max(np.abs(lobe)) == pytest.approx(1.0, abs=1e-2)  # x^2 - x^4 = 0 at x = +-1
+        assert [np.sign(q.x[0]) for q in folds] == [sides[-1]] * 2
+        assert sorted(q.p for q in folds) == pytest.approx([-0.5, 0.5], abs=1e-10)
+    assert sorted(sides) == [-1.0, 1.0]
     assert all(max(abs(q.p), abs(q.x[0])) < 1e-12 for q in branch.special_points("BP"))
 
 

@@ -34,10 +34,16 @@ def test_a_figure_of_eight_passes_its_crossing_twice_under_one_name(branch):
         assert max(abs(point.p), abs(point.x[0])) < 1e-12
     slopes = [point.tangent[1] / point.tangent[0] for point in (first, second)]
     assert sorted(slopes) == pytest.approx([-1.0, 1.0], abs=1e-3)  # of the chord across it
-    # the arclength in the scales of the branch, dx and dp/2: half of the eight lies between the passages
-    t = np.linspace(0.0, np.pi, 20001)
-    half = np.sum(np.hypot(np.diff(np.sin(t)), 0.5 * np.diff(np.sin(t) * np.cos(t))))
-    assert second.s - first.s == pytest.approx(half, rel=1e-3)
+    # between the passages lies one lobe, beyond them the other: each with its side and its two folds
+    between = (branch.s > first.s) & (branch.s < second.s)
+    beyond = (branch.s < first.s) | (branch.s > second.s)
+    side = np.sign(branch.x[between, 0])
+    assert np.all(side == side[0])
+    assert np.all(np.sign(branch.x[beyond, 0]) == -side[0])
+    folds = branch.special_points("LP")
+    assert [np.sign(q.x[0]) * side[0] for q in folds] == [1.0 if first.s < q.s < second.s else -1.0 for q in folds]
+    for each in (1.0, -1.0):
+        assert sorted(q.p for q in folds if np.sign(q.x[0]) == each) == pytest.approx([-0.5, 0.5], abs=1e-10)
 
 
 def test_the_name_looks_up_the_first_passage(branch):

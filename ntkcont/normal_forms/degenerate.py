@@ -18,6 +18,9 @@ from ntkcont.normal_forms.local import Critical
 
 #: What is looked at, as a fraction of the diagram, and the coefficient's least share of what happens there.
 AWAY, SHARE = 1e-2, 1e-6
+#: Where branches touch nothing of the first or second order fixes the place along them: it is known to the cube root
+#: of rounding, 1e-6 of a unit of length, and over that distance b11 changes by this share of its change at 1 %.
+FLAT = 1e-4
 
 Jacobian = Callable[[Any], Any]
 
@@ -50,7 +53,7 @@ def crossing_is_degenerate(
     with np.errstate(all="ignore"):  # the equations need not be defined so far away
         here, *beside = (float(p @ derivatives(x + sign * step).second(q, unit)) for sign in (0.0, 1.0, -1.0))
         changes = [abs(value - here) for value in beside]
-    return abs(form["b11"]) <= SHARE * max((change for change in changes if 0.0 < change < np.inf), default=-np.inf)
+    return abs(form["b11"]) <= FLAT * max((change for change in changes if 0.0 < change < np.inf), default=-np.inf)
 
 
 def pitchfork_is_degenerate(form: dict[str, Any], jacobian: Jacobian, x: Any, critical: Critical, tangent: Any) -> bool:
