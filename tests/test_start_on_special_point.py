@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,20 @@ def test_the_change_at_a_fold_at_which_the_run_started(seed):
     (row,) = [line for line in repr(branch).splitlines() if line.startswith(point.name)]
     assert f"{expected[0]} -> {expected[1]}" in row
     assert sorted(unstable for _, unstable in Arcs.of(branch).sides(point)) == sorted(expected)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-6, -1e-6, 3e-4, -3e-4])
+def test_the_change_does_not_depend_on_the_last_digits_of_the_arclength(off):
+    """The s of a special point is interpolated: that an accepted point lies on it is told by the place of both."""
+    model = nc.Model.from_equations({"x": "p - x**2"}, {"p": 0.0})
+    branch = nc.continuation(model, [0.0], free="p", p_span=(-1, 1))
+    at = int(np.argmin(np.abs(branch["x"])))
+    assert abs(branch["x"][at]) < 1e-9
+    moved = [dataclasses.replace(q, s=branch.s[at] + off) if q.label == "LP" else q for q in branch.special_points]
+    branch = dataclasses.replace(branch, special_points=moved)
+    (point,) = branch.special_points("LP")
+    assert point.bracket[0] <= point.s <= point.bracket[1]
+    assert branch.stability_change(point) == ((1, 0) if branch["x"][-1] > 0 else (0, 1))
 
 
 @pytest.mark.parametrize("label", list(FLOWS))

@@ -29,7 +29,7 @@ ROUGHLY = 1e-6
 #: A state this far below its scale, or farther, is zero but for rounding.
 ROUNDED_AWAY = 1e-9
 #: Where rounding is all that is left, near singular points that of a state of zero may be this large beside its scale.
-NEARLY_ZERO = 1e-3
+NEARLY_ZERO = 1e-6
 
 
 @inner
@@ -80,10 +80,10 @@ def settled(b, z, d, part, floor, least):
     Variables below `floor` of their scale (the parameter: `least`) count as that large.
     """
     n = z.shape[0] - 1
-    for j in range(n + 1):
-        if abs(b[j]) * d[j] > part * max(abs(z[j]), (floor if j < n else least) * d[j]):
+    for j in range(n):
+        if abs(b[j]) * d[j] > part * max(abs(z[j]), floor * d[j]):
             return False
-    return True
+    return abs(b[n]) * d[n] <= part * max(abs(z[n]), least * d[n])
 
 
 @inner

@@ -21,6 +21,8 @@ RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 #: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
 #: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
 FADE = 0.7
+#: A state that comes back from far away leaves its scale behind, which then is halved with every step.
+LEFT_BEHIND = 1e-6
 #: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
 ZERO = 1e-13
 #: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
@@ -83,6 +85,8 @@ def rescale(z, d, logs, common, length, tau):
         elif i < n:
             size = (largest if common else abs(z[i])) * root
             scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
+            if ZERO * d[i] < size < LEFT_BEHIND * d[i]:
+                scale = max(size, 0.5 * d[i])
         if scale != d[i]:
             tau[i] *= d[i] / scale
             d[i] = scale

@@ -57,16 +57,17 @@ def unexplained(
 
     Also the special points that lie there.
     """
+    known = sure(s, counts, points)
+    by = np.diff(counts[known][:, [N_UNSTABLE, TANGENT_SIGN]], axis=0)
+    where = np.any(by != 0, axis=1)
+    places = np.array([point.s for point in points])
+    between = np.clip(np.searchsorted(s[known], places) - 1, 0, max(len(by) - 1, 0)) if len(by) else []
+    where[between] = True
     found = []
-    changed = np.any(counts[1:][:, [N_UNSTABLE, TANGENT_SIGN]] != counts[:-1][:, [N_UNSTABLE, TANGENT_SIGN]], axis=1)
-    if not np.any(changed) and not points:
-        return []
-    for i, j in itertools.pairwise(sure(s, counts, points).tolist()):
-        by = counts[j] - counts[i]
+    for k in np.flatnonzero(where).tolist():
+        i, j = int(known[k]), int(known[k + 1])
         inside = [point for point in points if s[i] <= point.s <= s[j]]
-        if (by[N_UNSTABLE] or by[TANGENT_SIGN] or inside) and not explains(
-            inside, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])
-        ):
+        if not explains(inside, int(by[k, 0]), bool(by[k, 1])):
             found.append((i, j, inside))
     return found
 

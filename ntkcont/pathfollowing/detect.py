@@ -122,6 +122,23 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
     return found
 
 
+def arclength(left: Node, right: Node, d: Array, u: float) -> float:
+    """Return the arclength at fraction u of the chord, which is a cubic function of it by the tangents at both ends."""
+    chord, way = (right.z - left.z) / d, right.s - left.s
+    length2 = float(chord @ chord)
+    first, last = (way * float(chord @ (node.tangent / d)) / length2 for node in (left, right))
+    part = u
+    if min(first, last) > 0.0 and max(first, last) < 3.0:  # the cubic is monotone
+        square, cube = 3.0 - 2.0 * first - last, first + last - 2.0
+        for _ in range(60):
+            slope = first + part * (2.0 * square + 3.0 * cube * part)
+            step = (u - part * (first + part * (square + cube * part))) / slope if slope > 0.0 else 0.0
+            part = min(1.0, max(0.0, part + step))
+            if abs(step) < 1e-15:
+                break
+    return left.s + part * way
+
+
 def midpoint(curve: Curve, left: Node, right: Node, d: Array, fraction: float = 0.5) -> Node | None:
     """Return a point of the branch between two nodes, in the hyperplane across their chord; None if Newton fails."""
     chord = (right.z - left.z) / d
@@ -136,7 +153,7 @@ def midpoint(curve: Curve, left: Node, right: Node, d: Array, fraction: float = 
     u = float(tau @ ((z - left.z) / d)) / length
     if not 0.0 < u < 1.0:
         return None
-    node, sign = curve.node(z, d, tau, left.s + u * (right.s - left.s))
+    node, sign = curve.node(z, d, tau, arclength(left, right, d, u))
     return node if sign != 0.0 else None
 
 

@@ -12,6 +12,8 @@ from ntkcont.kernels.spectrum import UNSURE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 
+#: Where the parameter moves by more than this part of itself, signs are not made of its last digits.
+STANDING = 1e-7
 #: How far a point is moved, relative to each of its numbers, and how often, up to this many states: then once.
 LAST_DIGITS, TIMES, MANY = 64.0 * float(np.finfo(float).eps), 4, 64
 
@@ -21,7 +23,8 @@ def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
     differ = np.flatnonzero(left.counts[:UNSURE] != right.counts[:UNSURE])
     tau = (right.z - left.z) / d
     length = float(np.linalg.norm(tau))
-    if not differ.size or length == 0.0:
+    moved, size = abs(right.z[-1] - left.z[-1]), max(abs(left.z[-1]), abs(right.z[-1]))
+    if not differ.size or length == 0.0 or moved > STANDING * size:
         return True
     rng = np.random.default_rng(0)
     for node in (left, right):

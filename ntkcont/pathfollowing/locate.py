@@ -12,7 +12,7 @@ from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
-from ntkcont.pathfollowing.detect import Crossing, classify, midpoint
+from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event, UserZero
 from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
@@ -61,8 +61,7 @@ class Bracket:
 
     def s_of(self, z: Array, d: Array) -> float:
         """Return the arclength of z, interpolated."""
-        u = min(1.0, max(0.0, self.fraction(z, d)[0]))
-        return self.left.s + u * (self.right.s - self.left.s)
+        return arclength(self.left, self.right, d, min(1.0, max(0.0, self.fraction(z, d)[0])))
 
 
 def _guess(

@@ -12,6 +12,8 @@ from ntkcont.pathfollowing.nodes import Nodes
 #: Halvings of the interval at most, and how much an entry of the Jacobian must grow meanwhile, as the interval shrinks
 #: by a million or more.
 HALVINGS, GROWTH = 45, 1e4
+#: It must have grown by this much while the interval shrank from a third of the halvings to the last.
+GOES_ON = 10.0
 #: What grows beyond this is an overflow on the way to infinity and no pole.
 OVERFLOW = 1e150
 #: Approaching a pole of order one the Jacobian grows by ten for every tenth of the distance; a root grows by less.
@@ -27,9 +29,9 @@ def _jacobian(curve: Curve, z: Array) -> Array:
 
 def pole_between(curve: Curve, left: Node, right: Node, d: Array) -> Node | None:
     """Return a point of the branch just before a pole between two of its points; None if there is no pole."""
-    before = _jacobian(curve, left.z) + 1e-300
-    a, b = left, right
-    for _ in range(HALVINGS):
+    sizes = np.maximum(_jacobian(curve, left.z), _jacobian(curve, right.z))
+    a, b, halfway = left, right, left
+    for k in range(HALVINGS):
         middle = midpoint(curve, a, b, d, 0.5417)
         if middle is None or not np.all(np.isfinite(middle.eigenvalues)):
             break
@@ -38,8 +40,15 @@ def pole_between(curve: Curve, left: Node, right: Node, d: Array) -> Node | None
             b = middle
         else:
             a = middle
-    grown = float(np.nanmax(_jacobian(curve, a.z) / np.maximum(before, 1e-12 * np.max(before))))
-    return a if GROWTH < grown < OVERFLOW and a is not left else None
+            if k < HALVINGS // 3:
+                halfway = a
+    if a is left:
+        return None
+    near = _jacobian(curve, a.z)
+    grown = near / np.maximum(sizes, 1e-12 * np.max(sizes) + 1e-300)
+    goes_on = near / np.maximum(_jacobian(curve, halfway.z), 1e-300)
+    poles = (grown > GROWTH) & (near < OVERFLOW) & (goes_on > GOES_ON)
+    return a if np.any(poles) else None
 
 
 def ends_at_pole(curve: Curve, nodes: Nodes, d: Array) -> bool:

@@ -23,6 +23,7 @@ from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
 from ntkcont.pathfollowing.units import local_units
+from ntkcont.results.doubtful import established
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
@@ -78,7 +79,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         place = again.wanted(special, doubts) if pole is None else None
         if place is not None:
             kept, among, last, scales, ds = _before(place, nodes, special, before)
-            again.note(last, scales, ds)
+            again.note(last, scales, ds, [*doubts, *established(special)[1]])
             nodes, special, remarks, status = kept, among, [], None
             doubts = [each for each in doubts if each.bracket[1] <= last.s]
             node_again, detector.d, ds = again.back()
@@ -89,6 +90,9 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         if borders is not None:
             points, status = borders.turn(nodes, status)
             special += points
+        again.add(special)
+        if place is None:
+            special, doubts = again.passed(nodes, special, doubts, status is not None)
         total += len(nodes.s)
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS

@@ -29,6 +29,8 @@ NEARLY_SINGULAR = 1e-3
 NEAR = 1e-6
 #: ... or farther away, where rounding cannot tell the points in between from it.
 FLAT = 1e-2
+#: States that are all smaller than this are zero to rounding, if Newton gets nowhere in their own units.
+NOTHING = 1e-15
 #: A state that Newton would still change by this fraction of itself is zero but for rounding.
 CHANGING = 1e-2
 
@@ -155,6 +157,8 @@ def _corrected(curve: Curve, z: Array, d: Array, tol: float) -> Array:
     new, _ = curve.correct(z, d, natural, tol=tol, max_iter=50)
     if new is not None:
         return new
+    if np.max(np.abs(z[:n])) < NOTHING and _vanishing(curve, z, np.append(np.full(n, np.sqrt(n)), d[n]), 1e-14):
+        return z
 
     def scaled(u: Array) -> tuple[Array, Array]:
         f, a, _ = curve.system(np.append(u * rows, z[n]))
@@ -302,7 +306,11 @@ def _without_rounding(curve: Curve, z: Array) -> Array:
         new = np.append(np.where(changing, 0.0, z[:n]), z[n])
         after = curve.system(new)[0]
         terms = np.abs(a) @ np.maximum(np.abs(z[:n]), np.abs(step))
-    return new if np.all(np.isfinite(after)) and np.all(np.abs(after) <= np.maximum(np.abs(f), 1e-13 * terms)) else z
+    return (
+        new
+        if np.all(np.isfinite(after)) and np.all(np.abs(after) <= np.maximum(1.01 * np.abs(f), 1e-13 * terms))
+        else z
+    )
 
 
 def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
@@ -312,7 +320,10 @@ def first_tangent(curve: Curve, z: Array, d: Array) -> Array:
     """
     units = _natural(curve, z, d)
     tau = _null_vector(curve, z, units) * units / d
-    return np.ascontiguousarray(tau / np.linalg.norm(tau))
+    tau = tau / np.linalg.norm(tau)
+    if abs(tau[-1]) < 1e-12 and tau[int(np.argmax(np.abs(tau)))] < 0.0:  # vertical: the parameter does not tell
+        tau = -tau
+    return np.ascontiguousarray(tau)
 
 
 def _null_vector(curve: Curve, z: Array, d: Array) -> Array:

@@ -137,7 +137,23 @@ def on_special_points(branch: Branch, points: Iterable[SpecialPoint]) -> NDArray
         if point.label not in ("EP", "UZ"):
             reach = _ON_IT.get(point.label, _ON_ANY) * max(1.0, 1e-2 * abs(point.s))
             on[np.searchsorted(branch.s, point.s - reach) : np.searchsorted(branch.s, point.s + reach, "right")] = True
+            low, high = point.bracket
+            for i in np.flatnonzero((branch.s >= low) & (branch.s <= high)):  # by place: s is interpolated
+                on[i] = on[i] or _away(branch, int(i), point) <= reach
     return on
+
+
+def _away(branch: Branch, i: int, point: SpecialPoint) -> float:
+    """Return how far a special point is from point i of a branch, in arclength; inf where that is not known."""
+    around = slice(max(0, i - 1), i + 2)
+    z = np.column_stack([branch.x[around], branch.p[around]])
+    if branch.x.shape[1] != len(point.x) or len(z) < 2 or not np.all(np.isfinite(z)):
+        return np.inf
+    size = np.max(np.abs(z), axis=0)
+    size[size == 0.0] = 1.0
+    chord = np.linalg.norm((z[-1] - z[0]) / size)
+    apart = np.linalg.norm((z[min(i, 1)] - np.append(point.x, point.p)) / size)
+    return float(apart / chord * np.ptp(branch.s[around])) if chord > 0.0 else np.inf
 
 
 def stability_change(branch: Branch, point: SpecialPoint) -> tuple[int, int] | None:
