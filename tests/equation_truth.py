@@ -1,8 +1,8 @@
 """Equations as text, their terms and Jacobians by sympy and numpy: what the package says of a branch is held to them.
 
-The invariants of ``tests.invariants`` take one scale for a whole branch, the magnitudes along it.  Where rates differ by
-fourteen decades, or a branch runs to infinity, that is no measure for a single point: there ``tests.branch_faults``
-judges each point by the terms of its own equations.
+The invariants of ``tests.invariants`` take one scale for a whole branch, the magnitudes along it.  Where rates differ
+by fourteen decades, or a branch runs to infinity, that is no measure for a single point: there
+``tests.branch_faults`` judges each point by the terms of its own equations.
 """
 
 from __future__ import annotations

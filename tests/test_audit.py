@@ -10,7 +10,7 @@ import pytest
 
 import ntkcont as nc
 from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, TANGENT_SIGN, UNSURE
-from ntkcont.pathfollowing import events, locate
+from ntkcont.pathfollowing import events, records
 from ntkcont.pathfollowing.audit import explains, unexplained
 from tests.synthetic import special
 
@@ -140,7 +140,7 @@ def test_what_newton_cannot_find_is_doubtful_with_one_warning(monkeypatch, label
     """The event's Newton method and what is tried in its place are broken: the change is on record, with its place."""
     event, equations, start, (p, _) = CASES[label]
     monkeypatch.setattr(event, "solve", lambda self, curve, z, extra, d: None)
-    monkeypatch.setattr(locate, "solve_together", lambda *parts, **keywords: None)
+    monkeypatch.setattr(records, "solve_together", lambda *parts, **keywords: None)
     model = nc.Model.from_equations(equations, {"p": p})
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

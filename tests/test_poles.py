@@ -109,7 +109,7 @@ def test_a_derivative_that_is_undefined_names_the_state(power):
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 3.0])
 def test_a_kink_where_the_branch_turns_back_is_doubtful(slope):
-    """x' = p - |x| - (slope - 1) max(x, 0) turns back at x = 0, where no eigenvalue is zero: no fold, and not silent."""
+    """p = slope max(x, 0) - min(x, 0) turns back at x = 0, where no eigenvalue is zero: no fold, and not silent."""
     model = nc.Model.from_equations({"x": "p - a*(x + abs(x))/2 + (x - abs(x))/2"}, {"p": 1.0, "a": slope})
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
