@@ -12,8 +12,9 @@ from ntkcont.kernels.spectrum import UNSURE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 
-#: Where the parameter moves by more than this part of itself, signs are not made of its last digits.
-STANDING = 1e-7
+#: Where the parameter moves by more than this part of itself, and no eigenvalue is so near to the boundary beside the
+#: entries of the Jacobian, signs are not made of last digits.
+STANDING, NEAR = 1e-7, 1e-8
 #: How far a point is moved, relative to each of its numbers, and how often, up to this many states: then once.
 LAST_DIGITS, TIMES, MANY = 64.0 * float(np.finfo(float).eps), 4, 64
 
@@ -24,7 +25,9 @@ def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
     tau = (right.z - left.z) / d
     length = float(np.linalg.norm(tau))
     moved, size = abs(right.z[-1] - left.z[-1]), max(abs(left.z[-1]), abs(right.z[-1]))
-    if not differ.size or length == 0.0 or moved > STANDING * size:
+    if not differ.size or length == 0.0:
+        return True
+    if moved > STANDING * size and all(_far(curve, node) for node in (left, right)):
         return True
     rng = np.random.default_rng(0)
     for node in (left, right):
@@ -34,3 +37,10 @@ def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
             if np.any(counts[differ] != node.counts[differ]):
                 return False
     return True
+
+
+def _far(curve: Curve, node: Node) -> bool:
+    """Whether all eigenvalues are far from the boundary at a node, beside what rounding may do to the Jacobian."""
+    lam = node.eigenvalues
+    apart = np.abs(np.abs(lam) - 1.0) if curve.is_map else np.abs(lam.real)
+    return bool(np.min(apart) > NEAR * np.max(np.abs(curve.system(node.z)[1])))
