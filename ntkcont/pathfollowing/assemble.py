@@ -147,7 +147,7 @@ def assemble(
     computed = [side.status for side in sides.values()]
     status = next((value for value in computed if not value.ok), computed[-1])
     if keep:
-        _tangents_on_branch_points(curve, nodes, special, start.d, task.logs)
+        special = _tangents_on_branch_points(curve, nodes, special, start.d, task.logs)
     n_unstable = nodes.counts[:, N_UNSTABLE].copy()
     _warn_permanent_zero(nodes)
     _warn_doubtful(places, curve.free)
@@ -183,23 +183,37 @@ def _end(side: Side | None, start: Start, sign: float, curve: Curve) -> Node:
 
 def _tangents_on_branch_points(
     curve: Curve, nodes: Nodes, special: list[SpecialPoint], d_start: Array, logs: Array
-) -> None:
-    """Give points that happen to lie on a branch point the tangent of their own branch: they have several."""
+) -> list[SpecialPoint]:
+    """Give points (and ends) that happen to lie on a branch point the tangent of their branch: they have several."""
+    ends: dict[float, Array] = {}
     for point in special:
         if point.label != "BP" or len(nodes.s) < 3:
             continue
-        i = int(np.argmin(np.abs(nodes.s - point.s)))
         at = np.append(point.x, point.p)
         d = in_decades(d_start, at, logs)
-        if not 0 < i < len(nodes.s) - 1 or np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
-            continue
-        _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))
-        null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
-        tau = nodes.tangent[i] / d
-        if np.linalg.norm(tau - (null @ tau) @ null) <= 1e-8 * np.linalg.norm(tau):
-            continue
-        chord = (nodes.z[i + 1] - nodes.z[i - 1]) / d / (nodes.s[i + 1] - nodes.s[i - 1])
-        nodes.tangent[i] = (null @ chord) @ null * d
+        # a closed branch that starts there comes back to it
+        for i in {int(np.argmin(np.abs(nodes.s - point.s))), 0, len(nodes.s) - 1}:
+            if np.linalg.norm((nodes.z[i] - at) / d) > ON_BRANCH_POINT:
+                continue
+            _, _, vh = svd(scaled_jacobian(curve, nodes.z[i], d))
+            null = vh[curve.n - max(1, kernel_dimension(curve, nodes.z[i], d)) :]
+            tau = nodes.tangent[i] / d
+            if np.linalg.norm(tau - (null @ tau) @ null) > 1e-8 * np.linalg.norm(tau):
+                nodes.tangent[i] = (null @ _chord(nodes, i, d)) @ null * d
+                ends[float(nodes.s[i])] = nodes.tangent[i].copy()
+    return [dataclasses.replace(q, tangent=ends[q.s]) if q.label == "EP" and q.s in ends else q for q in special]
+
+
+def _chord(nodes: Nodes, i: int, d: Array) -> Array:
+    """Return the way from the point before i to the one after it, per arclength: on a closed branch across its ends."""
+    last = len(nodes.s) - 1
+    if 0 < i < last:
+        return (nodes.z[i + 1] - nodes.z[i - 1]) / d / (nodes.s[i + 1] - nodes.s[i - 1])
+    ahead, behind = (nodes.z[1] - nodes.z[0]) / d, (nodes.z[last] - nodes.z[last - 1]) / d
+    lengths = nodes.s[1] - nodes.s[0], nodes.s[last] - nodes.s[last - 1]
+    if np.linalg.norm((nodes.z[last] - nodes.z[0]) / d) <= ON_BRANCH_POINT:
+        return (ahead + behind) / sum(lengths)
+    return ahead / lengths[0] if i == 0 else behind / lengths[1]
 
 
 def _signatures(parts: list[dict[str, np.ndarray]], bound: BoundEvaluator | None) -> Signatures | None:
