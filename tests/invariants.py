@@ -85,6 +85,8 @@ class _Frame:
 def _scale(branch: nc.Branch) -> np.ndarray:
     """Magnitudes of the states and of the parameter; units of a network share one."""
     x = np.max(np.abs(branch.x), axis=0)
+    # zero but for rounding at a few points: the size of zero
+    x = np.where((x < 1e-9) & (np.median(np.abs(branch.x), axis=0) <= 1e-6 * x), 0.0, x)
     x = np.where(x > 1e-9 * max(np.max(x), 1e-300), x, max(np.max(x), 1.0))
     return np.append(x, max(np.ptp(branch.p), 1e-12))
 

@@ -11,9 +11,7 @@ from tests.equation_truth import Problem, followed, found, in_either_direction
 
 #: The state z is decoupled and stable, with a rate that grows from 1 at mu = 0 to c mu^4 elsewhere.
 BESIDE = {"z": "1 - z*(1 + c*mu**4)"}
-HOPF = Problem(
-    {"x": "mu*x - y - x*(x**2 + y**2)", "y": "x + mu*y - y*(x**2 + y**2)", **BESIDE}, {"mu": -0.5, "c": 1.0}
-)
+HOPF = Problem({"x": "mu*x - y - x*(x**2 + y**2)", "y": "x + mu*y - y*(x**2 + y**2)", **BESIDE}, {"mu": -0.5, "c": 1.0})
 FOLD = Problem({"x": "mu - x**2", **BESIDE}, {"mu": 1.0, "c": 1.0})
 PITCHFORK = Problem({"x": "mu*x - x**3", **BESIDE}, {"mu": -0.5, "c": 1.0})
 #: The invariants of a whole branch ask for the rank of [F_x, F_p] beside the largest rate: not for stiffer systems.
@@ -102,7 +100,9 @@ def of_nagumo(eps, b):
 
 @pytest.mark.parametrize("eps", [1e-1, 1e-3, 1e-6, 1e-9, 1e-10, 1e-12])
 def test_fitzhugh_and_nagumo_of_any_stiffness(eps):
-    branch = followed(NAGUMO, [-1.2, -0.6], free="I", span=(-3.0, 3.0), params={"eps": eps}, invariants=eps * STIFF > 1.0)
+    branch = followed(
+        NAGUMO, [-1.2, -0.6], free="I", span=(-3.0, 3.0), params={"eps": eps}, invariants=eps * STIFF > 1.0
+    )
     assert in_either_direction(branch, of_nagumo(eps, 2.5))
 
 

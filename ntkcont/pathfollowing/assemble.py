@@ -15,11 +15,11 @@ from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.decades import in_decades
-from ntkcont.pathfollowing.locate import end_point
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes, slim
 from ntkcont.pathfollowing.protocols import BoundEvaluator
 from ntkcont.pathfollowing.provenance import provenance
+from ntkcont.pathfollowing.records import end_point
 from ntkcont.pathfollowing.start import Start, scaled_jacobian
 from ntkcont.pathfollowing.task import Task
 from ntkcont.results.branch import Branch

@@ -16,11 +16,11 @@ from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, de
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.firm import firm
-from ntkcont.pathfollowing.locate import as_point, special_point, user_zero
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
+from ntkcont.pathfollowing.records import as_point, special_point, user_zero
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.doubtful import Doubtful

@@ -20,9 +20,9 @@ from ntkcont.pathfollowing.decades import check_log
 from ntkcont.pathfollowing.events import UserZero, resolve_events
 from ntkcont.pathfollowing.follow import Monitor, follow, one_thread
 from ntkcont.pathfollowing.interrupts import held_back
-from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator, KernelEvaluator
+from ntkcont.pathfollowing.records import as_point
 from ntkcont.pathfollowing.run import run
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.start import Start, check_in_span, check_span, prepare, start_params

@@ -15,10 +15,10 @@ from ntkcont.pathfollowing.assemble import Side, evaluate
 from ntkcont.pathfollowing.beside import second_core
 from ntkcont.pathfollowing.checkpoint import recalled_signatures
 from ntkcont.pathfollowing.interrupts import held_back
-from ntkcont.pathfollowing.locate import as_point
 from ntkcont.pathfollowing.nodes import Nodes, slim
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.protocols import BoundEvaluator
+from ntkcont.pathfollowing.records import as_point
 from ntkcont.pathfollowing.run import run
 from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.task import Chunk, Task

@@ -21,9 +21,10 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located
 from ntkcont.pathfollowing.events import resolve_events
-from ntkcont.pathfollowing.locate import Bracket, found_point
+from ntkcont.pathfollowing.locate import Bracket
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.near_boundary import Basis, Near, Spectrum, matched, moved
+from ntkcont.pathfollowing.records import found_point
 from ntkcont.results.special_points import SpecialPoint
 
 #: How often a piece is halved to separate what happens in it.
