@@ -172,6 +172,18 @@ def test_below_rounding_of_the_terms_an_imperfect_pitchfork_is_one(h, is_one, st
     assert bool(branch.x.max() > 0.9) == is_one
 
 
+@pytest.mark.parametrize("h", [1e-8, 1e-10, 1e-12, 3e-13, 1e-13, 3e-14])
+@pytest.mark.parametrize("start", [0.3, 1.09])
+def test_an_imperfect_transcritical_point_beside_no_zero(h, start):
+    """With y = x - 0.3 and m = mu - 0.2: m = y + h/y turns back at y = sqrt(h), from either side."""
+    m = nc.Model.from_equations({"x": "(mu - 0.2)*(x - 0.3) - (x - 0.3)**2 - h"}, {"h": h, "mu": 0.99})
+    branch = nc.continuation(m, [start], free="mu", p_span=(-1, 1))
+    check_branch(branch, m)
+    assert found(branch) == [("LP", pytest.approx(0.2 + 2.0 * np.sqrt(h), abs=1e-9))]
+    assert branch.p[[0, -1]].tolist() == [1.0, 1.0]
+    assert branch.doubtful == ()
+
+
 @pytest.mark.parametrize(("x", "r"), [(0.8, 3.3), (0.52, 3.2), (0.85, 3.4), (0.6, 3.05)])
 def test_orbit_of_period_two_has_a_branch_point_and_no_fold_where_it_is_born(x, r):
     """The second iterate of the logistic map: no symmetry helps here; doublings at 1 + sqrt(6)."""

@@ -158,6 +158,14 @@ def test_branches_that_touch_in_their_folds():
     assert diagram[0].special_points["BP1"].normal_form["type"] == "degenerate"
 
 
+@pytest.mark.parametrize(("ratio", "side"), [(1.0, -1.0), (2.0, 1.0), (2.0, -1.0)])
+def test_the_point_where_folds_touch_is_one_from_either_branch(ratio, side):
+    branch = followed({"x": "(mu - x**2)*(mu - 2*x**2)"}, [side / np.sqrt(ratio)], p=1.0, span=(-1, 1))
+    assert branch.special_points.labels == ("EP", "BP", "EP")
+    assert branch.doubtful == ()
+    assert abs(branch.special_points["BP1"].p) < 1e-12
+
+
 def test_folds_that_nearly_touch_are_folds():
     """(mu - x^2)(mu + 1e-4 - 2 x^2): near the fold at the origin is that of another branch."""
     branch = followed({"x": "(mu - x**2)*(mu + 1e-4 - 2*x**2)"}, [1.0], p=1.0, span=(-1, 1))

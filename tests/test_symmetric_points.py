@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 
 import ntkcont as nc
-from tests.diagram_invariants import checked
+from tests.diagram_invariants import check_diagram, checked
 from tests.invariants import check_branch
 
 # ------------------------------------------------------------------------------------------------ three units
@@ -67,11 +68,24 @@ def test_there_are_thirteen_states_at_rest():
     assert pytest.approx(1.92484730, abs=1e-8) == CURRENT
 
 
-@pytest.mark.parametrize("start", ["below", 1, 4, 8, 12])
+@functools.cache
+def from_one(start):
+    x0, current = ([0.002] * 3, -6.0) if start == "below" else (equilibria(0.0)[start], 0.0)
+    return nc.diagram(UNITS, [x0], free="I", p_span=(-6.0, 6.0), params={"I": current})
+
+
+STARTS = ["below", 1, 4, 8, 12]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_diagram_of_three_units_holds_what_holds_for_all(start):
+    check_diagram(from_one(start), UNITS, (-6.0, 6.0))
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_a_diagram_from_any_one_start_reaches_all_branches(start):
     """The five branches: all equal, two equal (three images), all different (one closed curve)."""
-    x0, current = ([0.002] * 3, -6.0) if start == "below" else (equilibria(0.0)[start], 0.0)
-    diagram = checked(UNITS, [x0], free="I", p_span=(-6.0, 6.0), params={"I": current})
+    diagram = from_one(start)
     assert diagram.unfollowed == ()
     found, known = at_rest(diagram, 0.0), equilibria(0.0)
     assert len(found) == 13
