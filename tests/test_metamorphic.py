@@ -1,6 +1,6 @@
 """The special points of a branch do not depend on how it was run.
 
-320 random problems, each run ten times: as it is, in a wider span, until infinity, from elsewhere, backwards, with half
+300 random problems, each run ten times: as it is, in a wider span, until infinity, from elsewhere, backwards, with half
 the steps, with states permuted, in other units, beside a stiff stable state, and with the parameter in another unit.
 Thousands of them: ``python -m tests.many_problems metamorphic 5000``.
 
@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.known_faults import METAMORPHIC
 
 from tests.branch_faults import arc, places, unmatched, within
-from tests.known_faults import METAMORPHIC
 from tests.metamorphic import drawn, examine
 from tests.random_problems import FUNCTIONS, problem
 from tests.transformations import TRANSFORMATIONS, plain
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 BLOCK = 20  # problems a test
 
 
-@pytest.mark.parametrize("block", range(16))
+@pytest.mark.parametrize("block", range(15))
 def test_transformations_change_no_special_point(block):
     seeds = range(block * BLOCK, (block + 1) * BLOCK)
     wrong = {seed: faults for seed in seeds if seed not in METAMORPHIC and (faults := examine(drawn(seed)))}

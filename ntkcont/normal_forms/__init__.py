@@ -49,7 +49,8 @@ where eigenvalues of several kinds or frequencies are critical at once), or, wit
 "piecewise linear".  EP and UZ have none: {}.  A coefficient is taken for zero ("degenerate") where it is below
 1e-8 of the terms it is made of; a of a fold and b30 of a pitchfork also where the critical eigenvalue changes a million
 times as much along q, at 1 % of a unit of arclength, as they say, and b11 where it changes 1e4 times as much itself (a
-point where branches touch is known to the cube root of rounding only).  ``type`` is then "degenerate", ``note`` says why.
+point where branches touch is known to the cube root of rounding only).  ``type`` is then "degenerate", ``note`` says
+why.
 
 B and C are exact: closed forms for a ``RateRNN``, nested ``jax.jvp`` along the directions needed otherwise, so no
 tensor is formed.  Models that JAX can only call back (``Model.from_numba``) have central differences of sixth order of
