@@ -27,6 +27,8 @@ LEFT_BEHIND = 1e-6
 ZERO = 1e-13
 #: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
 MISSED, NEGLIGIBLE = 0.25, 1e-9
+#: No point of a branch has a residual larger than this, beside the terms that it is made of.
+NO_SOLUTION, UNDERFLOW = 1e-6, 1e-290
 #: No step is shorter than this: it would be below rounding.
 SHORTEST = 1e-15
 #: A branch goes to infinity when a state has grown this much beyond its first scale ...
@@ -118,6 +120,24 @@ def foreseen(z, new, pred, d, logs, common):
             if not new[j] * z[j] > 0.0:
                 return False
         elif j < n and not common and abs(new[j] - pred[j]) > MISSED * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
+            return False
+    return True
+
+
+@inner
+def solves(z, new, f, a, fq, d):
+    """Whether F at a new point is small beside its terms: where rounding of the parameter keeps it from that, it ends.
+
+    The last point `z` tells as well what the states are.
+    """
+    n = f.shape[0]
+    if 0.0 < abs(new[n]) < UNDERFLOW:  # the parameter loses its digits, and so the terms that it is in
+        return True
+    for i in range(n):
+        terms = abs(fq[i] * new[n])
+        for j in range(n):
+            terms += abs(a[i, j]) * max(abs(new[j]), abs(z[j]), NO_SOLUTION * d[j])
+        if not abs(f[i]) <= NO_SOLUTION * terms < np.inf:
             return False
     return True
 
@@ -309,6 +329,8 @@ def advance(
         k = produced[0]
         if n < SHARE_FROM or at_bound:
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+        if n < SHARE_FROM and not solves(z, new, f, a, fq, d):
+            return MIN_STEP if finite else BAD_VALUES
         if control[NO_SPECTRA] != 0.0:
             for j in range(n):
                 out_wr[k, j] = np.nan

@@ -245,7 +245,8 @@ class Detector:
                 return points[-1:]
         if not crossing.optional:
             return points[:1]
-        if points and pole_between(task.curve, crossing.left, crossing.right, d) is None:
+        merging = points and _merging(crossing, task.curve.is_map)
+        if merging and pole_between(task.curve, crossing.left, crossing.right, d) is None:
             near = "1:1 resonance" if task.curve.is_map else "Bogdanov-Takens"
             self.remarks.append(
                 f"at {task.curve.free} = {crossing.left.z[-1]:.10g} a pair of eigenvalues merges at a fold or branch "
@@ -276,6 +277,18 @@ class Detector:
             for (a, b), (ga, gb) in pairs
             if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
+
+
+def _merging(crossing: Crossing, is_map: bool) -> bool:
+    """Whether the two eigenvalues nearest to zero (multipliers to one) are a pair on one side: they merge in between.
+
+    Two real ones, one of them slow, are neutral beside a fold, and nothing else.
+    """
+    for node in (crossing.left, crossing.right):
+        nearest = np.argsort(np.abs(node.eigenvalues - float(is_map)))[:2]
+        if np.any(node.eigenvalues[nearest].imag != 0.0):
+            return True
+    return False
 
 
 def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:

@@ -15,6 +15,8 @@ from ntkcont.pathfollowing.curve import Curve, Node
 #: Where the parameter moves by more than this part of itself, and no eigenvalue is so near to the boundary beside the
 #: entries of the Jacobian, signs are not made of last digits.
 STANDING, NEAR = 1e-7, 1e-8
+#: A parameter this small, as where a branch runs to infinity with exp(-x), loses its digits.
+UNDERFLOW = 1e-290
 #: How far a point is moved, relative to each of its numbers, and how often, up to this many states: then once.
 LAST_DIGITS, TIMES, MANY = 64.0 * float(np.finfo(float).eps), 4, 64
 
@@ -27,6 +29,8 @@ def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
     moved, size = abs(right.z[-1] - left.z[-1]), max(abs(left.z[-1]), abs(right.z[-1]))
     if not differ.size or length == 0.0:
         return True
+    if 0.0 < size < UNDERFLOW:
+        return False
     if moved > STANDING * size and all(_far(curve, node) for node in (left, right)):
         return True
     rng = np.random.default_rng(0)

@@ -33,13 +33,13 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
     fixed = np.zeros(n + 1)
     fixed[k] = np.sign(tau[k])
     with np.errstate(all="ignore"):
-        # each state goes on as a power of the one that grows most
-        powers = tau[:n] * d[:n] / z[:n] / (tau[k] * d[k] / z[k])
+        # each state goes on as a power of the one that grows most, and so does a parameter on its way to zero
+        powers = tau * d / z / (tau[k] * d[k] / z[k])
         powers = np.clip(np.where(np.isfinite(powers), powers, 0.0), -2.0, 1.0)
         new, before = z, 1.0
         here = curve.node(np.ascontiguousarray(z), d, fixed, 0.0)[0].counts
         for farther in FARTHER:
-            guess = np.append(new[:n] * (farther / before) ** powers, new[n])
+            guess = new * (farther / before) ** powers
             scales = np.append(np.maximum(d[:n], np.abs(guess[:n]) * np.sqrt(n)), d[n])
             try:
                 if not all(np.all(np.isfinite(part)) for part in curve.system(guess)):

@@ -1,0 +1,3 @@
+"""Random problems that are still wrong."""
+
+METAMORPHIC: dict[int, str] = {}
