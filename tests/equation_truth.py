@@ -25,7 +25,7 @@ from tests.invariants import check_branch
 def _compiled(items: tuple[tuple[str, str], ...], names: tuple[str, ...]) -> tuple[Any, Any]:
     """Return functions of (states, parameters): the terms by equation, and the terms of the entries of the Jacobian."""
     states = [name for name, _ in items]
-    symbols = {name: sympy.Symbol(name, real=True) for name in (*states, *names)}
+    symbols: dict[str, Any] = {name: sympy.Symbol(name, real=True) for name in (*states, *names)}
     given = [sympy.expand_mul(sympy.sympify(text, locals=symbols)) for _, text in items]
     order = [symbols[name] for name in (*states, *names)]
     terms = [list(sympy.Add.make_args(each)) for each in given]
