@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.known_faults import METAMORPHIC
 
 from tests.branch_faults import arc, places, unmatched, within
+from tests.known_faults import METAMORPHIC
 from tests.metamorphic import drawn, examine
 from tests.random_problems import FUNCTIONS, problem
 from tests.transformations import TRANSFORMATIONS, plain
