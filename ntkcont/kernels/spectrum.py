@@ -90,7 +90,9 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, vectors, counts, ints):
     for that.
     """
     shifted(a, is_map, copy)
-    if vectors.shape[0] > 0 and a.shape[0] > 2:
+    if not np.isfinite(np.sum(copy)):  # LAPACK would complain on the standard error stream
+        info = 1
+    elif vectors.shape[0] > 0 and a.shape[0] > 2:
         info = eigenvalues_and_vectors(lapack, copy, is_map, wr, wi, work, ints, vectors)
     else:
         info = eigenvalues(lapack, copy, wr, wi, work, ints)

@@ -42,6 +42,8 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
     y, n = z / d, curve.n
     scaled = Scaled(curve, d).equilibrated(y)
     _, jac = scaled.residual_and_jacobian(y)
+    if not np.all(np.isfinite(jac)):
+        return None
     u, _, vh = svd(jac)
     psi, null = u[:, n - m :], vh[n - m :]
     for _ in range(max_iter):
@@ -65,6 +67,8 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         changes = [scaled.along(y, np.ascontiguousarray(phi[:, j])) for j in range(m + 1)]
         matrix = np.vstack([jac, *(-(left[:, i] @ change) for i in range(m) for change in changes)])
         values = np.concatenate([f, g.ravel()])
+        if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(values))):
+            return None
         step = least_squares(matrix, -values, 1e-10)
         if not np.all(np.abs(step) < FAR):
             return None
