@@ -20,6 +20,7 @@ METAMORPHIC: dict[int, str] = {
     160: "end when run as: runs_on",
     183: "lost when run as: decoupled",
     186: "end when run as: runs_on",
+    189: "lost when run as: reversed_direction",
     190: "lost when run as: starts_elsewhere",
     191: "end when run as: runs_on",
     197: "doubtful, n_unstable, unexplained, warning when run as: runs_on",
@@ -41,4 +42,12 @@ METAMORPHIC: dict[int, str] = {
     307: "doubtful, warning when run as: runs_on",
     313: "end when run as: runs_on",
     314: "more when run as: halved_steps, starts_elsewhere",
+}
+
+#: Group and seed of ``tests.fold_problems.drawn``.
+FOLDS: dict[tuple[str, int], str] = {
+    ("mid", 47): "a fold of fourth order (p = -0.3 x^4) is located 2.6e-13 beside 0, more than the test allows",
+    ("wide", 49): "ends as UNBOUNDED on a branch that is flat over many decades and bends back later",
+    ("wide", 109): "two folds within 5e-11 in p and 1.3e-4 in x are passed in one step that comes from x = 1",
+    ("wide", 117): "two folds at x = 1e-3 and 3e-6 are passed in one step that comes from x = 1",
 }

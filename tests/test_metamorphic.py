@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.branch_faults import arc, places, unmatched, within
@@ -44,7 +44,11 @@ def test_transformations_change_no_special_point(block):
     name=st.sampled_from(["halved_steps", "permuted", "affine"]),
 )
 def test_steps_order_and_units_change_no_special_point(states, functions, seed, name):
-    assert examine(problem(states, functions, 0, seed), [name]) == []
+    chosen = problem(states, functions, 0, seed)
+    jac = chosen.coefficients.jacobian(chosen.x0[None], np.array([chosen.p0]))[0][0]
+    # of a state that moves nothing, as where every tanh is saturated, the run says that nothing can be decided
+    assume(np.all(np.any(jac != 0.0, axis=0)))
+    assert examine(chosen, [name]) == []
 
 
 # ------------------------------------------------------------------------------------------------ the tests' own side
