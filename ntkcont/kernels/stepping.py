@@ -6,7 +6,7 @@ import numpy as np
 from numba import float64, int64, types
 
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
-from ntkcont.kernels.algebra import factor, solve
+from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
@@ -329,7 +329,8 @@ def advance(
         k = produced[0]
         if n < SHARE_FROM or at_bound:
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-        if n < SHARE_FROM and not solves(z, new, f, a, fq, d):
+        # without a Jacobian of our own (a solver outside has it) there are no terms to compare with
+        if n < SHARE_FROM and not outside(algebra) and not solves(z, new, f, a, fq, d):
             return MIN_STEP if finite else BAD_VALUES
         if control[NO_SPECTRA] != 0.0:
             for j in range(n):
