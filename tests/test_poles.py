@@ -70,6 +70,7 @@ def test_poles_of_odd_order_anywhere(order, side, seed):
     branch = followed(SHIFTED[order], [p, g / (1.0 + g)], free="p", span=span, invariants=False, params=values)
     neutral = [] if side > 0.0 else [c - (0.5 * r) ** (1.0 / order)]
     ends_at_the_pole(branch, c, span[1] - span[0], neutral)
+    assert branch.ends == ((Status.POLE, Status.BOUND) if side > 0.0 else (Status.BOUND, Status.POLE))
 
 
 @pytest.mark.parametrize("seed", range(4))

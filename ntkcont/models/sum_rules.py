@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -101,14 +101,20 @@ def _fraction(value: Any) -> Fraction | None:
     return found if error <= _CLOSE * (1 + abs(value)) else None
 
 
+def _fractions(vector: Iterable[Any]) -> list[Fraction] | None:
+    """Return the numbers as simple fractions, None if one of them is no such."""
+    found = [_fraction(v) for v in vector]
+    return [v for v in found if v is not None] if None not in found else None
+
+
 def _constant(search: _Search, fixed: frozenset[str]) -> list[tuple[int, ...]]:
     """Return the integer weights that hold for all values of the parameters that are not fixed."""
     right = search.right
     rows = right.rows(search.places, lambda: right.parameters(fixed))
     if rows is None:
         return []
-    found = [[_fraction(v) for v in w] for w in NullSpace(rows).basis]
-    return integer_basis([w for w in found if None not in w])  # type: ignore[misc]
+    found = [_fractions(w) for w in NullSpace(rows).basis]
+    return integer_basis([w for w in found if w is not None])
 
 
 def _with_parameters(
@@ -197,9 +203,9 @@ def _as_numbers(
     space = search.space(search.right.parameters(fixed))
     if space is None:
         return []
-    rational = [[_fraction(v) for v in w] for w in space.basis]
-    exact = not any(None in w for w in rational)
-    vectors: list[Any] = list(integer_basis(rational)) if exact else [[float(v) for v in w] for w in space.basis]  # type: ignore[arg-type]
+    rational = [w for w in map(_fractions, space.basis) if w is not None]
+    exact = len(rational) == len(space.basis)
+    vectors: list[Any] = list(integer_basis(rational)) if exact else [[float(v) for v in w] for w in space.basis]
     weights = [q.weights for q in known]
     found: list[ConservedQuantity] = []
     at = {name: values[name] for name in search.right.params if name in fixed}
