@@ -152,8 +152,8 @@ def put_on_boundary(wr, wi, band, i, is_map):
         return
     modulus = np.sqrt(wr[i] * wr[i] + wi[i] * wi[i])
     if abs(modulus - 1.0) <= band[i]:
-        wr[i] /= modulus
-        wi[i] /= modulus
+        wr[i] = wr[i] / modulus if modulus > 0.0 else 1.0  # rounding may be larger than the circle
+        wi[i] = wi[i] / modulus if modulus > 0.0 else 0.0
 
 
 @entry(types.void(int64[::1], MATRIX, VECTOR, VECTOR, boolean, int64[::1]))

@@ -13,6 +13,7 @@ import numpy as np
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN, UNSURE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
+from ntkcont.pathfollowing.firm import firm
 
 #: How much farther out the branch is looked at.  Rounding hides terms of the equations only 1e-16 times as large.
 FARTHER = tuple(10.0**power for power in (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32))
@@ -37,7 +38,7 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
         powers = tau * d / z / (tau[k] * d[k] / z[k])
         powers = np.clip(np.where(np.isfinite(powers), powers, 0.0), -2.0, 1.0)
         new, before = z, 1.0
-        here = curve.node(np.ascontiguousarray(z), d, fixed, 0.0)[0].counts
+        here, _ = curve.node(np.ascontiguousarray(z), d, fixed, 0.0)
         for farther in FARTHER:
             guess = new * (farther / before) ** powers
             scales = np.append(np.maximum(d[:n], np.abs(guess[:n]) * np.sqrt(n)), d[n])
@@ -49,9 +50,11 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
                 return True
             if there is None or abs(there[n] - z[n]) > REMAINING * d[n]:
                 return False
-            counts = curve.node(there, scales, fixed, 0.0)[0].counts
-            same = np.array_equal(counts[[N_UNSTABLE, TANGENT_SIGN]], here[[N_UNSTABLE, TANGENT_SIGN]])
-            if abs(there[n] - z[n]) > VISIBLE * abs(z[n]) and not same and counts[UNSURE] == 0:
-                return False
+            node, _ = curve.node(there, scales, fixed, 0.0)
+            same = np.array_equal(node.counts[[N_UNSTABLE, TANGENT_SIGN]], here.counts[[N_UNSTABLE, TANGENT_SIGN]])
+            if abs(there[n] - z[n]) > VISIBLE * abs(z[n]) and not same and node.counts[UNSURE] == 0:
+                # so far out an entry of the Jacobian may be the rounding of its terms, and the counts with it
+                if firm(curve, here, node, scales):
+                    return False
             new, before = there, farther
     return True
