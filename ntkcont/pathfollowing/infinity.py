@@ -52,9 +52,9 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
                 return False
             node, _ = curve.node(there, scales, fixed, 0.0)
             same = np.array_equal(node.counts[[N_UNSTABLE, TANGENT_SIGN]], here.counts[[N_UNSTABLE, TANGENT_SIGN]])
-            if abs(there[n] - z[n]) > VISIBLE * abs(z[n]) and not same and node.counts[UNSURE] == 0:
-                # so far out an entry of the Jacobian may be the rounding of its terms, and the counts with it
-                if firm(curve, here, node, scales):
-                    return False
+            speaks = abs(there[n] - z[n]) > VISIBLE * abs(z[n]) and not same and node.counts[UNSURE] == 0
+            # so far out an entry of the Jacobian may be the rounding of its terms, and the counts with it
+            if speaks and firm(curve, here, node, scales):
+                return False
             new, before = there, farther
     return True
