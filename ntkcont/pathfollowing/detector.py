@@ -15,7 +15,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, midpoint, separate
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
-from ntkcont.pathfollowing.firm import firm
+from ntkcont.pathfollowing.firm import firm, firm_around
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
@@ -205,14 +205,15 @@ class Detector:
             chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)
             pieces = [piece for a, b in itertools.pairwise(chain) for piece in separate(curve, a, b, d)]
             several = [point for piece in both_ways for point in self._located(piece, d)]
-            points = [point for piece in pieces for point in self._located(piece, d)]
+            points = [point for piece in pieces for point in self._located(piece, d, (left, right))]
             apart = distinct([*several, *points], d)
             if apart is not None and all(point.converged for point in apart):
                 return apart
             if several:  # a neutral saddle with k = 0 is none
                 rest = [point for point in points if point.converged or point.label != "NSad"]
                 return several + [point for point in rest if not any(same_place(q, point, d) for q in several)]
-        return [point for piece in separate(curve, left, right, d) for point in self._located(piece, d)]
+        pieces = separate(curve, left, right, d)
+        return [point for piece in pieces for point in self._located(piece, d, (left, right))]
 
     def _both_ways(
         self, chain: list[Node], d: Array, around: tuple[Node | None, Node | None]
@@ -227,11 +228,18 @@ class Detector:
                 chain = sorted([*chain, between], key=lambda node: node.s)
         return chain, found
 
-    def _located(self, crossing: Crossing, d: Array) -> list[SpecialPoint]:
-        """Return the special point of a crossing under the first of its labels for which it is there."""
+    def _located(self, crossing: Crossing, d: Array, whole: tuple[Node, Node] | None = None) -> list[SpecialPoint]:
+        """Return the special point of a crossing under the first of its labels for which it is there.
+
+        `whole` is the interval that was divided until the crossing was alone in a piece of it.
+        """
         task = self.task
-        if crossing.at is None and not firm(task.curve, crossing.left, crossing.right, d):
-            return []
+        if crossing.at is None:
+            piece = crossing.left, crossing.right
+            ends = firm_around(task.curve, piece, whole or piece, d)
+            if ends is None:
+                return []
+            crossing = dataclasses.replace(crossing, left=ends[0], right=ends[1])
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:

@@ -7,10 +7,12 @@ sign, as it does far out on a branch to infinity, the sign says nothing.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.kernels.spectrum import UNSURE
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.detect import midpoint
 
 #: Where the parameter moves by more than this part of itself, and no eigenvalue is so near to the boundary beside the
 #: entries of the Jacobian, signs are not made of last digits.
@@ -19,6 +21,10 @@ STANDING, NEAR = 1e-7, 1e-8
 UNDERFLOW = 1e-290
 #: How far a point is moved, relative to each of its numbers, and how often, up to this many states: then once.
 LAST_DIGITS, TIMES, MANY = 64.0 * float(np.finfo(float).eps), 4, 64
+#: By how much an interval is made longer until its ends are firm.
+WIDER = 10.0
+
+Pair = tuple[Node, Node]
 
 
 def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
@@ -33,14 +39,40 @@ def firm(curve: Curve, left: Node, right: Node, d: Array) -> bool:
         return False
     if moved > STANDING * size and all(_far(curve, node) for node in (left, right)):
         return True
+    return not any(made_of_last_digits(curve, node, d, differ) for node in (left, right))
+
+
+def made_of_last_digits(curve: Curve, node: Node, d: Array, columns: NDArray[np.intp]) -> bool:
+    """Whether some of these columns of the counts are others at points that are equal to the node to rounding."""
     rng = np.random.default_rng(0)
-    for node in (left, right):
-        for _ in range(TIMES if curve.n <= MANY else 1):
-            moved = node.z * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], len(node.z)))
-            counts = curve.node(moved, d, node.tangent / d, node.s)[0].counts
-            if np.any(counts[differ] != node.counts[differ]):
-                return False
-    return True
+    for _ in range(TIMES if curve.n <= MANY else 1):
+        moved = node.z * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], len(node.z)))
+        counts = curve.node(moved, d, node.tangent / d, node.s)[0].counts
+        if np.any(counts[columns] != node.counts[columns]):
+            return True
+    return False
+
+
+def firm_around(curve: Curve, piece: Pair, whole: Pair, d: Array) -> Pair | None:
+    """Return the shortest interval around a piece of a whole one at whose ends the counts are firm; None: there is none.
+
+    Dividing an interval ends where rounding decides, and then the piece need not hold what the whole one surely does.
+    """
+    if firm(curve, *piece, d):
+        return piece
+    if not firm(curve, *whole, d):
+        return None
+    chord = (whole[1].z - whole[0].z) / d
+    low, high = (float(chord @ ((node.z - whole[0].z) / d)) / float(chord @ chord) for node in piece)
+    width = high - low
+    while (width := WIDER * width) < 1.0:
+        left, right = (
+            midpoint(curve, *whole, d, u) if 0.0 < u < 1.0 else end
+            for u, end in zip((low - width, high + width), whole, strict=True)
+        )
+        if left is not None and right is not None and firm(curve, left, right, d):
+            return left, right
+    return whole
 
 
 def _far(curve: Curve, node: Node) -> bool:

@@ -6,11 +6,13 @@ import dataclasses
 
 import numpy as np
 
+from ntkcont.kernels.spectrum import PAIRS
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
+from ntkcont.pathfollowing.firm import made_of_last_digits
 from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
@@ -20,6 +22,8 @@ MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS = 1e-4
+#: The same where their place is known to rounding only, and they move by its root.
+ROOTS = 0.1
 #: How often a bracket is made smaller.
 SHRINKS = 60
 #: How far beside a point its neighbours are looked at, as fractions of the bracket.
@@ -170,7 +174,11 @@ def _zero_there(curve: Curve, found: Located, crossing: Crossing, d: Array) -> b
     value = -1.0 if crossing.label == "PD" else float(curve.is_map)
     nodes = (there, crossing.left, crossing.right)
     at, *ends = (float(np.min(np.abs(node.eigenvalues - value))) for node in nodes)
-    return at <= FITS * max(ends)
+    if at <= FITS * max(ends):
+        return True
+    # where two eigenvalues merge beside zero the last digits of the point move them by the root of what they move it
+    sides = np.flatnonzero(crossing.left.counts[:PAIRS] != crossing.right.counts[:PAIRS])
+    return at <= ROOTS * max(ends) and made_of_last_digits(curve, there, d, sides)
 
 
 def _rate(crossing: Crossing) -> float:
