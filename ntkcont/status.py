@@ -18,7 +18,7 @@ class Status(enum.StrEnum):
         "the corrector failed at ds_min; check the derivatives with model.check(x), lower ds_min, or, with units very "
         "far from 1, start where the states are not zero: their sizes there set the scales"
     )
-    UNBOUNDED = "the states grew a million times beyond their scale: the branch goes to infinity there"
+    UNBOUNDED = "the states grow without bound while the parameter stands still: the branch goes to infinity there"
     POLE = "the equations have a pole there: a rate goes to infinity, and nothing can be said beyond it"
     UNFOLDED = "the branch point does not persist beyond there: the parameters break what kept the branches together"
     NOT_FINITE = "the right-hand side or its Jacobian returned nan or inf; the branch up to there is kept"

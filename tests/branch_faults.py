@@ -82,7 +82,7 @@ def faults(branch: nc.Branch, said: list[str], truth: Truth, back: Any) -> list[
     found += [("unconverged", repr(point)) for point in branch.special_points if not point.converged]
     x, p = back(branch.x, branch.p)
     with np.errstate(all="ignore"):
-        found += _residuals(x, p, truth)
+        found += _residuals(branch, truth, back)
         eigenvalues, sure = _eigenvalues(x, p, truth)
         found += _counts(branch, eigenvalues, sure, x, p, truth)
         for point in branch.special_points:
@@ -90,11 +90,15 @@ def faults(branch: nc.Branch, said: list[str], truth: Truth, back: Any) -> list[
     return found + _surely_unexplained(branch, np.all(sure, axis=1), x, p, truth)
 
 
-def _residuals(x: np.ndarray, p: np.ndarray, truth: Truth) -> list[tuple[str, str]]:
+def _residuals(branch: nc.Branch, truth: Truth, back: Any) -> list[tuple[str, str]]:
+    x, p = back(branch.x, branch.p)
     terms = truth.terms(x, p)
     size = np.sum(np.abs(terms), axis=0)
-    # the argument of an exponential is itself known to rounding only
-    rounding = 64 * np.finfo(float).eps * np.einsum("kij,kj->ki", truth.jacobian(x, p)[1], np.abs(x))
+    # the argument of an exponential is itself known to rounding only, and so is the parameter of the run
+    digits = 64 * np.finfo(float).eps
+    rounding = digits * np.einsum("kij,kj->ki", truth.jacobian(x, p)[1], np.abs(x))
+    moved = truth.terms(x, back(branch.x, branch.p * (1.0 + digits))[1])
+    rounding = rounding + np.sum(np.abs(moved - terms), axis=0)
     off = np.maximum(np.abs(np.sum(terms, axis=0)) - rounding, 0.0) / np.where(size > 0, size, 1.0)
     worst = np.unravel_index(np.argmax(np.nan_to_num(off)), off.shape)
     if off[worst] > 1e-9:

@@ -38,7 +38,7 @@ def test_a_fold_and_a_branch_point_before_the_exponential_takes_over():
     turn = stationary(lambda x: 2 * x * (1 - x) / (1 - mpmath.exp(-4 * x)), 0.3)
     assert turn == pytest.approx(0.603933925337, abs=1e-12)
     assert in_either_direction(branch, [("LP", at(turn)), ("BP", at(0.5))])
-    assert Status.NOT_FINITE in branch.ends
+    assert Status.UNBOUNDED in branch.ends
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -97,7 +97,7 @@ def test_two_folds_on_either_side_of_a_branch_point():
     turn = stationary(lambda x: (x - x**3) / mpmath.sinh(2 * x), 1.6)
     assert turn == pytest.approx(-0.22201088451740955, abs=1e-15)
     assert found(branch) == [("LP", at(turn)), ("BP", at(0.5)), ("LP", at(turn))]
-    assert branch.ends == (Status.NOT_FINITE, Status.NOT_FINITE)
+    assert branch.ends == (Status.UNBOUNDED, Status.UNBOUNDED)
 
 
 @pytest.mark.parametrize("seed", range(6))

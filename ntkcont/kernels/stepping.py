@@ -6,14 +6,25 @@ import numpy as np
 from numba import float64, int64, types
 
 from ntkcont.kernels.abi import JAC_TYPE, MATRIX, RHS_TYPE, VECTOR
+from ntkcont.kernels.acceptance import (
+    NO_SOLUTION,
+    ROUGH,
+    UNBENT,
+    bends_suddenly,
+    beside_terms,
+    foreseen,
+    own_units,
+    shortest,
+)
 from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
+from ntkcont.kernels.hidden import grow_back, hidden, narrow, narrow_all
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
 from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
 
-#: Corrections of one step, at most.
-MOST = 10
+#: Corrections of one step, at most, and how small the last one is in units of the variables themselves.
+MOST, POLISHED = 10, 1e-14
 
 # why `advance` returned
 RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
@@ -22,23 +33,19 @@ RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 #: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
 FADE = 0.7
 #: A state that comes back from far away leaves its scale behind, which then is halved with every step.
-LEFT_BEHIND = 1e-6
+LEFT_BEHIND = 1e-2
 #: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
 ZERO = 1e-13
-#: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
-MISSED, NEGLIGIBLE = 0.25, 1e-9
-#: No point of a branch has a residual larger than this, beside the terms that it is made of.
-NO_SOLUTION, UNDERFLOW = 1e-6, 1e-290
-#: No step is shorter than this: it would be below rounding.
-SHORTEST = 1e-15
-#: A branch goes to infinity when a state has grown this much beyond its first scale ...
-GROWTH = 1e6
-#: ... while the parameter hardly moves any more (its component of the unit tangent).
+#: Where steps must be this short beside the longest allowed, scales far above what is there are given up.
+CORNER = 1e-2
+#: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
+BESIDE = 1e3
+#: A branch may go to infinity where the parameter hardly moves any more (its component of the unit tangent).
 STANDSTILL = 1e-8
 
 # layout of `control`: the numbers that steer a run and survive between calls
-DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, ORIENTED, NO_SPECTRA = range(11)
-N_CONTROL = 11
+DS, DS_MIN, DS_MAX, TOL, P_LOW, P_HIGH, S, ANGLE_TARGET, ANGLE_LIMIT, ORIENTED, NO_SPECTRA, BEND = range(12)
+N_CONTROL = 12
 
 
 @inner
@@ -109,65 +116,19 @@ def predict(z, tau, d, logs, ds, pred):
 
 
 @inner
-def foreseen(z, new, pred, d, logs, common):
-    """Whether no state was missed by the prediction by as much as it is large itself, or left its decades.
+def goes_far(z, new, tau, logs):
+    """Whether the step took the state that moves most into another decade, outwards or (measured in decades) inwards.
 
-    That is what keeps steps short beside what is small: the length of a step is measured in scales.
+    Then, if the parameter stands still, somebody looks whether the branch goes to infinity there.
     """
     n = z.shape[0] - 1
-    for j in range(n + 1):
-        if logs[j] > 0.0:
-            if not new[j] * z[j] > 0.0:
-                return False
-        elif j < n and not common and abs(new[j] - pred[j]) > MISSED * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
-            return False
-    return True
-
-
-@inner
-def solves(z, new, f, a, fq, d):
-    """Whether F at a new point is small beside its terms: where rounding of the parameter keeps it from that, it ends.
-
-    The last point `z` tells as well what the states are.
-    """
-    n = f.shape[0]
-    if 0.0 < abs(new[n]) < UNDERFLOW:  # the parameter loses its digits, and so the terms that it is in
-        return True
-    for i in range(n):
-        terms = abs(fq[i] * new[n])
-        for j in range(n):
-            terms += abs(a[i, j]) * max(abs(new[j]), abs(z[j]), NO_SOLUTION * d[j])
-        if not abs(f[i]) <= NO_SOLUTION * terms < np.inf:
-            return False
-    return True
-
-
-@inner
-def shortest(z, tau, d, ds_min):
-    """Return the length below which no step is tried: `ds_min`, or rounding where a variable is far below its scale."""
-    n = z.shape[0] - 1
-    for j in range(n + 1):
-        way = abs(tau[j]) * d[j]
-        size = abs(z[j])
-        if way > size and size > (NEGLIGIBLE * d[j] if j < n else 0.0):
-            return min(ds_min, SHORTEST)
-    return ds_min
-
-
-@inner
-def grown(d, d_start, logs):
-    """Return the largest growth of the scales of states since the start, or since they were smallest.
-
-    A state that is measured in decades may go to infinity both ways.
-    """
-    growth = 1.0
-    for i in range(d.shape[0] - 1):
-        if logs[i] > 0.0:
-            growth = max(growth, d_start[i] / d[i])
-        else:
-            d_start[i] = min(d_start[i], d[i])
-        growth = max(growth, d[i] / d_start[i])
-    return growth
+    k = 0
+    for i in range(1, n):
+        if abs(tau[i]) > abs(tau[k]):
+            k = i
+    if z[k] == 0.0 or new[k] == 0.0 or not (abs(new[k]) > abs(z[k]) or logs[k] > 0.0):
+        return False
+    return np.floor(np.log10(abs(z[k]))) != np.floor(np.log10(abs(new[k])))
 
 
 @inner
@@ -212,7 +173,7 @@ def contradicts(counts, n):
 )  # fmt: skip
 def advance(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
-    z, tau, d, logs, control, z_start, tau_start, d_start,
+    z, tau, d, logs, control, z_start, tau_start, memory,
     out_z, out_t, out_d, out_s, out_wr, out_wi, out_vectors, out_counts, out_residual, produced,
 ):  # fmt: skip
     """Take up to ``len(out_s)`` steps from `z` along `tau`; return why it stopped.
@@ -240,6 +201,8 @@ def advance(
     new = np.empty(n + 1)
     pred = np.empty(n + 1)
     tau_new = np.empty(n + 1)
+    units = np.empty(n + 1)
+    row = np.empty(n + 1)
     natural = np.zeros(n + 1)
     natural[n] = 1.0
     produced[0] = 0
@@ -249,8 +212,9 @@ def advance(
         ds = control[DS]
         if control[DS] > control[DS_MAX]:
             ds = control[DS_MAX]
-        finite = True
+        undefined = np.inf  # the shortest step that led to where the equations are not finite
         least = -1.0
+        hides = -1
         while True:  # until a step is accepted
             predict(z, tau, d, logs, ds, pred)
             for j in range(n + 1):
@@ -259,8 +223,10 @@ def advance(
                 rhs, jac, dfdp, c, p0, direction, is_map, algebra,
                 new, pred, d, tau, control[TOL], MOST, p, f, a, fq, big, piv, b, ints,
             )  # fmt: skip
-            finite = outcome != NOT_FINITE
+            if outcome == NOT_FINITE:
+                undefined = ds
             good = outcome == CONVERGED and first <= 0.5 * ds and foreseen(z, new, pred, d, logs, common)
+            good = good and (ds <= 10.0 * control[DS_MIN] or not bends_suddenly(first, ds, control[BEND]))
             at_bound = good and (new[n] <= control[P_LOW] or new[n] >= control[P_HIGH])
             if at_bound:  # land on it
                 bound = control[P_LOW] if new[n] <= control[P_LOW] else control[P_HIGH]
@@ -309,7 +275,21 @@ def advance(
                 cos /= np.sqrt(turned)
                 length = np.sqrt(length)
                 if cos >= cos_limit:
-                    break
+                    if hides >= 0:  # cut short already
+                        break
+                    hides, part = hidden(
+                        rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
+                        z, new, tau, d, logs, memory, length, control[TOL], MOST, p, f, a, fq, big, piv, b, ints,
+                    )  # fmt: skip
+                    if hides < 0:
+                        break
+                    if part <= 0.0:  # it is about as large as the variable: shorter steps from here on
+                        narrow(z, d, memory, tau, hides, common)
+                        control[BEND] = 0.0
+                        hides = -1
+                        continue
+                    ds = part * length
+                    continue
                 if ds <= 2.0 * control[DS_MIN]:
                     least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                     if ds <= 2.0 * least:
@@ -317,10 +297,12 @@ def advance(
             produced[2] += 1
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
             shorter = 0.47 * ds
+            if shorter < CORNER * control[DS_MAX] <= ds and narrow_all(z, d, logs, memory, tau, common):
+                control[BEND] = 0.0
             if shorter <= control[DS_MIN]:
                 least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                 if ds <= least:
-                    return MIN_STEP if finite else BAD_VALUES
+                    return BAD_VALUES if undefined <= BESIDE * ds else MIN_STEP
                 shorter = max(shorter, least)
             ds = shorter
 
@@ -330,8 +312,25 @@ def advance(
         if n < SHARE_FROM or at_bound:
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
         # without a Jacobian of our own (a solver outside has it) there are no terms to compare with
-        if n < SHARE_FROM and not outside(algebra) and not solves(z, new, f, a, fq, d):
-            return MIN_STEP if finite else BAD_VALUES
+        if n < SHARE_FROM and not outside(algebra):
+            off = beside_terms(z, new, f, a, fq, d)
+            if off > ROUGH:
+                own_units(new, d, natural if at_bound else tau, units, row)
+                pred[:] = new
+                better = new.copy()
+                correct(
+                    rhs, jac, dfdp, c, p0, direction, is_map, algebra,
+                    better, pred, units, row, POLISHED, MOST, p, f, a, fq, big, piv, b, ints,
+                )  # fmt: skip
+                system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, better, p, f, a, fq)
+                again = beside_terms(z, better, f, a, fq, d)
+                if again < off and not (at_bound and better[n] != new[n]):
+                    off = again
+                    new[:] = better
+                else:
+                    system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+            if off > NO_SOLUTION:
+                return BAD_VALUES if undefined <= BESIDE * ds else MIN_STEP
         if control[NO_SPECTRA] != 0.0:
             for j in range(n):
                 out_wr[k, j] = np.nan
@@ -351,6 +350,7 @@ def advance(
                     tau_new[j] = b[j]
         control[ORIENTED] = sign  # of the last point; 0 where it is not known
 
+        far = goes_far(z, new, tau_new, logs)
         closed = False
         if produced[1] >= 3:  # does the segment from z to new pass the start, in the same direction?
             along = 0.0
@@ -376,20 +376,26 @@ def advance(
         control[S] = max(control[S] + length, np.nextafter(control[S], np.inf))  # it increases, however short the step
         out_s[k] = control[S]
         rescale(z, d, logs, common, length, tau)
-        growth = grown(d, d_start, logs)
+        control[BEND] = max(max(first, UNBENT) / ds**2, 0.5 * control[BEND])
+        if hides >= 0:
+            control[BEND] = 0.0  # in other units
+            narrow(z, d, memory, tau, hides, common)
+        else:
+            grow_back(z, d, memory, tau, common)
         produced[0] += 1
         produced[1] += 1
         if closed:
             return CLOSED
         if at_bound:
             return AT_BOUND
-        if growth > GROWTH and abs(tau[n]) < STANDSTILL:
+        if far and abs(tau[n]) < STANDSTILL:
             return UNBOUNDED
 
         grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
         if angle * grow > control[ANGLE_TARGET]:
             grow = max(0.4, control[ANGLE_TARGET] / angle)
-        control[DS] = min(ds * grow, control[DS_MAX])
+        if hides < 0:  # else the length was not that of the branch
+            control[DS] = min(ds * grow, control[DS_MAX])
     return RUNNING
 
 

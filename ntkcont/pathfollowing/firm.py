@@ -54,7 +54,7 @@ def made_of_last_digits(curve: Curve, node: Node, d: Array, columns: NDArray[np.
 
 
 def firm_around(curve: Curve, piece: Pair, whole: Pair, d: Array) -> Pair | None:
-    """Return the shortest interval around a piece of a whole one at whose ends the counts are firm; None: there is none.
+    """Return the shortest interval around a piece of a whole one with firm counts at its ends; None: there is none.
 
     Dividing an interval ends where rounding decides, and then the piece need not hold what the whole one surely does.
     """

@@ -24,8 +24,8 @@ REMAINING = 1e-6
 VISIBLE = 1e-13
 
 
-def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
-    """Return False if something happens farther out; `tau` is the unit tangent at z, both it and d scaled.
+def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array, span: tuple[float, float]) -> bool:
+    """Return False if something happens farther out, or the branch leaves the span; `tau` is the unit tangent at z.
 
     Where the equations overflow, nothing speaks against infinity.
     """
@@ -48,7 +48,7 @@ def goes_to_infinity(curve: Curve, z: Array, tau: Array, d: Array) -> bool:
                 there, _ = curve.correct(guess, scales, fixed)
             except Exception:  # the user's function, where it may not be defined
                 return True
-            if there is None or abs(there[n] - z[n]) > REMAINING * d[n]:
+            if there is None or not span[0] <= there[n] <= span[1] or abs(there[n] - z[n]) > REMAINING * d[n]:
                 return False
             node, _ = curve.node(there, scales, fixed, 0.0)
             same = np.array_equal(node.counts[[N_UNSTABLE, TANGENT_SIGN]], here.counts[[N_UNSTABLE, TANGENT_SIGN]])

@@ -27,9 +27,6 @@ STATUS = {
     stepping.BAD_VALUES: Status.NOT_FINITE,
     stepping.UNBOUNDED: Status.UNBOUNDED,
 }
-#: A branch that does not go to infinity yet is looked at again when its states have grown this many times less than
-#: what made it look so.
-LATER = 1e3
 
 
 class Stepper:
@@ -53,7 +50,7 @@ class Stepper:
         self.logs = np.zeros(len(d)) if logs is None else logs  # of variables measured in decades: see stepping.rescale
         self.curve, self.span, self.first = curve, span, first
         self.d = d.copy()
-        self.d_start = d.copy()  # or when they were smallest
+        self.memory = np.zeros(len(d))  # the scales of variables that are near zero, when they were not
         self.z = first.z.copy()
         self.tau = self._unit(first.tangent)
         self.control = np.zeros(stepping.N_CONTROL)
@@ -96,15 +93,14 @@ class Stepper:
         try:
             reason = stepping.advance(
                 *curve.arguments, curve.model.homogeneous, algebra, self.z, self.tau, self.d, self.logs, self.control,
-                self.first.z, self.first.tangent, self.d_start,
+                self.first.z, self.first.tangent, self.memory,
                 out_z, out_t, out_d, out_s, wr, wi, vectors, counts, residual, self.produced,
             )  # fmt: skip
             if self.outside is not None and self.outside.error is not None:
                 raise self.outside.error
             status = STATUS.get(reason)
-            if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d):
+            if status is Status.UNBOUNDED and not goes_to_infinity(curve, self.z, self.tau, self.d, self.span):
                 status = None
-                self.d_start[:n] = np.maximum(self.d_start, self.d / LATER)[:n]  # growth counts from here on
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         except Exception as failure:  # whatever the user's function raises: keep the points before it
@@ -135,7 +131,7 @@ class Stepper:
 
     def state(self) -> dict[str, Array]:
         """Return copies of what the next steps start from."""
-        return {name: getattr(self, name).copy() for name in ("z", "tau", "d", "d_start", "control", "produced")}
+        return {name: getattr(self, name).copy() for name in ("z", "tau", "d", "memory", "control", "produced")}
 
     def set_state(self, state: dict[str, Array]) -> None:
         """Go on from what `state` returned."""
@@ -148,13 +144,14 @@ class Stepper:
         self.z[:] = z
         self.tau[:] = tau
         self.control[stepping.S] = s
-        self.control[stepping.ORIENTED] = 0.0
+        self.control[[stepping.ORIENTED, stepping.BEND]] = 0.0
 
     def rewind(self, node: Node, d: Array, ds: float) -> None:
         """Go back to an accepted point, with the scales d, and take a shorter step from there."""
         self.d[:] = d
+        self.memory[:] = 0.0
         self.z[:] = node.z
         self.tau[:] = self._unit(node.tangent)
         self.control[stepping.S] = node.s
-        self.control[stepping.ORIENTED] = 0.0
+        self.control[[stepping.ORIENTED, stepping.BEND]] = 0.0
         self.control[stepping.DS] = ds

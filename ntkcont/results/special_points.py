@@ -274,7 +274,7 @@ class SpecialPoints(Sequence[SpecialPoint]):
         return special_points_html(self)
 
 
-#: Points of one label closer than this, relative to the size of the branch, are one, ...
+#: Points of one label closer than this, relative to what is there, are one, ...
 ONE_POINT = 1e-7
 #: ... if the branch makes a way of at least this arclength in between; otherwise they are neighbours on it.
 LOOP = 1e-3
@@ -283,15 +283,14 @@ LOOP = 1e-3
 def renumbered(points: Iterable[SpecialPoint], log: Sequence[str] = ()) -> SpecialPoints:
     """Order points by arclength and number them anew: H1, H2, LP1, ..., and user zeros half#1, ....
 
-    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.  Places are
-    the same to so many digits in the variables `log`, which are measured in decades, and of the branch in the others.
+    A point that is passed twice, because the branch crosses itself or begins and ends there, has one name.
     """
     ordered = sorted(points, key=lambda each: each.s)
     counts: dict[str, int] = {}
     result: list[SpecialPoint] = []
-    places = _places(ordered, log)
+    names = _variables(ordered[0]) if ordered else ()
     for i, point in enumerate(ordered):
-        first = next((k for k in range(i) if passed_again(ordered[k], point, places[k], places[i])), None)
+        first = next((k for k in range(i) if passed_again(ordered[k], point, names, log)), None)
         if first is not None:
             result.append(dataclasses.replace(point, name=result[first].name))
             continue
@@ -302,11 +301,23 @@ def renumbered(points: Iterable[SpecialPoint], log: Sequence[str] = ()) -> Speci
     return SpecialPoints(result)
 
 
-def passed_again(first: SpecialPoint, second: SpecialPoint, here: Real, there: Real) -> bool:
-    """Whether two records of a branch, at these scaled places, are passages through one point."""
+def passed_again(first: SpecialPoint, second: SpecialPoint, names: Sequence[str], log: Sequence[str]) -> bool:
+    """Whether two records of a branch are passages through one point.
+
+    A variable is the same to so many digits of itself, of its speed along the branch (it may be zero), or of the other
+    states: what is far below these is zero but for rounding.  What is measured in decades is so to digits of its own.
+    """
     if first.label != second.label or first.label in ("EP", "UZ") or abs(second.s - first.s) < LOOP:
         return False
-    return bool(np.max(np.abs(there - here)) <= ONE_POINT)
+    z = np.array([_place(first), _place(second)])
+    n = len(first.x)
+    unit = np.max(np.abs(z), axis=0)
+    speed = np.minimum(np.abs(first.tangent), np.abs(second.tangent))[: n + 1]
+    unit[: n + 1] = np.maximum(unit[: n + 1], np.nan_to_num(speed))
+    unit[:n] = np.maximum(unit[:n], 1e-9 * np.max(unit[:n]))
+    z, measured = logarithms(z, names, log)
+    unit = np.where(measured, 1.0, np.maximum(unit, 1e-300))
+    return bool(np.all(np.abs(z[1] - z[0]) <= ONE_POINT * unit))
 
 
 def logarithms(z: Real, names: Sequence[str], log: Sequence[str]) -> tuple[Real, NDArray[np.bool_]]:
@@ -317,20 +328,11 @@ def logarithms(z: Real, names: Sequence[str], log: Sequence[str]) -> tuple[Real,
     return z, chosen
 
 
-def _places(points: Sequence[SpecialPoint], log: Sequence[str]) -> Real:
-    """Return (x, p, all parameters) of each point in units of the magnitudes that the points tell.
+def _place(point: SpecialPoint) -> list[float]:
+    """Return (x, p, all parameters): curves in two parameters may pass one state at different values of the second."""
+    return [*point.x, point.p, *point.params.values()]
 
-    Curves in two parameters may pass the same state at different values of the second one.
-    """
-    if not points:
-        return np.zeros((0, 0))
-    z = np.array([[*point.x, point.p, *point.params.values()] for point in points])
-    n = len(points[0].x) + 1
-    speed = np.zeros_like(z)
-    speed[:, :n] = np.nan_to_num(np.array([np.abs(point.tangent[:n]) for point in points]))
-    scale = np.max(np.maximum(np.abs(z), speed), axis=0)
-    # states that are zero but for rounding are so beside the other states
-    least = np.full(len(scale), 1e-300)
-    least[: n - 1] = max(1e-9 * float(np.max(scale[: n - 1], initial=0.0)), 1e-300)
-    z, measured = logarithms(z, [*points[0].states, points[0].free, *points[0].params], log)
-    return z / np.where(measured, 1.0, np.maximum(scale, least))
+
+def _variables(point: SpecialPoint) -> tuple[str, ...]:
+    """Return the names of what ``_place`` returns."""
+    return (*point.states, point.free, *point.params)

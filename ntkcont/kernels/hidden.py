@@ -1,0 +1,247 @@
+"""What a step through zero may lead over: all that the equations do at sizes that are small beside the step.
+
+The length of a step is measured in scales of the variables.  A variable that comes back from far away brings its scale
+along, and out there a branch may be straight to rounding: neither the prediction nor the tangents at both ends of a
+step tell what is between them.  But where the variable passes through zero all smaller sizes are on the way, and a
+look at the Jacobian there tells whether anything changes at one of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels.acceptance import NEGLIGIBLE
+from ntkcont.kernels.algebra import outside
+from ntkcont.kernels.cache import inner
+from ntkcont.kernels.newton import CONVERGED, correct, system
+
+#: Sizes that are looked at on both sides of zero: each is this part of the one before.
+RATIO, LEVELS = 10.0**-0.5, 26
+#: The first few of these sizes are those of the step itself, over which smooth equations change: there an entry of the
+#: Jacobian must change its sign as well.
+OF_THE_STEP, SIGN = 3, 1.05
+#: An entry that leaves the range of its values at sizes of the step by this part of the largest of them ...
+DIFFERENT = 0.1
+#: ... shows something hidden, if it is not below this part of its row ...
+COUNTS = 1e-6
+#: ... or, where the step is curved, so many times what that makes of the row: the chord is not the branch.
+CURVED = 4.0
+#: What a variable's last digits are, which bend no branch.
+DIGITS = 1e-12
+#: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
+NEAR_ZERO = 10.0
+#: So many times this scale is too large for what a variable does there, if steps must be very short.
+RESOLVED = 10.0
+#: Below this part of its former scale a variable is rounding, and no size of its own.
+ROUNDING = 1e-13
+
+
+@inner
+def passes_zero(z, new, j, common):
+    """Return the fraction of the step at which variable j passes through zero; -1 if it does not.
+
+    Units of a network do together, where they come nearest to zero.
+    """
+    n = z.shape[0] - 1
+    if j == n or not common:
+        return z[j] / (z[j] - new[j]) if z[j] * new[j] < 0.0 else -1.0
+    if j > 0:
+        return -1.0
+    along, length, size = 0.0, 0.0, 0.0
+    for i in range(n):
+        along -= z[i] * (new[i] - z[i])
+        length += (new[i] - z[i]) ** 2
+        size += z[i] ** 2
+    if not 0.0 < along < length:
+        return -1.0
+    return along / length if size - along * along / length < 0.1 * size else -1.0
+
+
+@inner
+def scale_at(z, j, common):
+    """Return the scale of variable j in the point z, where it is near zero."""
+    n = z.shape[0] - 1
+    if j == n:
+        return NEAR_ZERO * abs(z[n])
+    size = abs(z[j])
+    if common:
+        for i in range(n):
+            size = max(size, abs(z[i]))
+    return NEAR_ZERO * size * np.sqrt(float(n))
+
+
+@inner
+def bend(z, new, tau, d, logs, length):
+    """Return how far a variable is from where the tangent leads, as a part of its way in the step; the largest."""
+    largest = 0.0
+    for j in range(z.shape[0]):
+        way = abs(new[j] - z[j])
+        off = abs(new[j] - z[j] - length * tau[j] * d[j])
+        if logs[j] == 0.0 and off > DIGITS * abs(z[j]) and way > 0.0:
+            largest = max(largest, off / way)
+    return largest
+
+
+@inner
+def widen(a, fq, low, high):
+    """Let the ranges of the entries of the Jacobian hold those at one more point."""
+    n = fq.shape[0]
+    for i in range(n):
+        for j in range(n + 1):
+            value = a[i, j] if j < n else fq[i]
+            low[i, j] = min(low[i, j], value)
+            high[i, j] = max(high[i, j], value)
+
+
+@inner
+def leaves_range(a, fq, low, high, z, new, most, least):
+    """Whether an entry of the Jacobian is outside its range by more than `most` of the largest value there.
+
+    In the step from z to `new` it must be more than the part `least` of its row.
+    """
+    n = fq.shape[0]
+    for i in range(n):
+        row = 0.0
+        for j in range(n + 1):
+            row += max(abs(low[i, j]), abs(high[i, j])) * abs(new[j] - z[j])
+        for j in range(n + 1):
+            value = a[i, j] if j < n else fq[i]
+            off = max(low[i, j] - value, value - high[i, j])
+            largest = max(abs(low[i, j]), abs(high[i, j]))
+            if not off <= most * largest and not off * abs(new[j] - z[j]) <= least * row:
+                return True
+    return False
+
+
+@inner
+def hidden(
+    rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
+    z, new, tau, d, logs, memory, length, tol, most, p, f, a, fq, big, piv, b, ints,
+):  # fmt: skip
+    """Return (j, u): variable j hides something in the step from z to `new`, which begins beyond fraction u of it.
+
+    j is -1 if nothing is hidden.  The step is short beside the variable already where u is 0.  `length` is that
+    of the step, in scaled variables.
+    """
+    n = z.shape[0] - 1
+    least = COUNTS + CURVED * bend(z, new, tau, d, logs, length)
+    found, nearest = -1, 2.0
+    looked = False
+    if outside(algebra):
+        return found, nearest
+    for j in range(n + 1):
+        middle = passes_zero(z, new, j, common)
+        if middle <= 0.0 or logs[j] > 0.0 or d[j] <= scale_at(z, j, common):
+            continue
+        if abs(z[j]) < ROUNDING * max(d[j], memory[j]):
+            continue
+        looked = True
+        low = np.empty((n, n + 1))
+        high = np.empty((n, n + 1))
+        low[:] = np.inf
+        high[:] = -np.inf
+        for end in (z, new):
+            system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, end, p, f, a, fq)
+            widen(a, fq, low, high)
+        at = np.empty(n + 1)
+        start = np.empty(n + 1)
+        fixed = np.zeros(n + 1)
+        part = 1.0
+        for level in range(LEVELS):
+            before, part = part, part * RATIO
+            allowed = SIGN if level < OF_THE_STEP else DIFFERENT
+            for side in range(2):
+                u = middle * (1.0 - part) if side == 0 else middle + (1.0 - middle) * part
+                for k in range(n + 1):
+                    at[k] = z[k] + u * (new[k] - z[k])
+                if j == n or not common:
+                    at[j] = part * (z[j] if side == 0 else new[j])
+                system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
+                if not leaves_range(a, fq, low, high, z, new, allowed, least):
+                    if level < OF_THE_STEP:
+                        widen(a, fq, low, high)
+                    continue
+                # the chord is not the branch: look there
+                for k in range(n + 1):
+                    start[k] = at[k]
+                    fixed[k] = (new[k] - z[k]) / d[k] if common and j < n else 0.0
+                if j == n or not common:
+                    fixed[j] = 1.0
+                outcome, _, _, _, _ = correct(
+                    rhs, jac, dfdp, c, p0, direction, is_map, algebra,
+                    at, start, d, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
+                )  # fmt: skip
+                if outcome == CONVERGED:
+                    system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
+                    if not leaves_range(a, fq, low, high, z, new, allowed, least):
+                        continue
+                if middle * (1.0 - before) < nearest:
+                    found, nearest = j, middle * (1.0 - before)
+                break
+            else:
+                continue
+            break
+    if looked and found < 0:  # the caller has the values of this point
+        system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
+    return found, nearest
+
+
+@inner
+def narrow(z, d, memory, tau, j, common):
+    """Give variable j, near zero, a scale of its own size, keeping the direction of `tau`; remember the one it had."""
+    n = z.shape[0] - 1
+    scale = scale_at(z, j, common)
+    for i in range(n if common and j < n else 1):
+        k = i if common and j < n else j
+        if scale < d[k]:
+            memory[k] = max(memory[k], d[k])
+            tau[k] *= d[k] / scale
+            d[k] = scale
+    norm = 0.0
+    for k in range(n + 1):
+        norm += tau[k] * tau[k]
+    norm = np.sqrt(norm)
+    for k in range(n + 1):
+        tau[k] /= norm
+
+
+@inner
+def narrow_all(z, d, logs, memory, tau, common):
+    """Give all variables that are far below their scales, but not zero to rounding, scales of their own size.
+
+    Return whether there are any.  A corner of the branch that is small beside the scales is turned in its own units.
+    """
+    n = z.shape[0] - 1
+    found = False
+    for j in range(n + 1):
+        if logs[j] > 0.0 or (common and 0 < j < n):
+            continue
+        scale = scale_at(z, j, common)
+        if RESOLVED * scale < d[j] and scale > NEGLIGIBLE * NEAR_ZERO * d[j]:
+            narrow(z, d, memory, tau, j, common)
+            found = True
+    return found
+
+
+@inner
+def grow_back(z, d, memory, tau, common):
+    """Let scales that had become those of a variable near zero grow with it to what they were."""
+    n = z.shape[0] - 1
+    changed = False
+    for j in range(n + 1):
+        if memory[j] == 0.0:
+            continue
+        scale = min(memory[j], scale_at(z, j, common))
+        if scale > d[j]:
+            tau[j] *= d[j] / scale
+            d[j] = scale
+            changed = True
+        if d[j] >= memory[j]:
+            memory[j] = 0.0
+    if changed:
+        norm = 0.0
+        for k in range(n + 1):
+            norm += tau[k] * tau[k]
+        norm = np.sqrt(norm)
+        for k in range(n + 1):
+            tau[k] /= norm
