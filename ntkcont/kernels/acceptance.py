@@ -12,7 +12,7 @@ MISSED, NEGLIGIBLE = 0.25, 1e-9
 SUDDENLY, UNBENT = 4.0, 1e-8
 #: No point of a branch has a residual larger than this, beside the terms that it is made of; above the second one it is
 #: corrected once more, in units of the variables themselves, which may be far below their scales.
-NO_SOLUTION, ROUGH, UNDERFLOW = 1e-6, 1e-11, 1e-290
+NO_SOLUTION, ROUGH, UNDERFLOW = 1e-6, 1e-14, 1e-290
 #: No step is shorter than this: it would be below rounding.
 SHORTEST = 1e-15
 

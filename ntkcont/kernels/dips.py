@@ -4,7 +4,8 @@ An even number of crossings leaves the integer counts at both ends as they were.
 functions: one that crosses zero and comes back has an extremum in between.  Three estimates of it are made:
 
 - the tangent's parameter component: the derivative of the cubic through both points with both tangents, a parabola;
-- the real part of every eigenvalue (of multipliers: modulus - 1): the parabola through the interval and one neighbour;
+- the real part of every eigenvalue (of multipliers: modulus - 1), and of flows the sum of the two real ones that are
+  nearest to neutral: the parabola through the interval and one neighbour;
 - the same: the cubic through both points whose slopes there are the secants of the neighbouring intervals.  Where a dip
   is convex these are steeper than the function itself, so that the cubic goes too deep rather than not deep enough.
 
@@ -28,6 +29,9 @@ from numba import boolean, complex128, float64, types
 from ntkcont.kernels.abi import VECTOR
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.spectrum import MODULUS
+
+#: Pairs of real eigenvalues are looked at up to this many states; several that cross are as good as a very deep dip.
+PAIRS_UP_TO, SEVERAL = 32, 1e300
 
 
 @inner
@@ -176,6 +180,58 @@ def first_interval(s, eigenvalues, is_map, band, at, depth, seen):
     cross_both_ways(at, depth, 1, seen)
 
 
+@inner
+def nearly_neutral(values, pair):
+    """Fill `pair` with the two real eigenvalues whose sum is smallest; return whether there are two."""
+    least = np.inf
+    for j in range(values.shape[0]):
+        if values[j].imag != 0.0:
+            continue
+        for k in range(j):
+            if values[k].imag == 0.0 and abs(values[j].real + values[k].real) < least:
+                least = abs(values[j].real + values[k].real)
+                pair[0] = j
+                pair[1] = k
+    return least < np.inf
+
+
+@inner
+def neutral_crossings(values, following, goes_to, seen):
+    """Count the sums of two real eigenvalues that change their signs between two points; their parity is known."""
+    seen[:] = 0.0
+    for j in range(values.shape[0]):
+        c = goes_to[j]
+        if c < 0 or values[j].imag != 0.0 or following[c].imag != 0.0:
+            continue
+        for k in range(j):
+            e = goes_to[k]
+            if e >= 0 and e != c and values[k].imag == 0.0 and following[e].imag == 0.0:
+                crossings((values[j] + values[k]).real, (following[c] + following[e]).real, 0.0, seen)
+
+
+@inner
+def neutral_dip(s, i, eigenvalues, pair, came_from, goes_to, reach, at, depth):
+    """Examine the sum of two real eigenvalues of point i, which stay real in its neighbours."""
+    j, k = pair
+    a, b = came_from[j], came_from[k]
+    c, e = goes_to[j], goes_to[k]
+    if a < 0 or b < 0 or a == b or c == e:
+        return
+    last, following = eigenvalues[i - 1], eigenvalues[i + 1]
+    if last[a].imag != 0.0 or last[b].imag != 0.0 or following[c].imag != 0.0 or following[e].imag != 0.0:
+        return
+    before, after = (last[a] + last[b]).real, (following[c] + following[e]).real
+    f = (eigenvalues[i, j] + eigenvalues[i, k]).real
+    spectral_dip(s, i, before, f, after, 0.0, reach, at, depth)
+    fall = (f - before) / (s[i] - s[i - 1])
+    if i + 2 < eigenvalues.shape[0] and fall * f < 0.0 and f * after > 0.0:
+        h, k2 = s[i + 1] - s[i], s[i + 2] - s[i + 1]
+        one = eigenvalues[i + 2, nearest(ahead(eigenvalues[i, j], following[c], k2 / h), eigenvalues[i + 2])]
+        other = eigenvalues[i + 2, nearest(ahead(eigenvalues[i, k], following[e], k2 / h), eigenvalues[i + 2])]
+        u, ratio = secant_dip(h, f, after, fall, ((one + other).real - after) / k2, 0.0, reach)
+        propose(at, depth, i + 1, u, ratio)
+
+
 @entry(types.void(VECTOR, VECTOR, VECTOR, complex128[:, ::1], boolean, float64, VECTOR, VECTOR))
 def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
     """Write to ``at[i]`` the fraction of the interval (i - 1, i) at which to look for a dip; nan where there is none.
@@ -185,6 +241,7 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
     """
     k, n = eigenvalues.shape
     seen = np.zeros(4)
+    pair = np.zeros(2, np.int64)
     came_from = np.full(n, -1, np.int64)  # for each eigenvalue of a point, the one of the point before
     goes_to = np.full(n, -1, np.int64)
     on_before = n
@@ -229,6 +286,11 @@ def dips(s, p, slope, eigenvalues, is_map, reach, at, depth):
                     u, ratio = secant_dip(h, f, after, fall, rise, band, reach)
                     propose(at, depth, i + 1, u, ratio)
         cross_both_ways(at, depth, i + 1, seen)
+        if i > 0 and not is_map and 1 < n <= PAIRS_UP_TO and nearly_neutral(eigenvalues[i], pair):
+            neutral_dip(s, i, eigenvalues, pair, came_from, goes_to, reach, at, depth)
+            neutral_crossings(eigenvalues[i], eigenvalues[i + 1], goes_to, seen)
+            if seen[0] + seen[1] >= 2.0:
+                propose(at, depth, i + 1, (seen[2] + seen[3]) / (seen[0] + seen[1]), -SEVERAL)
         if on >= 2 and on > on_before:
             propose(at, depth, i + 1, 0.02, -np.inf)
         on_before = on

@@ -36,8 +36,8 @@ FADE = 0.7
 LEFT_BEHIND = 1e-2
 #: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
 ZERO = 1e-13
-#: Where steps must be this short beside the longest allowed, scales far above what is there are given up.
-CORNER = 1e-2
+#: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
+CORNER = 100.0
 #: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
 BESIDE = 1e3
 #: A branch may go to infinity where the parameter hardly moves any more (its component of the unit tangent).
@@ -129,6 +129,14 @@ def goes_far(z, new, tau, logs):
     if z[k] == 0.0 or new[k] == 0.0 or not (abs(new[k]) > abs(z[k]) or logs[k] > 0.0):
         return False
     return np.floor(np.log10(abs(z[k]))) != np.floor(np.log10(abs(new[k])))
+
+
+@inner
+def in_new_units(out_t, k, tau, d):
+    """Write the tangent of point k of a chunk anew: from it on arclength is measured in other scales."""
+    if k >= 0:
+        for j in range(tau.shape[0]):
+            out_t[k, j] = tau[j] * d[j]
 
 
 @inner
@@ -286,6 +294,7 @@ def advance(
                     if part <= 0.0:  # it is about as large as the variable: shorter steps from here on
                         narrow(z, d, memory, tau, hides, common)
                         control[BEND] = 0.0
+                        in_new_units(out_t, produced[0] - 1, tau, d)
                         hides = -1
                         continue
                     ds = part * length
@@ -297,8 +306,9 @@ def advance(
             produced[2] += 1
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
             shorter = 0.47 * ds
-            if shorter < CORNER * control[DS_MAX] <= ds and narrow_all(z, d, logs, memory, tau, common):
+            if shorter < CORNER * control[DS_MIN] <= ds and narrow_all(z, d, logs, memory, tau, common):
                 control[BEND] = 0.0
+                in_new_units(out_t, produced[0] - 1, tau, d)
             if shorter <= control[DS_MIN]:
                 least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                 if ds <= least:
@@ -378,8 +388,9 @@ def advance(
         rescale(z, d, logs, common, length, tau)
         control[BEND] = max(max(first, UNBENT) / ds**2, 0.5 * control[BEND])
         if hides >= 0:
-            control[BEND] = 0.0  # in other units
             narrow(z, d, memory, tau, hides, common)
+            control[BEND] = 0.0
+            in_new_units(out_t, k, tau, d)
         else:
             grow_back(z, d, memory, tau, common)
         produced[0] += 1

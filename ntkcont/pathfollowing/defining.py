@@ -227,13 +227,15 @@ def solve_spectral(
         matrix = np.zeros((m, m))
         matrix[:n, : n + 1] = jac
         matrix[n:] = np.array(rows)
+        size = abs(e) or 1.0  # the extra unknown is a rate, of any size
+        matrix[:, n + 1 :] *= size
         try:
             step = np.linalg.solve(matrix, -np.concatenate([f, values]))
         except np.linalg.LinAlgError:
             return None
         y = y + step[: n + 1]
         if m > n + 1:
-            e += float(step[n + 1])
+            e += size * float(step[n + 1])
         if not np.all(np.abs(step) < FAR):
             return None
         if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
