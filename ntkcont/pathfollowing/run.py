@@ -16,7 +16,8 @@ from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
-from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
+from ntkcont.pathfollowing.hidden_poles import hidden_pole, suspects
+from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point
 from ntkcont.pathfollowing.start import Start
@@ -27,6 +28,8 @@ from ntkcont.results.doubtful import established
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
+#: Points before a chunk that are kept to tell how rates grow towards its beginning.
+TAIL = 3
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
 BEHIND = 1e-7
 
@@ -64,6 +67,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     again = Again()
     hits = 0
     before = first
+    tail = Nodes(first.z[None], first.tangent[None], np.zeros(1), first.eigenvalues[None], first.counts[None])
     status: Status | None = None
     while status is None:
         size = min(detector.steps(), task.settings.max_steps - total)
@@ -71,7 +75,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         landed = borders is not None and borders.landed
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
         doubts, remarks = detector.doubtful, detector.remarks
-        pole = _pole(curve, special, nodes, before)
+        pole = _pole(curve, special, nodes, before, tail)
         if pole is not None:
             nodes, special, status = pole
             doubts = [each for each in doubts if each.bracket[1] <= nodes.s[-1]]
@@ -112,6 +116,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             warnings.warn(remark, RuntimeWarning, stacklevel=2)
         status = chunk.status
         before = detector.last or before
+        tail = _last(tail, nodes, curve.n)
         yield chunk
 
 
@@ -147,16 +152,27 @@ def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list
 
 
 def _pole(
-    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node
+    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node, tail: Nodes
 ) -> tuple[Nodes, list[SpecialPoint], Status] | None:
-    """Cut a chunk in front of a pole, at which eigenvalues seem to cross the boundary; None if there is none."""
+    """Cut a chunk in front of the first pole; None if there is none.
+
+    Eigenvalues may seem to cross the boundary there.  Where they do not, the rates on both sides tell; `tail` are the
+    points before the chunk.
+    """
+    if not len(nodes.s):
+        return None
+    m = len(tail.s)
+    hidden = suspects(
+        np.concatenate([tail.s, nodes.s]), np.concatenate([tail.eigenvalues, nodes.eigenvalues]), slice(max(m, 1), None)
+    )
+    places = [(int(i) - m, hidden_pole) for i in hidden]
     for point in special:
-        if point.converged or not len(nodes.s):
-            continue
-        i = min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1)
-        left = nodes[i - 1] if i else before
+        if not point.converged:
+            places.append((min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1), pole_between))
+    for i, look in sorted(places, key=lambda place: place[0]):
+        left = nodes[i - 1] if i > 0 else before
         d = np.ones_like(left.z) if nodes.scales is None else nodes.scales[i]
-        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
+        last = look(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
         if last is not None:
             kept = nodes.head(i + 1)
             kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
@@ -165,6 +181,13 @@ def _pole(
                 kept.vectors[-1] = np.nan
             return kept, [q for q in special if q.converged and q.s <= left.s], Status.POLE
     return None
+
+
+def _last(tail: Nodes, nodes: Nodes, n: int) -> Nodes:
+    """Return the last points of a run, enough to tell how rates grow."""
+    joined = concatenate([tail, nodes], n)
+    k = max(0, len(joined.s) - TAIL)
+    return Nodes(joined.z[k:], joined.tangent[k:], joined.s[k:], joined.eigenvalues[k:], joined.counts[k:])
 
 
 def _before(
