@@ -44,8 +44,10 @@ def suspects(s: Array, eigenvalues: NDArray[np.complex128], inside: slice) -> ND
         values = _measures(eigenvalues)
         by = np.diff(values, axis=1)
         visible = np.abs(by) > NOISE * np.maximum(np.abs(values[:, 1:]), np.abs(values[:, :-1]))
-        slopes = np.log(np.abs(by) / np.diff(s))
-        growth = 2.0 * np.diff(slopes, axis=1) / (s[2:] - s[:-2])  # at the inner points
+        steps = np.diff(s)
+        slopes = np.log(np.abs(by) / steps)
+        # at the inner points; of two steps, one much longer, the shorter says more
+        growth = np.diff(slopes, axis=1) / np.sqrt(steps[1:] * steps[:-1])
     rises = visible[:, 1:] & (growth > 0.0)
     falls = visible[:, :-1] & (growth < 0.0)
     k = len(s)
@@ -66,8 +68,14 @@ def suspects(s: Array, eigenvalues: NDArray[np.complex128], inside: slice) -> ND
     return np.arange(k)[inside][found[inside]]
 
 
+def _along(a: Node, b: Node, node: Node, d: Array) -> float:
+    """Return how far along the chord between two points a third one is: 1 at the second."""
+    chord = (b.z - a.z) / d
+    return float(chord @ ((node.z - a.z) / d) / (chord @ chord))
+
+
 def _growth_at(curve: Curve, at: Node, towards: Node, d: Array) -> Array | None:
-    """Return how fast the slopes of the entries of F_x grow from a point towards another one, per unit of s."""
+    """Return how fast the slopes of the entries of F_x grow from a point towards another one, per length of their chord."""
     points = [at]
     for part in (APART, 2.0 * APART):
         middle = midpoint(curve, at, towards, d, part)
@@ -75,12 +83,12 @@ def _growth_at(curve: Curve, at: Node, towards: Node, d: Array) -> Array | None:
             return None
         points.append(middle)
     entries = np.array([curve.system(node.z)[1] for node in points])
-    s = np.abs(np.array([node.s for node in points]) - at.s)
+    s = np.array([_along(at, towards, node, d) for node in points])
     if not (0.0 < s[1] < s[2]) or not np.all(np.isfinite(entries)):
         return None
     first, second = (entries[1] - entries[0]) / s[1], (entries[2] - entries[1]) / (s[2] - s[1])
     visible = np.abs(entries[2] - entries[1]) > NOISE * np.max(np.abs(entries), axis=0)
-    growth = 2.0 * np.log(np.abs(second / first)) / s[2]
+    growth = 2.0 * np.log(np.abs(second / first)) / s[2]  # slopes at s/4 and 3 s/4, so to say
     return np.where(visible & np.isfinite(growth), growth, -1.0)
 
 
@@ -89,15 +97,16 @@ def _narrowed(curve: Curve, a: Node, b: Node, d: Array) -> tuple[Node, Node] | N
     one, other = _growth_at(curve, a, b, d), _growth_at(curve, b, a, d)
     if one is None or other is None:
         return None
-    order = np.where((one > 0.0) & (other > 0.0), (b.s - a.s) * one * other / (one + other), 0.0)
+    order = np.where((one > 0.0) & (other > 0.0), one * other / (one + other), 0.0)
     i = np.unravel_index(np.argmax(order), order.shape)
     if order[i] < 1.0:
         return None
     u, half = float(other[i] / (one[i] + other[i])), 0.5 * NARROWER
     parts = max(u - half, 0.5 * u), min(u + half, 0.5 * (1.0 + u))
     left, right = (midpoint(curve, a, b, d, part) for part in parts)
-    if left is None or right is None or not left.s < right.s:
+    if left is None or right is None or not 0.0 < _along(a, b, left, d) < _along(a, b, right, d) < 1.0:
         return None
+    # the estimate may have missed it
     up, down = _growth_at(curve, left, right, d), _growth_at(curve, right, left, d)
     if up is not None and not up[i] > 0.0:
         return a, left
