@@ -20,6 +20,9 @@ OVERFLOW = 1e150
 STAYS = 0.05
 #: Distances at which it is looked at, in units of the branch, and how far a rate must rise over that to be infinite.
 DISTANCES, RISES = (1e-6, 1e-3), 10.0
+#: From how far, in scales, the branch comes to an end that is compared with a point before it, and how near the points
+#: in between must come: a state that goes to infinity as a logarithm keeps its distance.
+COMING = ((1e-2, 1e-3), (0.5, 0.1))
 #: Offsets from the branch at which rates are taken, in units of the branch, and at least: they must lead away from a
 #: root, which is as far off in `far`.
 OFFSETS, AWAY = (1e-3, 1e-2, 1e-1), 10.0
@@ -87,19 +90,28 @@ def ends_at_pole(curve: Curve, nodes: Nodes, d: Array) -> bool:
     """Whether rates grow without bound where steps have become too short to go on, as at a pole."""
     if len(nodes.s) < 4:
         return False
-    far = approach(nodes, d)
-    if far is None:
+    one = jacobian_sizes(curve, nodes.z[-1])
+    if not np.all(np.isfinite(one)) or np.max(one) > OVERFLOW:
         return False
-    one, other = jacobian_sizes(curve, nodes.z[-1]), jacobian_sizes(curve, nodes.z[far])
-    if not (np.all(np.isfinite(one)) and np.all(np.isfinite(other))) or np.max(one) > OVERFLOW:
-        return False
-    grown = float(np.max(one / np.maximum(other, 1e-12 * np.max(other) + 1e-300)))
-    return grown > RISES and rates_diverge(curve, nodes.z[-1], nodes.z[far], d)
+    for part, nearer in COMING:
+        far = approach(nodes, d, part, nearer)
+        if far is None:
+            continue
+        other = jacobian_sizes(curve, nodes.z[far])
+        if not np.all(np.isfinite(other)):
+            continue
+        grown = float(np.max(one / np.maximum(other, 1e-12 * np.max(other) + 1e-300)))
+        if grown > RISES and rates_diverge(curve, nodes.z[-1], nodes.z[far], d):
+            return True
+    return False
 
 
-def approach(nodes: Nodes, d: Array, part: float = 1e-2) -> int | None:
-    """Return the number of the last node farther than `part` from the last of all; None if none is much nearer."""
+def approach(nodes: Nodes, d: Array, part: float, nearer: float = 1e-3) -> int | None:
+    """Return the number of the last node farther than `part` from the last of all.
+
+    None if no other one is nearer to it by a factor of `nearer`.
+    """
     apart = np.linalg.norm((nodes.z - nodes.z[-1]) / d, axis=1)
     far = int(np.flatnonzero(apart > part)[-1]) if np.any(apart > part) else 0
-    nearer = apart[far + 1 : -1]
-    return far if nearer.size and np.min(nearer) < 1e-3 * apart[far] else None
+    after = apart[far + 1 : -1]
+    return far if after.size and np.min(after) < nearer * apart[far] else None
