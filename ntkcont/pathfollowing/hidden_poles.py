@@ -33,6 +33,7 @@ def _measures(eigenvalues: NDArray[np.complex128]) -> Array:
     return np.stack([np.sum(real, axis=1), np.sum(real * real + imag * imag, axis=1)])
 
 
+@np.errstate(all="ignore")
 def suspects(s: Array, eigenvalues: NDArray[np.complex128], inside: slice) -> NDArray[np.intp]:
     """Return the intervals (their right ends) of points s of a branch in which a rate may go through infinity.
 
@@ -40,14 +41,11 @@ def suspects(s: Array, eigenvalues: NDArray[np.complex128], inside: slice) -> ND
     """
     if len(s) < 4:
         return np.empty(0, dtype=np.intp)
-    with np.errstate(all="ignore"):
-        values = _measures(eigenvalues)
-        by = np.diff(values, axis=1)
-        visible = np.abs(by) > NOISE * np.maximum(np.abs(values[:, 1:]), np.abs(values[:, :-1]))
-        steps = np.diff(s)
-        slopes = np.log(np.abs(by) / steps)
-        # at the inner points; of two steps, one much longer, the shorter says more
-        growth = np.diff(slopes, axis=1) / np.sqrt(steps[1:] * steps[:-1])
+    values, steps = _measures(eigenvalues), np.diff(s)
+    by = np.diff(values, axis=1)
+    visible = np.abs(by) > NOISE * np.maximum(np.abs(values[:, 1:]), np.abs(values[:, :-1]))
+    # at the inner points; of two steps, one much longer, the shorter says more
+    growth = np.diff(np.log(np.abs(by) / steps), axis=1) / np.sqrt(steps[1:] * steps[:-1])
     rises = visible[:, 1:] & (growth > 0.0)
     falls = visible[:, :-1] & (growth < 0.0)
     k = len(s)

@@ -122,9 +122,7 @@ class Stepper:
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
-        if status is Status.MIN_STEP and self._at_bound(nodes):
-            status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
-        elif status in (Status.MIN_STEP, Status.NOT_FINITE):
+        if status in (Status.MIN_STEP, Status.NOT_FINITE):
             nodes, status = self._at_singular_place(nodes, status)
         return nodes, status, error
 
@@ -132,6 +130,8 @@ class Stepper:
         """Return the points, and why it ended where steps became too short: at a pole, or not at all, beyond a root."""
         if ends_at_pole(self.curve, nodes, self.d):
             return nodes, Status.POLE
+        if status is Status.MIN_STEP and self._at_bound(nodes):
+            return nodes, Status.BOUND  # a special point sits on the bound and keeps Newton from landing there
         beyond = beyond_root(self.curve, nodes, self.d, self.span)
         if beyond is None:
             return nodes, status
