@@ -12,6 +12,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import midpoint
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.poles import OVERFLOW, rates_diverge
+from ntkcont.pathfollowing.units import local_units
 
 #: Near a pole of order k the slope of a rate grows by e over a (k+1)-th of the distance.  These lengths on both sides
 #: of an interval tell k + 1, roughly; a function that steps resolve has a much smaller ratio.
@@ -20,9 +21,13 @@ LEAST = 1.3
 MOST = 6.0
 #: Changes of rates smaller than this part of them are rounding.
 NOISE = 1e-9
+#: The accuracy of points of the branch: what is concluded from less is noise.
+ROUNDING = 2e-10
 #: An interval with a pole is narrowed by this factor, so often; the rates at its ends are taken from points this part
 #: of it apart.
-NARROWER, TIMES, APART = 0.2, 10, 0.02
+NARROWER, TIMES, APART = 0.2, 10, (2e-2, 2e-3, 2e-4, 2e-5)
+#: The growth of the slope of an entry that does not change.
+CONSTANT = -1.0
 #: Not all of these times if rounding is in the way; by how much an entry of the Jacobian has grown then.
 ENOUGH, GROWTH = 6, 10.0
 
@@ -73,9 +78,17 @@ def _along(a: Node, b: Node, node: Node, d: Array) -> float:
 
 
 def _growth_at(curve: Curve, at: Node, towards: Node, d: Array) -> Array | None:
-    """Return how fast the slopes of the entries of F_x grow from a point towards another one, per length of their chord."""
+    """Return how fast the slopes of the entries of F_x grow from a point towards another one, per length of their chord.
+
+    Negative where they do not; a pole may be so near to the point that only its nearest neighbourhood tells.
+    """
+    found = [growth for apart in APART if (growth := _growth_over(curve, at, towards, d, apart)) is not None]
+    return np.max(found, axis=0) if found else None
+
+
+def _growth_over(curve: Curve, at: Node, towards: Node, d: Array, apart: float) -> Array | None:
     points = [at]
-    for part in (APART, 2.0 * APART):
+    for part in (apart, 2.0 * apart):
         middle = midpoint(curve, at, towards, d, part)
         if middle is None:
             return None
@@ -85,9 +98,9 @@ def _growth_at(curve: Curve, at: Node, towards: Node, d: Array) -> Array | None:
     if not (0.0 < s[1] < s[2]) or not np.all(np.isfinite(entries)):
         return None
     first, second = (entries[1] - entries[0]) / s[1], (entries[2] - entries[1]) / (s[2] - s[1])
-    visible = np.abs(entries[2] - entries[1]) > NOISE * np.max(np.abs(entries), axis=0)
+    visible = np.abs(entries[2] - entries[1]) > ROUNDING / apart * np.max(np.abs(entries), axis=0)
     growth = 2.0 * np.log(np.abs(second / first)) / s[2]  # slopes at s/4 and 3 s/4, so to say
-    return np.where(visible & np.isfinite(growth), growth, -1.0)
+    return np.where(visible & np.isfinite(growth), growth, CONSTANT)
 
 
 def _narrowed(curve: Curve, a: Node, b: Node, d: Array) -> tuple[Node, Node] | None:
@@ -133,3 +146,19 @@ def hidden_pole(curve: Curve, left: Node, right: Node, d: Array) -> Node | None:
             return None
         grown = np.any(last > GROWTH * np.maximum(start, 1e-12 * np.max(start)))
         return a if grown and rates_diverge(curve, 0.5 * (a.z + b.z), left.z, d) else None
+
+
+def before_hidden_pole(curve: Curve, nodes: Nodes, tail: Nodes, before: Node) -> Nodes | None:
+    """Return the points in front of the first pole among them; None if there is none.
+
+    `tail` are the last accepted points before these, `before` is the very last one.
+    """
+    m = len(tail.s)
+    s, eigenvalues = np.append(tail.s, nodes.s), np.concatenate([tail.eigenvalues, nodes.eigenvalues])
+    for k in suspects(s, eigenvalues, slice(max(m, 1), None)).tolist():
+        i = k - m
+        left = nodes[i - 1] if i else before
+        last = hidden_pole(curve, left, nodes[i], local_units(curve, left, nodes[i], nodes.scales_at(i)))
+        if last is not None:
+            return nodes.ending(i, last)
+    return None

@@ -16,7 +16,7 @@ from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
-from ntkcont.pathfollowing.hidden_poles import hidden_pole, suspects
+from ntkcont.pathfollowing.hidden_poles import before_hidden_pole
 from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point
@@ -73,9 +73,12 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         size = min(detector.steps(), task.settings.max_steps - total)
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
+        cut = before_hidden_pole(curve, nodes, tail, before)
+        if cut is not None:
+            nodes, status = cut, Status.POLE
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
         doubts, remarks = detector.doubtful, detector.remarks
-        pole = _pole(curve, special, nodes, before, tail)
+        pole = _pole(curve, special, nodes, before)
         if pole is not None:
             nodes, special, status = pole
             doubts = [each for each in doubts if each.bracket[1] <= nodes.s[-1]]
@@ -152,34 +155,17 @@ def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list
 
 
 def _pole(
-    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node, tail: Nodes
+    curve: Curve, special: list[SpecialPoint], nodes: Nodes, before: Node
 ) -> tuple[Nodes, list[SpecialPoint], Status] | None:
-    """Cut a chunk in front of the first pole; None if there is none.
-
-    Eigenvalues may seem to cross the boundary there.  Where they do not, the rates on both sides tell; `tail` are the
-    points before the chunk.
-    """
-    if not len(nodes.s):
-        return None
-    m = len(tail.s)
-    hidden = suspects(
-        np.concatenate([tail.s, nodes.s]), np.concatenate([tail.eigenvalues, nodes.eigenvalues]), slice(max(m, 1), None)
-    )
-    places = [(int(i) - m, hidden_pole) for i in hidden]
+    """Cut a chunk in front of a pole, at which eigenvalues seem to cross the boundary; None if there is none."""
     for point in special:
-        if not point.converged:
-            places.append((min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1), pole_between))
-    for i, look in sorted(places, key=lambda place: place[0]):
-        left = nodes[i - 1] if i > 0 else before
-        d = np.ones_like(left.z) if nodes.scales is None else nodes.scales[i]
-        last = look(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
+        if point.converged or not len(nodes.s):
+            continue
+        i = min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1)
+        left = nodes[i - 1] if i else before
+        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], nodes.scales_at(i)))
         if last is not None:
-            kept = nodes.head(i + 1)
-            kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
-            kept.eigenvalues[-1], kept.counts[-1] = last.eigenvalues, last.counts
-            if kept.vectors is not None:
-                kept.vectors[-1] = np.nan
-            return kept, [q for q in special if q.converged and q.s <= left.s], Status.POLE
+            return nodes.ending(i, last), [q for q in special if q.converged and q.s <= left.s], Status.POLE
     return None
 
 
