@@ -16,8 +16,8 @@ from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
-from ntkcont.pathfollowing.hidden_poles import before_hidden_pole
-from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes
+from ntkcont.pathfollowing.hidden_poles import before_hidden_pole, tail_of
+from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point
 from ntkcont.pathfollowing.start import Start
@@ -28,8 +28,6 @@ from ntkcont.results.doubtful import established
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
-#: Points before a chunk that are kept to tell how rates grow towards its beginning.
-TAIL = 3
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
 BEHIND = 1e-7
 
@@ -119,7 +117,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             warnings.warn(remark, RuntimeWarning, stacklevel=2)
         status = chunk.status
         before = detector.last or before
-        tail = _last(tail, nodes, curve.n)
+        tail = tail_of(tail, nodes, curve.n)
         yield chunk
 
 
@@ -167,13 +165,6 @@ def _pole(
         if last is not None:
             return nodes.ending(i, last), [q for q in special if q.converged and q.s <= left.s], Status.POLE
     return None
-
-
-def _last(tail: Nodes, nodes: Nodes, n: int) -> Nodes:
-    """Return the last points of a run, enough to tell how rates grow."""
-    joined = concatenate([tail, nodes], n)
-    k = max(0, len(joined.s) - TAIL)
-    return Nodes(joined.z[k:], joined.tangent[k:], joined.s[k:], joined.eigenvalues[k:], joined.counts[k:])
 
 
 def _before(
