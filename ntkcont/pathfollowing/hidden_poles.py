@@ -21,19 +21,17 @@ LEAST = 1.3
 TAIL = 3
 #: Slopes that grow by less from one step to the next are not looked at.
 STEEPER = 1.25
-#: On one side of the interval alone (the other is not known yet): the largest order that is thought of.
-MOST = 6.0
 #: Changes of rates smaller than this part of them are rounding.
 NOISE = 1e-9
-#: The accuracy of points of the branch: what is concluded from less is noise.
-ROUNDING = 2e-10
+#: Newton leaves points of the branch this far from it, in scales, at most; what is smaller in the Jacobian is noise.
+ACCURACY, ROUNDING = 1e-8, 2e-10
 #: An interval with a pole is narrowed by this factor, so often; the rates at its ends are taken from points this part
 #: of it apart.
-NARROWER, TIMES, APART = 0.2, 10, (2e-2, 2e-3, 2e-4, 2e-5)
+NARROWER, TIMES, APART = 0.2, 20, (2e-2, 2e-3, 2e-4, 2e-5)
 #: The growth of the slope of an entry that does not change.
 CONSTANT = -1.0
 #: Not all of these times if rounding is in the way; by how much an entry of the Jacobian has grown then.
-ENOUGH, GROWTH = 6, 10.0
+ENOUGH, GROWTH = 8, 10.0
 
 
 def _measures(eigenvalues: NDArray[np.complex128]) -> Array:
@@ -73,16 +71,11 @@ def suspects(s: Array, eigenvalues: NDArray[np.complex128], first: int) -> list[
         found[3 : k - 2] = both.any(axis=0)
     for i in (k - 2, k - 3):  # rising towards the last points
         if i >= 2:
-            found[i + 1] |= _reached(rises[:, i - 2], growth[:, i - 2], s[i] - s[i - 1], s[i + 1] - s[i - 1])
+            found[i + 1] |= bool(np.any(rises[:, i - 2] & ((s[i + 1] - s[i - 1]) * growth[:, i - 2] > LEAST)))
     for i in (0, 1):  # falling after the first ones
         if i + 2 <= k - 2:
-            found[i + 1] |= _reached(falls[:, i + 1], -growth[:, i + 1], s[i + 2] - s[i + 1], s[i + 2] - s[i])
+            found[i + 1] |= bool(np.any(falls[:, i + 1] & ((s[i] - s[i + 2]) * growth[:, i + 1] > LEAST)))
     return [int(i) for i in np.flatnonzero(found) if i >= first]
-
-
-def _reached(grows: NDArray[np.bool_], growth: Array, near: float, far: float) -> bool:
-    """Whether a pole of a usual order may lie between two distances from a point at which slopes grow."""
-    return bool(np.any(grows & (far * growth > LEAST) & (near * growth < MOST)))
 
 
 def _along(a: Array, b: Array, z: Array, d: Array) -> float:
@@ -106,7 +99,9 @@ def _growth_at(curve: Curve, at: Array, towards: Array, d: Array) -> Array | Non
 
     Negative where they do not; a pole may be so near to the point that only its nearest neighbourhood tells.
     """
-    found = [growth for apart in APART if (growth := _growth_over(curve, at, towards, d, apart)) is not None]
+    coarsest = ACCURACY / float(np.linalg.norm((towards - at) / d))
+    scales = (APART[0], *(apart for apart in APART[1:] if apart > coarsest))
+    found = [growth for apart in scales if (growth := _growth_over(curve, at, towards, d, apart)) is not None]
     return np.max(found, axis=0) if found else None
 
 
@@ -154,15 +149,17 @@ def hidden_pole(curve: Curve, left: Node, right: Node, d: Array) -> Node | None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         a, b, times = left.z, right.z, 0
-        while times < TIMES and (shorter := _narrowed(curve, a, b, d)) is not None:
+        start = np.abs(curve.system(a)[1])
+        start = GROWTH * np.maximum(start, 1e-12 * np.max(start))
+        grown = False
+        while times < TIMES and not (grown and times >= ENOUGH):
+            shorter = _narrowed(curve, a, b, d)
+            if shorter is None:
+                break
             (a, b), times = shorter, times + 1
-        if times < ENOUGH or a is left.z:
-            return None
-        start, last = (np.abs(curve.system(z)[1]) for z in (left.z, a))
-        if not np.all(np.isfinite(last)) or np.max(last) > OVERFLOW:
-            return None
-        grown = np.any(last > GROWTH * np.maximum(start, 1e-12 * np.max(start)))
-        if not grown or not rates_diverge(curve, 0.5 * (a + b), left.z, d):
+            sizes = np.abs(curve.system(a)[1])
+            grown = bool(np.all(np.isfinite(sizes)) and np.max(sizes) < OVERFLOW and np.any(sizes > start))
+        if not grown or times < ENOUGH or a is left.z or not rates_diverge(curve, 0.5 * (a + b), left.z, d):
             return None
         u = _along(left.z, right.z, a, d)
         node, sign = curve.node(a, d, (right.z - left.z) / d, arclength(left, right, d, u))
