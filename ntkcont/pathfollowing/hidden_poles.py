@@ -159,7 +159,7 @@ def hidden_pole(curve: Curve, left: Node, right: Node, d: Array) -> Node | None:
             (a, b), times = shorter, times + 1
             sizes = np.abs(curve.system(a)[1])
             grown = bool(np.all(np.isfinite(sizes)) and np.max(sizes) < OVERFLOW and np.any(sizes > start))
-        if not grown or times < ENOUGH or a is left.z or not rates_diverge(curve, 0.5 * (a + b), left.z, d):
+        if not grown or times < ENOUGH or a is left.z or not rates_diverge(curve, a, left.z, d, 0.5 * (a + b)):
             return None
         u = _along(left.z, right.z, a, d)
         node, sign = curve.node(a, d, (right.z - left.z) / d, arclength(left, right, d, u))

@@ -20,6 +20,8 @@ OVERFLOW = 1e150
 STAYS = 0.05
 #: Distances at which it is looked at, in units of the branch, and how far a rate must rise over that to be infinite.
 DISTANCES, RISES = (1e-6, 1e-3), 10.0
+#: A rate that is this small beside the others is rounding.
+NOTHING = 1e-9
 #: From how far, in scales, the branch comes to an end that is compared with a point before it, and how near the points
 #: in between must come: a state that goes to infinity as a logarithm keeps its distance.
 COMING = ((1e-2, 1e-3), (0.5, 0.1))
@@ -41,23 +43,26 @@ def _rates(curve: Curve, z: Array) -> Array:
     return np.where(np.isnan(f), 0.0, f)
 
 
-def rates_diverge(curve: Curve, near: Array, far: Array, d: Array) -> bool:
-    """Whether rates beside the branch go to infinity at `near`, a point next to a place where derivatives do.
+def rates_diverge(curve: Curve, near: Array, far: Array, d: Array, place: Array | None = None) -> bool:
+    """Whether rates beside the branch go to infinity at `place`, where derivatives do, or at `near`, a point next to it.
 
     At a root such as |p|^(1/3) derivatives are infinite, but no rate is.  At a pole a rate at a given distance from the
     branch grows without bound from `far` to `near`; or, where the distance leads away from the pole as well, the rates
     in a neighbourhood of it do not vanish with its size.
     """
-    axes = np.vstack([np.diag(sign * d) for sign in (1.0, -1.0)])
+    place = near if place is None else place
+    left = RISES * _rates(curve, near)  # Newton's method leaves a residual where derivatives are large
     for offset in OFFSETS:
-        size = np.maximum(offset * d, AWAY * np.abs(near - far))
-        for way in np.sign(axes) * size:
-            here, there = _rates(curve, near + way), _rates(curve, far + way)
-            if np.any((here > RISES * there) & (there > 0.0)):
+        size = np.maximum(offset * d, AWAY * np.abs(place - far))
+        for way in np.diag(size):
+            here, there = (np.array([_rates(curve, z + sign * way) for sign in (1.0, -1.0)]) for z in (place, far))
+            more = here - left > RISES * (there + NOTHING * np.max(there))
+            if np.any(np.all(more & (there > 0.0), axis=0)):
                 return True
+    axes = np.vstack([np.diag(sign * d) for sign in (1.0, -1.0)])
     mixed = np.random.default_rng(0).uniform(-1.0, 1.0, (8, len(d))) * d
     close, wide = (
-        np.max([_rates(curve, near + r * way) for way in np.vstack([axes, mixed])], axis=0) for r in DISTANCES
+        np.max([_rates(curve, place + r * way) for way in np.vstack([axes, mixed])], axis=0) for r in DISTANCES
     )
     return bool(np.any((close > wide * (DISTANCES[0] / DISTANCES[1]) ** STAYS) & (wide > 0.0)))
 

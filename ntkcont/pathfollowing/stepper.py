@@ -14,7 +14,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.poles import ends_at_pole
-from ntkcont.pathfollowing.roots import beyond_root, joined
+from ntkcont.pathfollowing.roots import beyond_root, joined, on_branch
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
 
@@ -128,6 +128,7 @@ class Stepper:
 
     def _at_singular_place(self, nodes: Nodes, status: Status) -> tuple[Nodes, Status | None]:
         """Return the points, and why it ended where steps became too short: at a pole, or not at all, beyond a root."""
+        nodes = on_branch(self.curve, nodes)
         if ends_at_pole(self.curve, nodes, self.d):
             return nodes, Status.POLE
         if status is Status.MIN_STEP and self._at_bound(nodes):
@@ -135,9 +136,10 @@ class Stepper:
         beyond = beyond_root(self.curve, nodes, self.d, self.span)
         if beyond is None:
             return nodes, status
-        nodes, node = joined(nodes, beyond, self.curve.n), beyond.node
+        node = beyond.node
         if node is None:
             return nodes, Status.NOT_FINITE
+        nodes = joined(nodes.head(beyond.kept), node, self.curve.n)
         self.enter(self.curve, node.z, self._unit(node.tangent), node.s)
         step = 0.5 * (node.s - float(nodes.s[-2]))
         self.control[stepping.DS] = np.clip(step, self.control[stepping.DS_MIN], self.control[stepping.DS_MAX])
