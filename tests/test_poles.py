@@ -111,7 +111,7 @@ EVEN = {(form, kind): _relaxing(form, kind) for form in FORMS for kind in ("flow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("seed", range(4))
 def test_poles_at_which_no_eigenvalue_changes_its_sign(form, kind, seed):
-    """The branch is x = g + v sin(q p), y = x + p on both sides; spans reach decades farther on one side than on the other."""
+    """The branch is x = g + v sin(q p), y = x + p; spans reach decades farther on one side than on the other."""
     rng = np.random.default_rng([seed, FORMS.index(form), kind == "map"])
     side, near, far = (-1.0) ** seed, *10.0 ** rng.uniform(-2, 3, 2)
     c, r, b = (0.0 if seed < 2 else rng.normal()), 10.0 ** rng.uniform(-2, 3), 10.0 ** rng.uniform(-1, 1)

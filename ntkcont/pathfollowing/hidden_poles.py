@@ -95,7 +95,7 @@ def _point(curve: Curve, a: Array, b: Array, d: Array, part: float) -> Array | N
 
 
 def _growth_at(curve: Curve, at: Array, towards: Array, d: Array) -> Array | None:
-    """Return how fast the slopes of the entries of F_x grow from a point towards another one, per length of their chord.
+    """Return how fast slopes of the entries of F_x grow from a point towards another, per length of their chord.
 
     Negative where they do not; a pole may be so near to the point that only its nearest neighbourhood tells.
     """

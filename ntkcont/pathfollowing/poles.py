@@ -44,7 +44,7 @@ def _rates(curve: Curve, z: Array) -> Array:
 
 
 def rates_diverge(curve: Curve, near: Array, far: Array, d: Array, place: Array | None = None) -> bool:
-    """Whether rates beside the branch go to infinity at `place`, where derivatives do, or at `near`, a point next to it.
+    """Whether rates beside the branch go to infinity at `place`, or `near`, where derivatives do.
 
     At a root such as |p|^(1/3) derivatives are infinite, but no rate is.  At a pole a rate at a given distance from the
     branch grows without bound from `far` to `near`; or, where the distance leads away from the pole as well, the rates

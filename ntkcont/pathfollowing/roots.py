@@ -63,7 +63,7 @@ def on_branch(curve: Curve, nodes: Nodes) -> Nodes:
 
 
 def beyond_root(curve: Curve, nodes: Nodes, d: Array, span: tuple[float, float]) -> Beyond | None:
-    """Return the other side of a place where steps have become too short; None if it is no root, or nothing is there."""
+    """Return the other side of a place where steps became too short; None if it is no root, or nothing is there."""
     if len(nodes.s) < FEWEST:
         return None
     place = _place(curve, nodes, d)

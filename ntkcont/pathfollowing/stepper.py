@@ -122,7 +122,7 @@ class Stepper:
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
-        if status in (Status.MIN_STEP, Status.NOT_FINITE):
+        if status is Status.MIN_STEP or status is Status.NOT_FINITE:
             nodes, status = self._at_singular_place(nodes, status)
         return nodes, status, error
 
