@@ -43,6 +43,7 @@ def _rates(curve: Curve, z: Array) -> Array:
     return np.where(np.isnan(f), 0.0, f)
 
 
+@np.errstate(all="ignore")
 def rates_diverge(curve: Curve, near: Array, far: Array, d: Array, place: Array | None = None) -> bool:
     """Whether rates beside the branch go to infinity at `place`, or `near`, where derivatives do.
 
@@ -91,6 +92,7 @@ def pole_between(curve: Curve, left: Node, right: Node, d: Array) -> Node | None
     return a if np.any(poles) and rates_diverge(curve, a.z, left.z, d) else None
 
 
+@np.errstate(all="ignore")
 def ends_at_pole(curve: Curve, nodes: Nodes, d: Array) -> bool:
     """Whether rates grow without bound where steps have become too short to go on, as at a pole."""
     if len(nodes.s) < 4:
@@ -111,6 +113,7 @@ def ends_at_pole(curve: Curve, nodes: Nodes, d: Array) -> bool:
     return False
 
 
+@np.errstate(all="ignore")
 def approach(nodes: Nodes, d: Array, part: float, nearer: float = 1e-3) -> int | None:
     """Return the number of the last node farther than `part` from the last of all.
 

@@ -45,6 +45,7 @@ class Beyond:
     node: Node | None
 
 
+@np.errstate(all="ignore")
 def on_branch(curve: Curve, nodes: Nodes) -> Nodes:
     """Return the points without the last ones that are none of the branch.
 
@@ -62,6 +63,7 @@ def on_branch(curve: Curve, nodes: Nodes) -> Nodes:
     return nodes.head(k) if k > FEWEST else nodes
 
 
+@np.errstate(all="ignore")
 def beyond_root(curve: Curve, nodes: Nodes, d: Array, span: tuple[float, float]) -> Beyond | None:
     """Return the other side of a place where steps became too short; None if it is no root, or nothing is there."""
     if len(nodes.s) < FEWEST:
