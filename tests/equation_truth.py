@@ -41,10 +41,11 @@ class Problem:
 
     equations: Mapping[str, str]
     params: Mapping[str, float]
+    kind: str = "flow"
 
     @functools.cached_property
     def model(self) -> nc.Model:
-        return nc.Model.from_equations(dict(self.equations), dict(self.params))
+        return nc.Model.from_equations(dict(self.equations), dict(self.params), kind=self.kind)
 
     def truth(self, free: str, values: Mapping[str, float]) -> Truth:
         names = tuple(self.params)

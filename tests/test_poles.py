@@ -91,6 +91,125 @@ def test_a_fold_before_the_pole_is_found(seed):
     assert branch.ends == (Status.BOUND, Status.BOUND)
 
 
+# ------------------------------------------------------------------------------------------------ no sign changes
+
+FORMS = ("(p - c)**2", "(p - c)**4", "abs(p - c)", "abs(p - c)**0.5", "abs(p - c)**1.5")
+
+
+def _relaxing(form: str, kind: str) -> Problem:
+    """Return x -> g + v sin(q p) at the rate b + r/form, and y -> x + p; nothing ever bifurcates."""
+    rates = {"x": f"(g + v*sin(q*p) - x)*(b + r/({form}))", "y": "w*(x + p - y)"}
+    if kind == "map":
+        rates = {name: f"{name} + 0.1*({rate})" for name, rate in rates.items()}
+    return Problem(rates, {"p": 1.0, "c": 0.0, "r": 1.0, "b": 0.0, "g": 1.0, "v": 0.0, "q": 1.0, "w": 1.0}, kind)
+
+
+EVEN = {(form, kind): _relaxing(form, kind) for form in FORMS for kind in ("flow", "map")}
+
+
+@pytest.mark.parametrize("kind", ["flow", "map"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("seed", range(4))
+def test_poles_at_which_no_eigenvalue_changes_its_sign(form, kind, seed):
+    """The branch is x = g + v sin(q p), y = x + p; spans reach decades farther on one side than on the other."""
+    rng = np.random.default_rng([seed, FORMS.index(form), kind == "map"])
+    side, near, far = (-1.0) ** seed, *10.0 ** rng.uniform(-2, 3, 2)
+    c, r, b = (0.0 if seed < 2 else rng.normal()), 10.0 ** rng.uniform(-2, 3), 10.0 ** rng.uniform(-1, 1)
+    p = c + side * rng.uniform(0.2, 0.8) * far
+    values = {"c": c, "r": r, "b": b, "p": p, "g": rng.normal(), "v": rng.normal(), "q": 1.0 / far, "w": 1.0}
+    x = values["g"] + values["v"] * np.sin(p / far)
+    span = (c - near, c + far) if side > 0.0 else (c - far, c + near)
+    branch = nc.continuation(EVEN[form, kind].model, [x, x + p], free="p", p_span=span, params=values)
+    assert branch.ends == ((Status.POLE, Status.BOUND) if side > 0.0 else (Status.BOUND, Status.POLE))
+    end = branch.p[0] if side > 0.0 else branch.p[-1]
+    assert abs(end - c) < 1e-4 * (near + far)
+    assert np.all((branch.p - c) * side > 0.0)
+    assert branch.doubtful == ()
+    multipliers = (b + r / np.abs(branch.p - c) ** float(form.split("**")[1] if "**" in form else 1)) * 0.1
+    if kind == "flow":
+        assert found(branch) == []
+    else:  # the rate 1 - 0.1 (b + ...) goes through -1 on the way to the pole, unless it is there all along
+        assert [label for label, _ in found(branch)] == ["PD"] * int(np.min(multipliers) < 2.0)
+
+
+BY_STATE = {form: Problem({"y": "p - y", "h": f"(1 - h)*r/{form} - h"}, {"p": 1.0, "c": 0.0, "r": 1.0})
+            for form in ("(y - c)**2", "abs(y - c)")}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", BY_STATE)
+@pytest.mark.parametrize("seed", range(4))
+def test_poles_in_a_state_at_which_no_eigenvalue_changes_its_sign(form, seed):
+    """h = g/(1 + g) with g = r/form at y = p: the branch itself is continuous at the pole."""
+    rng = np.random.default_rng([seed, form == "abs(y - c)"])
+    c, r, side = (0.0 if seed < 2 else rng.normal()), 10.0 ** rng.uniform(-1, 1), (-1.0) ** seed
+    p = c + side * rng.uniform(0.3, 0.9)
+    g = r / abs(p - c) ** (2 if "2" in form else 1)
+    branch = followed(
+        BY_STATE[form], [p, g / (1.0 + g)], free="p", span=(c - 1.0, c + 1.0), invariants=False,
+        params={"c": c, "r": r, "p": p},
+    )  # fmt: skip
+    ends_at_the_pole(branch, c, 2.0)
+
+
+PEAK = Problem({"x": "(1 - x)*(1 + r/(1 + (p/u)**2)**2)", "y": "x*p - y"}, {"p": 1.0, "r": 1.0, "u": 1.0})
+
+
+@pytest.mark.parametrize("width", [1e-3, 1e-2, 0.1, 1.0])
+@pytest.mark.parametrize("height", [1.0, 1e3, 1e6])
+def test_a_narrow_peak_of_a_rate_is_no_pole(width, height):
+    branch = followed(PEAK, [1.0, 0.7], free="p", span=(-1.0, 1.3), params={"p": 0.7, "r": height, "u": width})
+    assert branch.ends == (Status.BOUND, Status.BOUND)
+    assert found(branch) == []
+
+
+# ------------------------------------------------------------------------------------------------ roots
+
+ROOTS = {
+    "abs(p - c)**(1/3)": lambda u: np.abs(u) ** (1 / 3),
+    "sign(p - c)*abs(p - c)**(1/3)": np.cbrt,
+    "abs(p - c)**(2/3)": lambda u: np.abs(u) ** (2 / 3),
+    "abs(p - c)**(1/2)": lambda u: np.sqrt(np.abs(u)),
+    "sign(p - c)*abs(p - c)**(1/2)": lambda u: np.sign(u) * np.sqrt(np.abs(u)),
+}
+ROOT_PROBLEMS = {text: Problem({"x": f"w*(a*{text} - x)", "y": "x - y"}, {"p": 1.0, "c": 0.0, "a": 1.0, "w": 1.0})
+                 for text in ROOTS}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ROOTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_branch_goes_on_beyond_a_root(text, seed):
+    """x = a root(p - c): its derivative is infinite at c, no rate is, and it is defined on both sides."""
+    rng = np.random.default_rng(seed)
+    c, a, side = (0.0 if seed == 0 else rng.normal()), rng.uniform(0.5, 2.0), (-1.0) ** seed
+    p = c + side * rng.uniform(0.3, 0.9)
+    x = a * ROOTS[text](p - c)
+    branch = nc.continuation(
+        ROOT_PROBLEMS[text].model, [x, x], free="p", p_span=(c - 1.0, c + 1.0), params={"p": p, "c": c, "a": a}
+    )
+    assert branch.ends == (Status.BOUND, Status.BOUND)
+    assert found(branch) == []
+    far = np.abs(branch.p - c) > 1e-3
+    assert np.allclose(branch.x[far, 0], a * ROOTS[text](branch.p[far] - c), rtol=1e-8, atol=1e-8)
+    assert np.min(branch.p) == c - 1.0
+    assert np.max(branch.p) == c + 1.0
+
+
+@pytest.mark.parametrize("text", ["sqrt(p)", "p**(1/3)"])
+def test_a_branch_ends_where_a_root_is_no_longer_defined(text):
+    model = nc.Model.from_equations({"x": f"{text} - x"}, {"p": 1.0})
+    branch = nc.continuation(model, [1.0], free="p", p_span=(-1.0, 2.0))
+    assert branch.ends == (Status.NOT_FINITE, Status.BOUND)
+    assert 0.0 <= branch.p[0] < 1e-6
+
+
+@pytest.mark.parametrize("text", ["log(p)", "log(abs(p))"])
+def test_a_logarithm_is_a_pole(text):
+    model = nc.Model.from_equations({"x": f"{text} - x"}, {"p": 1.0})
+    branch = nc.continuation(model, [0.0], free="p", p_span=(-1.0, 2.0))
+    assert branch.ends == (Status.POLE, Status.BOUND)
+    assert 0.0 < branch.p[0] < 1e-6
+
+
 # ------------------------------------------------------------------------------------------------ undefined places
 
 

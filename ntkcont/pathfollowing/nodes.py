@@ -36,6 +36,19 @@ class Nodes:
         scales = None if self.scales is None else self.scales[:k]
         return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k], vectors, scales)
 
+    def scales_at(self, i: int) -> Array:
+        """Return the scales with which point i was reached; 1 where they are not known."""
+        return np.ones(self.z.shape[1]) if self.scales is None else self.scales[i]
+
+    def ending(self, i: int, last: Node) -> Nodes:
+        """Return the first i points and `last`, in place of those after them."""
+        kept = self.head(i + 1)
+        kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
+        kept.eigenvalues[-1], kept.counts[-1] = last.eigenvalues, last.counts
+        if kept.vectors is not None:
+            kept.vectors[-1] = np.nan
+        return kept
+
 
 def slim(nodes: Nodes) -> Nodes:
     """Return the points without states and eigenvalues: parameter, arclength and counts alone."""

@@ -32,6 +32,8 @@ from ntkcont.roots import bracketed_root
 def _critical_pair(curve: Curve, z: Array, target: complex) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left eigenvectors for the eigenvalue of F_x nearest to `target` (for maps F_x = DG - I)."""
     a = curve.system(z)[1]
+    if not np.all(np.isfinite(a)):  # on a pole
+        return np.full(curve.n, np.nan), np.full(curve.n, np.nan)
     lam, right = np.linalg.eig(a)
     i = int(np.argmin(np.abs(lam - target)))
     lam_l, left = np.linalg.eig(a.conj().T)

@@ -16,6 +16,7 @@ from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
 from ntkcont.pathfollowing.detector import Detector, at_bound, probe
+from ntkcont.pathfollowing.hidden_poles import before_hidden_pole, tail_of
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point
@@ -64,11 +65,15 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     again = Again()
     hits = 0
     before = first
+    tail = Nodes(first.z[None], first.tangent[None], np.zeros(1), first.eigenvalues[None], first.counts[None])
     status: Status | None = None
     while status is None:
         size = min(detector.steps(), task.settings.max_steps - total)
         nodes, status, error = stepper.advance(size) if borders is None else borders.advance(size)
         landed = borders is not None and borders.landed
+        cut = before_hidden_pole(curve, nodes, tail, before)
+        if cut is not None:
+            nodes, status = cut, Status.POLE
         special = _ahead(detector.chunk(nodes, final=landed or status is not None))
         doubts, remarks = detector.doubtful, detector.remarks
         pole = _pole(curve, special, nodes, before)
@@ -112,6 +117,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             warnings.warn(remark, RuntimeWarning, stacklevel=2)
         status = chunk.status
         before = detector.last or before
+        tail = tail_of(tail, nodes, curve.n)
         yield chunk
 
 
@@ -155,15 +161,9 @@ def _pole(
             continue
         i = min(int(np.searchsorted(nodes.s, point.bracket[1])), len(nodes.s) - 1)
         left = nodes[i - 1] if i else before
-        d = np.ones_like(left.z) if nodes.scales is None else nodes.scales[i]
-        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], d))
+        last = pole_between(curve, left, nodes[i], local_units(curve, left, nodes[i], nodes.scales_at(i)))
         if last is not None:
-            kept = nodes.head(i + 1)
-            kept.z[-1], kept.tangent[-1], kept.s[-1] = last.z, last.tangent, last.s
-            kept.eigenvalues[-1], kept.counts[-1] = last.eigenvalues, last.counts
-            if kept.vectors is not None:
-                kept.vectors[-1] = np.nan
-            return kept, [q for q in special if q.converged and q.s <= left.s], Status.POLE
+            return nodes.ending(i, last), [q for q in special if q.converged and q.s <= left.s], Status.POLE
     return None
 
 

@@ -14,6 +14,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.infinity import goes_to_infinity
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.poles import ends_at_pole
+from ntkcont.pathfollowing.roots import beyond_root, joined, on_branch
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.status import Status
 
@@ -117,11 +118,28 @@ class Stepper:
             if k > 1:
                 z_before, s_before = nodes.z[-2], float(nodes.s[-2])
             nodes.s[-1] = s_before + float(np.linalg.norm((self.first.z - z_before) / self.d))
-        if status in (Status.MIN_STEP, Status.NOT_FINITE) and ends_at_pole(curve, nodes, self.d):
-            status = Status.POLE
-        if status is Status.MIN_STEP and self._at_bound(nodes):
-            status = Status.BOUND  # a special point sits on the bound itself and keeps Newton from landing there
+        if status is Status.MIN_STEP or status is Status.NOT_FINITE:
+            nodes, status = self._at_singular_place(nodes, status)
         return nodes, status, error
+
+    def _at_singular_place(self, nodes: Nodes, status: Status) -> tuple[Nodes, Status | None]:
+        """Return the points, and why it ended where steps became too short: at a pole, or not at all, beyond a root."""
+        nodes = on_branch(self.curve, nodes)
+        if ends_at_pole(self.curve, nodes, self.d):
+            return nodes, Status.POLE
+        if status is Status.MIN_STEP and self._at_bound(nodes):
+            return nodes, Status.BOUND  # a special point sits on the bound and keeps Newton from landing there
+        beyond = beyond_root(self.curve, nodes, self.d, self.span)
+        if beyond is None:
+            return nodes, status
+        node = beyond.node
+        if node is None:
+            return nodes, Status.NOT_FINITE
+        nodes = joined(nodes.head(beyond.kept), node, self.curve.n)
+        self.enter(self.curve, node.z, self._unit(node.tangent), node.s)
+        step = 0.5 * (node.s - float(nodes.s[-2]))
+        self.control[stepping.DS] = np.clip(step, self.control[stepping.DS_MIN], self.control[stepping.DS_MAX])
+        return nodes, None
 
     def _at_bound(self, nodes: Nodes) -> bool:
         """Whether the last steps have come to a bound of the span, but for rounding."""
