@@ -196,6 +196,10 @@ def _check_tangent(tau: np.ndarray, here: _Local, where: str) -> None:
     assert off <= 1e-6, f"{where}: the tangent is not in the kernel of [F_x, F_p] ({off:.1e})"
 
 
+def _from_one(ratio: float) -> float:
+    return abs(np.log(ratio))
+
+
 def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
     """Tangents point along increasing s and have the length of (dx/ds, dp/ds).
 
@@ -214,9 +218,13 @@ def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
                 assert chord @ tau[j] > 0, f"the tangent between points {i} and {i + 1} points against s"
             continue
         for tangent in (tau[i], tau[i + 1]):
-            cos = chord @ tangent / (np.linalg.norm(chord) * np.linalg.norm(tangent))
-            assert cos > 0, f"the tangent between points {i} and {i + 1} points against s"
-        ratio = np.linalg.norm(chord) / (0.5 * ds * (np.linalg.norm(tau[i]) + np.linalg.norm(tau[i + 1])))
+            # where a turn is small beside the magnitudes of the whole branch the interval's own tell
+            own = np.maximum(np.abs(chord), ds * np.maximum(np.abs(tau[i]), np.abs(tau[i + 1]))) + 1e-300
+            along = max(chord @ tangent, (chord / own) @ (tangent / own))
+            assert along > 0, f"the tangent between points {i} and {i + 1} points against s"
+        # the units of arclength may change at a point: then one of both ends has those of the interval
+        speeds = (np.linalg.norm(tau[i]), np.linalg.norm(tau[i + 1]))
+        ratio = min((np.linalg.norm(chord) / (ds * speed) for speed in (*speeds, 0.5 * sum(speeds))), key=_from_one)
         assert 0.3 < ratio < 3.0, f"between points {i} and {i + 1} the tangent is not d(x, p)/ds (ratio {ratio:.2g})"
 
 

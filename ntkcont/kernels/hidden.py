@@ -28,6 +28,9 @@ COUNTS = 1e-6
 CURVED = 4.0
 #: What a variable's last digits are, which bend no branch.
 DIGITS = 1e-12
+#: Where an entry of the Jacobian is still growing, by this factor between two sizes that are as good as zero, and is so
+#: many times as large as elsewhere, it is singular there, as at a pole, and that has no size.
+DEEP, SINGULAR, LARGE = (1e-11, 1e-13), 2.0, 10.0
 #: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
 NEAR_ZERO = 10.0
 #: So many times this scale is too large for what a variable does there, if steps must be very short.
@@ -108,9 +111,23 @@ def leaves_range(a, fq, low, high, z, new, most, least):
             value = a[i, j] if j < n else fq[i]
             off = max(low[i, j] - value, value - high[i, j])
             largest = max(abs(low[i, j]), abs(high[i, j]))
-            if not off <= most * largest and not off * abs(new[j] - z[j]) <= least * row:
+            if off > most * largest and off * abs(new[j] - z[j]) > least * row:  # nan is nothing hidden
                 return True
     return False
+
+
+@inner
+def largest_growth(a, fq, low, high):
+    """Return how many times as large as the ends of its range an entry of the Jacobian is, at most."""
+    n = fq.shape[0]
+    most = 0.0
+    for i in range(n):
+        for j in range(n + 1):
+            value = abs(a[i, j] if j < n else fq[i])
+            largest = max(abs(low[i, j]), abs(high[i, j]))
+            if value > largest:
+                most = max(most, value / largest if largest > 0.0 else 0.0)
+    return most
 
 
 @inner
@@ -144,6 +161,16 @@ def hidden(
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, end, p, f, a, fq)
             widen(a, fq, low, high)
         at = np.empty(n + 1)
+        before, size = 0.0, 0.0
+        for part in DEEP:
+            for k in range(n + 1):
+                at[k] = z[k] + middle * (1.0 - part) * (new[k] - z[k])
+            if j == n or not common:
+                at[j] = part * z[j]
+            system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
+            before, size = size, largest_growth(a, fq, low, high)
+        if not size <= max(LARGE, SINGULAR * before):
+            continue
         start = np.empty(n + 1)
         fixed = np.zeros(n + 1)
         part = 1.0
@@ -214,7 +241,8 @@ def narrow_all(z, d, logs, memory, tau, common):
     n = z.shape[0] - 1
     found = False
     for j in range(n + 1):
-        if logs[j] > 0.0 or (common and 0 < j < n):
+        # where it does not help there is no end to it
+        if logs[j] > 0.0 or (common and 0 < j < n) or memory[j] > 0.0:
             continue
         scale = scale_at(z, j, common)
         if RESOLVED * scale < d[j] and scale > NEGLIGIBLE * NEAR_ZERO * d[j]:

@@ -32,12 +32,15 @@ RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 #: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
 #: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
 FADE = 0.7
-#: A state that comes back from far away leaves its scale behind, which then is halved with every step.
-LEFT_BEHIND = 1e-2
+#: A state that comes back from far away leaves its scale behind, which then is halved with every step.  One that falls
+#: faster than this in a step may be on its way to zero.
+LEFT_BEHIND, STAYING = 1e-4, 0.7
 #: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
 ZERO = 1e-13
+#: Steps this short beside the longest allowed are not made shorter because the branch bends suddenly.
+SHORT = 1e-2
 #: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
-CORNER = 100.0
+CORNER = 0.0
 #: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
 BESIDE = 1e3
 #: A branch may go to infinity where the parameter hardly moves any more (its component of the unit tangent).
@@ -73,8 +76,8 @@ def unit_tangent(algebra, big, piv, tau, ints):
 
 
 @inner
-def rescale(z, d, logs, common, length, tau):
-    """Let the scales follow the point z after a step of this length, keeping the direction of `tau`.
+def rescale(z, before, d, logs, common, length, tau):
+    """Let the scales follow the point z after a step of this length from `before`, keeping the direction of `tau`.
 
     With `common` there is one scale for all states (units of a network).  Variables whose number in `logs` is positive
     are measured in decades: their scale is that many times their magnitude.
@@ -94,7 +97,7 @@ def rescale(z, d, logs, common, length, tau):
         elif i < n:
             size = (largest if common else abs(z[i])) * root
             scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
-            if ZERO * d[i] < size < LEFT_BEHIND * d[i]:
+            if ZERO * d[i] < size < LEFT_BEHIND * d[i] and (common or abs(z[i]) > STAYING * abs(before[i])):
                 scale = max(size, 0.5 * d[i])
         if scale != d[i]:
             tau[i] *= d[i] / scale
@@ -234,7 +237,9 @@ def advance(
             if outcome == NOT_FINITE:
                 undefined = ds
             good = outcome == CONVERGED and first <= 0.5 * ds and foreseen(z, new, pred, d, logs, common)
-            good = good and (ds <= 10.0 * control[DS_MIN] or not bends_suddenly(first, ds, control[BEND]))
+            # at a branch point, where the sign changes, Newton's corrections tell nothing of the branch
+            if good and ds > SHORT * control[DS_MAX] and sign == control[ORIENTED]:
+                good = not bends_suddenly(first, ds, control[BEND])
             at_bound = good and (new[n] <= control[P_LOW] or new[n] >= control[P_HIGH])
             if at_bound:  # land on it
                 bound = control[P_LOW] if new[n] <= control[P_LOW] else control[P_HIGH]
@@ -374,6 +379,7 @@ def advance(
 
         angle = np.arccos(min(1.0, cos))
         for j in range(n + 1):
+            pred[j] = z[j]
             z[j] = new[j]
             tau[j] = tau_new[j]
             out_z[k, j] = new[j]
@@ -385,7 +391,7 @@ def advance(
             out_counts[k, UNSURE] = 1
         control[S] = max(control[S] + length, np.nextafter(control[S], np.inf))  # it increases, however short the step
         out_s[k] = control[S]
-        rescale(z, d, logs, common, length, tau)
+        rescale(z, pred, d, logs, common, length, tau)
         control[BEND] = max(max(first, UNBENT) / ds**2, 0.5 * control[BEND])
         if hides >= 0:
             narrow(z, d, memory, tau, hides, common)

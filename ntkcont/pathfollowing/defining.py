@@ -227,7 +227,7 @@ def solve_spectral(
         matrix = np.zeros((m, m))
         matrix[:n, : n + 1] = jac
         matrix[n:] = np.array(rows)
-        size = abs(e) or 1.0  # the extra unknown is a rate, of any size
+        size = max(abs(e), 1.0)  # the extra unknown is a rate: of a large one rounding is large
         matrix[:, n + 1 :] *= size
         try:
             step = np.linalg.solve(matrix, -np.concatenate([f, values]))

@@ -12,7 +12,16 @@ from ntkcont.models.model import Array
 from ntkcont.pathfollowing.audit import doubt, looked_at_again, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import SEVERAL, Crossing, change, classify, degenerate, midpoint, separate
+from ntkcont.pathfollowing.detect import (
+    SEVERAL,
+    SIDE_BRANCH,
+    Crossing,
+    change,
+    classify,
+    degenerate,
+    midpoint,
+    separate,
+)
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.firm import firm, firm_around
@@ -133,11 +142,13 @@ class Detector:
         if beyond is None:
             return self._between(left, last, d, None, (None, None))
         slack = ON_THE_END * abs(beyond.s - left.s)
-        return [
-            dataclasses.replace(point, bracket=(point.bracket[0], max(point.s, last.s)))
-            for point in self._between(left, beyond, d, None, (None, None))
-            if point.s <= last.s + slack
-        ]
+        found = []
+        for point in self._between(left, beyond, d, None, (None, None)):
+            there = np.linalg.norm((np.append(point.x, point.p) - last.z) / d) < SIDE_BRANCH
+            s = last.s if there else point.s  # arclength in between is interpolated
+            if s <= last.s + slack:
+                found.append(dataclasses.replace(point, s=s, bracket=(point.bracket[0], max(s, last.s))))
+        return found
 
     def _audited(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
         """Return the points found, after a look with short steps at what they do not explain; the rest is doubtful."""
@@ -239,7 +250,8 @@ class Detector:
             ends = firm_around(task.curve, piece, whole or piece, d)
             if ends is None:
                 return []
-            crossing = dataclasses.replace(crossing, left=ends[0], right=ends[1])
+            if not crossing.optional:  # that is looked for beside another one, in the very same place
+                crossing = dataclasses.replace(crossing, left=ends[0], right=ends[1])
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:
