@@ -224,7 +224,10 @@ def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
             assert along > 0, f"the tangent between points {i} and {i + 1} points against s"
         # the units of arclength may change at a point: then one of both ends has those of the interval
         speeds = (np.linalg.norm(tau[i]), np.linalg.norm(tau[i + 1]))
-        ratio = min((np.linalg.norm(chord) / (ds * speed) for speed in (*speeds, 0.5 * sum(speeds))), key=_from_one)
+        ratios = [np.linalg.norm(chord) / (ds * speed) for speed in (*speeds, 0.5 * sum(speeds))]
+        own = np.maximum(np.abs(chord), 1e-300)
+        ratios += [np.max(own) / max(ds * abs(tangent[np.argmax(own)]), 1e-300) for tangent in (tau[i], tau[i + 1])]
+        ratio = min(ratios, key=_from_one)
         assert 0.3 < ratio < 3.0, f"between points {i} and {i + 1} the tangent is not d(x, p)/ds (ratio {ratio:.2g})"
 
 
@@ -275,7 +278,9 @@ def _check_place(branch: nc.Branch, point: Any, scale: np.ndarray, where: str) -
     b = np.append(branch.x[i + 1], branch.p[i + 1])
     u = (point.s - branch.s[i]) / (branch.s[i + 1] - branch.s[i])
     off = np.linalg.norm((np.append(point.x, point.p) - a - u * (b - a)) / scale)
-    chord = np.linalg.norm((b - a) / scale)
+    # where the branch turns the way is longer than the chord
+    way = (branch.s[i + 1] - branch.s[i]) * np.linalg.norm(branch.tangent[i : i + 2] / scale, axis=1)
+    chord = max(np.linalg.norm((b - a) / scale), np.min(way))
     assert off <= 0.5 * chord + 1e-9, f"{where}: {off:.1e} away from the branch at its s"
 
 
