@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ntkcont.kernels.acceptance import NEGLIGIBLE
 from ntkcont.kernels.algebra import outside
 from ntkcont.kernels.cache import inner
 from ntkcont.kernels.newton import CONVERGED, correct, system
+from ntkcont.kernels.scales import scale_at
 
 #: Sizes that are looked at on both sides of zero: each is this part of the one before.
 RATIO, LEVELS = 10.0**-0.5, 26
@@ -31,10 +31,6 @@ DIGITS = 1e-12
 #: Where an entry of the Jacobian is still growing, by this factor between two sizes that are as good as zero, and is so
 #: many times as large as elsewhere, it is singular there, as at a pole, and that has no size.
 DEEP, SINGULAR, LARGE = (1e-11, 1e-13), 2.0, 10.0
-#: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
-NEAR_ZERO = 10.0
-#: So many times this scale is too large for what a variable does there, if steps must be very short.
-RESOLVED = 10.0
 #: Below this part of its former scale a variable is rounding, and no size of its own.
 ROUNDING = 1e-13
 
@@ -58,19 +54,6 @@ def passes_zero(z, new, j, common):
     if not 0.0 < along < length:
         return -1.0
     return along / length if size - along * along / length < 0.1 * size else -1.0
-
-
-@inner
-def scale_at(z, j, common):
-    """Return the scale of variable j in the point z, where it is near zero."""
-    n = z.shape[0] - 1
-    if j == n:
-        return NEAR_ZERO * abs(z[n])
-    size = abs(z[j])
-    if common:
-        for i in range(n):
-            size = max(size, abs(z[i]))
-    return NEAR_ZERO * size * np.sqrt(float(n))
 
 
 @inner
@@ -211,65 +194,3 @@ def hidden(
     if looked and found < 0:  # the caller has the values of this point
         system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
     return found, nearest
-
-
-@inner
-def narrow(z, d, memory, tau, j, common):
-    """Give variable j, near zero, a scale of its own size, keeping the direction of `tau`; remember the one it had."""
-    n = z.shape[0] - 1
-    scale = scale_at(z, j, common)
-    for i in range(n if common and j < n else 1):
-        k = i if common and j < n else j
-        if scale < d[k]:
-            memory[k] = max(memory[k], d[k])
-            tau[k] *= d[k] / scale
-            d[k] = scale
-    norm = 0.0
-    for k in range(n + 1):
-        norm += tau[k] * tau[k]
-    norm = np.sqrt(norm)
-    for k in range(n + 1):
-        tau[k] /= norm
-
-
-@inner
-def narrow_all(z, d, logs, memory, tau, common):
-    """Give all variables that are far below their scales, but not zero to rounding, scales of their own size.
-
-    Return whether there are any.  A corner of the branch that is small beside the scales is turned in its own units.
-    """
-    n = z.shape[0] - 1
-    found = False
-    for j in range(n + 1):
-        # where it does not help there is no end to it
-        if logs[j] > 0.0 or (common and 0 < j < n) or memory[j] > 0.0:
-            continue
-        scale = scale_at(z, j, common)
-        if RESOLVED * scale < d[j] and scale > NEGLIGIBLE * NEAR_ZERO * d[j]:
-            narrow(z, d, memory, tau, j, common)
-            found = True
-    return found
-
-
-@inner
-def grow_back(z, d, memory, tau, common):
-    """Let scales that had become those of a variable near zero grow with it to what they were."""
-    n = z.shape[0] - 1
-    changed = False
-    for j in range(n + 1):
-        if memory[j] == 0.0:
-            continue
-        scale = min(memory[j], scale_at(z, j, common))
-        if scale > d[j]:
-            tau[j] *= d[j] / scale
-            d[j] = scale
-            changed = True
-        if d[j] >= memory[j]:
-            memory[j] = 0.0
-    if changed:
-        norm = 0.0
-        for k in range(n + 1):
-            norm += tau[k] * tau[k]
-        norm = np.sqrt(norm)
-        for k in range(n + 1):
-            tau[k] /= norm

@@ -19,8 +19,9 @@ from ntkcont.kernels.acceptance import (
 from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
-from ntkcont.kernels.hidden import grow_back, hidden, narrow, narrow_all
+from ntkcont.kernels.hidden import hidden
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
+from ntkcont.kernels.scales import grow_back, in_new_units, narrow, narrow_all, rescale
 from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
 
 #: Corrections of one step, at most, and how small the last one is in units of the variables themselves.
@@ -29,18 +30,10 @@ MOST, POLISHED = 10, 1e-14
 # why `advance` returned
 RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 
-#: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
-#: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
-FADE = 0.7
-#: A state that comes back from far away leaves its scale behind, which then is halved with every step.  One that falls
-#: faster than this in a step may be on its way to zero.
-LEFT_BEHIND, STAYING = 1e-4, 0.7
-#: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
-ZERO = 1e-13
 #: Steps this short beside the longest allowed are not made shorter because the branch bends suddenly.
 SHORT = 1e-2
 #: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
-CORNER = 0.0
+CORNER = 100.0
 #: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
 BESIDE = 1e3
 #: A branch may go to infinity where the parameter hardly moves any more (its component of the unit tangent).
@@ -76,39 +69,6 @@ def unit_tangent(algebra, big, piv, tau, ints):
 
 
 @inner
-def rescale(z, before, d, logs, common, length, tau):
-    """Let the scales follow the point z after a step of this length from `before`, keeping the direction of `tau`.
-
-    With `common` there is one scale for all states (units of a network).  Variables whose number in `logs` is positive
-    are measured in decades: their scale is that many times their magnitude.
-    """
-    n = z.shape[0] - 1
-    root = np.sqrt(float(n))
-    fade = np.exp(-FADE * length)
-    largest = 0.0
-    if common:
-        for i in range(n):
-            largest = max(largest, abs(z[i]))
-    norm = 0.0
-    for i in range(n + 1):
-        scale = d[i]
-        if logs[i] > 0.0:
-            scale = abs(z[i]) * logs[i]
-        elif i < n:
-            size = (largest if common else abs(z[i])) * root
-            scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
-            if ZERO * d[i] < size < LEFT_BEHIND * d[i] and (common or abs(z[i]) > STAYING * abs(before[i])):
-                scale = max(size, 0.5 * d[i])
-        if scale != d[i]:
-            tau[i] *= d[i] / scale
-            d[i] = scale
-        norm += tau[i] * tau[i]
-    norm = np.sqrt(norm)
-    for j in range(n + 1):
-        tau[j] /= norm
-
-
-@inner
 def predict(z, tau, d, logs, ds, pred):
     """Fill `pred` with the point a step `ds` along the tangent (of logarithms, for variables in decades)."""
     for j in range(z.shape[0]):
@@ -132,14 +92,6 @@ def goes_far(z, new, tau, logs):
     if z[k] == 0.0 or new[k] == 0.0 or not (abs(new[k]) > abs(z[k]) or logs[k] > 0.0):
         return False
     return np.floor(np.log10(abs(z[k]))) != np.floor(np.log10(abs(new[k])))
-
-
-@inner
-def in_new_units(out_t, k, tau, d):
-    """Write the tangent of point k of a chunk anew: from it on arclength is measured in other scales."""
-    if k >= 0:
-        for j in range(tau.shape[0]):
-            out_t[k, j] = tau[j] * d[j]
 
 
 @inner

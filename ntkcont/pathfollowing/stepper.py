@@ -124,18 +124,20 @@ class Stepper:
 
     def _at_singular_place(self, nodes: Nodes, status: Status) -> tuple[Nodes, Status | None]:
         """Return the points, and why it ended where steps became too short: at a pole, or not at all, beyond a root."""
+        d = np.maximum(self.d, self.memory)  # steps were tried in smaller units as well, which helped nothing
         nodes = on_branch(self.curve, nodes)
-        if ends_at_pole(self.curve, nodes, self.d):
+        if ends_at_pole(self.curve, nodes, d):
             return nodes, Status.POLE
         if status is Status.MIN_STEP and self._at_bound(nodes):
             return nodes, Status.BOUND  # a special point sits on the bound and keeps Newton from landing there
-        beyond = beyond_root(self.curve, nodes, self.d, self.span)
+        beyond = beyond_root(self.curve, nodes, d, self.span)
         if beyond is None:
             return nodes, status
         node = beyond.node
         if node is None:
             return nodes, Status.NOT_FINITE
         nodes = joined(nodes.head(beyond.kept), node, self.curve.n)
+        self.d[:], self.memory[:] = d, 0.0
         self.enter(self.curve, node.z, self._unit(node.tangent), node.s)
         step = 0.5 * (node.s - float(nodes.s[-2]))
         self.control[stepping.DS] = np.clip(step, self.control[stepping.DS_MIN], self.control[stepping.DS_MAX])

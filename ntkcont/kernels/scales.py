@@ -1,0 +1,134 @@
+"""The scales of the variables, in which the length of a step is measured: they follow the branch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels.acceptance import NEGLIGIBLE
+from ntkcont.kernels.cache import inner
+
+#: A state's scale follows its magnitude up at once and down at this rate, per unit of arclength: where a branch comes
+#: back from far away the steps must be those of where it is, and a state on its way through zero has no magnitude.
+FADE = 0.7
+#: A state that comes back from far away leaves its scale behind, which then is halved with every step.  One that falls
+#: faster than this in a step may be on its way to zero.
+LEFT_BEHIND, STAYING = 1e-4, 0.7
+#: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
+ZERO = 1e-13
+#: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
+NEAR_ZERO = 10.0
+#: So many times this scale is too large for what a variable does there, if steps must be very short.
+RESOLVED = 10.0
+
+
+@inner
+def normalise(tau):
+    """Give `tau` the length 1."""
+    norm = 0.0
+    for j in range(tau.shape[0]):
+        norm += tau[j] * tau[j]
+    norm = np.sqrt(norm)
+    for j in range(tau.shape[0]):
+        tau[j] /= norm
+
+
+@inner
+def rescale(z, before, d, logs, common, length, tau):
+    """Let the scales follow the point z after a step of this length from `before`, keeping the direction of `tau`.
+
+    With `common` there is one scale for all states (units of a network).  Variables whose number in `logs` is positive
+    are measured in decades: their scale is that many times their magnitude.
+    """
+    n = z.shape[0] - 1
+    root = np.sqrt(float(n))
+    fade = np.exp(-FADE * length)
+    largest = 0.0
+    if common:
+        for i in range(n):
+            largest = max(largest, abs(z[i]))
+    for i in range(n + 1):
+        scale = d[i]
+        if logs[i] > 0.0:
+            scale = abs(z[i]) * logs[i]
+        elif i < n:
+            size = (largest if common else abs(z[i])) * root
+            scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
+            if ZERO * d[i] < size < LEFT_BEHIND * d[i] and (common or abs(z[i]) > STAYING * abs(before[i])):
+                scale = max(size, 0.5 * d[i])
+        if scale != d[i]:
+            tau[i] *= d[i] / scale
+            d[i] = scale
+    normalise(tau)
+
+
+@inner
+def scale_at(z, j, common):
+    """Return the scale of variable j in the point z, where it is near zero."""
+    n = z.shape[0] - 1
+    if j == n:
+        return NEAR_ZERO * abs(z[n])
+    size = abs(z[j])
+    if common:
+        for i in range(n):
+            size = max(size, abs(z[i]))
+    return NEAR_ZERO * size * np.sqrt(float(n))
+
+
+@inner
+def narrow(z, d, memory, tau, j, common):
+    """Give variable j, near zero, a scale of its own size, keeping the direction of `tau`; remember the one it had."""
+    n = z.shape[0] - 1
+    scale = scale_at(z, j, common)
+    for i in range(n if common and j < n else 1):
+        k = i if common and j < n else j
+        if scale < d[k]:
+            memory[k] = max(memory[k], d[k])
+            tau[k] *= d[k] / scale
+            d[k] = scale
+    normalise(tau)
+
+
+@inner
+def narrow_all(z, d, logs, memory, tau, common):
+    """Give all variables that are far below their scales, but not zero to rounding, scales of their own size.
+
+    Return whether there are any.  A corner of the branch that is small beside the scales is turned in its own units.
+    """
+    n = z.shape[0] - 1
+    found = False
+    for j in range(n + 1):
+        # where it does not help there is no end to it
+        if logs[j] > 0.0 or (common and 0 < j < n) or memory[j] > 0.0:
+            continue
+        scale = scale_at(z, j, common)
+        if RESOLVED * scale < d[j] and scale > NEGLIGIBLE * NEAR_ZERO * d[j]:
+            narrow(z, d, memory, tau, j, common)
+            found = True
+    return found
+
+
+@inner
+def grow_back(z, d, memory, tau, common):
+    """Let scales that had become those of a variable near zero grow with it to what they were."""
+    n = z.shape[0] - 1
+    changed = False
+    for j in range(n + 1):
+        if memory[j] == 0.0:
+            continue
+        scale = min(memory[j], scale_at(z, j, common))
+        if scale > d[j]:
+            tau[j] *= d[j] / scale
+            d[j] = scale
+            changed = True
+        if d[j] >= memory[j]:
+            memory[j] = 0.0
+    if changed:
+        normalise(tau)
+
+
+@inner
+def in_new_units(out_t, k, tau, d):
+    """Write the tangent of point k of a chunk anew: from it on arclength is measured in other scales."""
+    if k >= 0:
+        for j in range(tau.shape[0]):
+            out_t[k, j] = tau[j] * d[j]
