@@ -19,8 +19,9 @@ from ntkcont import Status
 #: What one bifurcation does to the number of unstable eigenvalues.
 CHANGES = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2}
 Ranges = list[tuple[float, float]]
-#: Ends that say why the branch cannot go on; anything else is a failure.
-ENDS = {"START", "BOUND", "CLOSED", "UNBOUNDED", "POLE", "NOT_FINITE"}
+#: Ends that say why the branch cannot go on, or (x = exp(p) over a span of 1e5) that it would go on for long; anything
+#: else is a failure.
+ENDS = {"START", "BOUND", "CLOSED", "UNBOUNDED", "POLE", "NOT_FINITE", "MAX_STEPS"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

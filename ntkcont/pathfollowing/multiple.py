@@ -75,6 +75,8 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10,
         y = y + step
         if np.linalg.norm(step) < tol:
             f, jac = scaled.residual_and_jacobian(y)
+            if not np.all(np.isfinite(jac)):
+                return None
             u, singular, vh = svd(jac)
             if np.max(np.abs(f)) > 1e-11 or singular[n - m] > ACCURATE:
                 return None
