@@ -24,8 +24,9 @@ OF_THE_STEP, SIGN = 3, 1.05
 DIFFERENT = 0.1
 #: ... shows something hidden, if it is not below this part of its row ...
 COUNTS = 1e-6
-#: ... or, where the step is curved, so many times what that makes of the row: the chord is not the branch.
-CURVED = 4.0
+#: ... or, where the step is curved, so many times what that makes of the row: the chord is not the branch.  What is as
+#: large as this is not made by curvature.
+CURVED, MOST = 4.0, 0.5
 #: What a variable's last digits are, which bend no branch.
 DIGITS = 1e-12
 #: Where an entry of the Jacobian is still growing, by this factor between two sizes that are as good as zero, and is so
@@ -124,7 +125,7 @@ def hidden(
     of the step, in scaled variables.
     """
     n = z.shape[0] - 1
-    least = COUNTS + CURVED * bend(z, new, tau, d, logs, length)
+    least = min(COUNTS + CURVED * bend(z, new, tau, d, logs, length), MOST)
     found, nearest = -1, 2.0
     looked = False
     if outside(algebra):
