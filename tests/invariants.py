@@ -225,8 +225,10 @@ def _check_orientation(branch: nc.Branch, frame: _Frame) -> None:
         # the units of arclength may change at a point: then one of both ends has those of the interval
         speeds = (np.linalg.norm(tau[i]), np.linalg.norm(tau[i + 1]))
         ratios = [np.linalg.norm(chord) / (ds * speed) for speed in (*speeds, 0.5 * sum(speeds))]
-        own = np.maximum(np.abs(chord), 1e-300)
-        ratios += [np.max(own) / max(ds * abs(tangent[np.argmax(own)]), 1e-300) for tangent in (tau[i], tau[i + 1])]
+        # at a corner one variable may take over that is small beside the magnitudes of the whole branch
+        for tangent in (tau[i], tau[i + 1]):
+            moves = (np.abs(chord) > 0.0) & (np.abs(tangent) > 0.0)
+            ratios += list(np.abs(chord[moves]) / (ds * np.abs(tangent[moves])))
         ratio = min(ratios, key=_from_one)
         assert 0.3 < ratio < 3.0, f"between points {i} and {i + 1} the tangent is not d(x, p)/ds (ratio {ratio:.2g})"
 

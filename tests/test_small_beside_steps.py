@@ -1,4 +1,4 @@
-"""What is small beside a step, or beside where the branch comes from, is not led over; expected values are closed forms."""
+"""What is small beside a step, or beside where a branch comes from, is not led over; expected: closed forms."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ LEFT_BEHIND, STAYING = 1e-4, 0.7
 ZERO = 1e-13
 #: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
 NEAR_ZERO = 10.0
+#: It grows back with the variable, in one step by no more than this.
+FASTEST = 2.0
 #: So many times this scale is too large for what a variable does there, if steps must be very short.
 RESOLVED = 10.0
 
@@ -115,7 +117,7 @@ def grow_back(z, d, memory, tau, common):
     for j in range(n + 1):
         if memory[j] == 0.0:
             continue
-        scale = min(memory[j], scale_at(z, j, common))
+        scale = min(memory[j], scale_at(z, j, common), FASTEST * d[j])
         if scale > d[j]:
             tau[j] *= d[j] / scale
             d[j] = scale
