@@ -88,9 +88,6 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             nodes, special, remarks, status = kept, among, [], None
             doubts = [each for each in doubts if each.bracket[1] <= last.s]
             node_again, detector.d, ds = again.back()
-            if len(nodes.s):  # arclength goes on in these units
-                tau = nodes.tangent[-1] / detector.d
-                nodes.tangent[-1] = tau / np.linalg.norm(tau) * detector.d
             stepper.rewind(node_again, detector.d, ds)
             detector.restart(node_again)
             if borders is not None:
