@@ -34,16 +34,6 @@ STEEP = Problem(
 )
 
 
-def ends_without_noise(branch):
-    """Assert that the branch ends where it is known to go to infinity, and that listed points explain all changes."""
-    assert Status.UNBOUNDED in branch.ends
-    assert 1e5 < np.max(np.abs(branch.x)) < 1e9
-    assert np.all(np.isfinite(branch.eigenvalues))
-    listed = [point for point in branch.special_points if point.label in ("LP", "H", "BP", "PD", "NS")]
-    assert np.count_nonzero(np.diff(branch.n_unstable)) == len(listed)
-    assert branch.doubtful == ()
-
-
 @pytest.mark.parametrize(
     ("problem", "start", "p", "span"),
     [
@@ -52,7 +42,14 @@ def ends_without_noise(branch):
     ],
 )
 def test_a_flow_far_out(problem, start, p, span):
-    ends_without_noise(followed(problem, start, free="p", span=span, params={"p": p}, invariants=False))
+    """It ends where it is known to go to infinity, and listed points explain all changes."""
+    branch = followed(problem, start, free="p", span=span, params={"p": p}, invariants=False)
+    assert Status.UNBOUNDED in branch.ends
+    assert 1e5 < np.max(np.abs(branch.x)) < 1e9
+    assert np.all(np.isfinite(branch.eigenvalues))
+    listed = [point for point in branch.special_points if point.label in ("LP", "H", "BP", "PD", "NS")]
+    assert np.count_nonzero(np.diff(branch.n_unstable)) == len(listed)
+    assert branch.doubtful == ()
 
 
 def test_a_multiplier_of_zero_whose_rounding_is_larger_than_the_circle():

@@ -214,12 +214,7 @@ def test_points_decades_apart_are_not_one(gene):
 
     points = [at(1e-6, 0.0), at(2e-6, 1.0), at(1e6, 2.0), at(1e-6 * (1.0 + 1e-9), 3.0)]
     assert renumbered(points, ("K",)).names == ("BP1", "BP2", "BP3", "BP1")
-    assert renumbered(points).names == (
-        "BP1",
-        "BP2",
-        "BP3",
-        "BP1",
-    )  # in ordinary units as well
+    assert renumbered(points).names == ("BP1", "BP2", "BP3", "BP1")
     low = dataclasses.replace(gene, special_points=SpecialPoints([at(1e-6, -0.5)]))
     other = dataclasses.replace(gene, special_points=SpecialPoints([dataclasses.replace(at(1e-4, -0.5), name="BP1")]))
     low = dataclasses.replace(low, special_points=SpecialPoints([dataclasses.replace(at(1e-6, -0.5), name="BP1")]))

@@ -154,6 +154,7 @@ def test_poles_in_a_state_at_which_no_eigenvalue_changes_its_sign(form, seed):
         params={"c": c, "r": r, "p": p},
     )  # fmt: skip
     ends_at_the_pole(branch, c, 2.0)
+    np.testing.assert_array_less(0.0, side * (branch.p - c))  # nothing of the other side
 
 
 PEAK = Problem({"x": "(1 - x)*(1 + r/(1 + (p/u)**2)**2)", "y": "x*p - y"}, {"p": 1.0, "r": 1.0, "u": 1.0})

@@ -119,16 +119,15 @@ def test_two_folds_on_either_side_in_any_units(seed):
     ("problem", "start", "span"),
     [(SATURATED, 0.9, (-0.05, 1.0)), (EXPONENTIAL, 1.5, (-0.5, 1.0)), (HYPERBOLIC, 0.7, (-0.5, 1.0))],
 )
-@pytest.mark.xfail(reason="where the parameter underflows, the last points have lost its digits", strict=False)
 @pytest.mark.parametrize("unit", [1.0, 1e-3, 1e5])
-def test_the_last_points_before_overflow_are_points_of_the_branch(problem, start, span, unit):
-    """In units of the parameter that differ: p falls to 1e-300 of what it was, and is as accurate there."""
+def test_the_last_points_on_the_way_to_infinity_are_points_of_the_branch(problem, start, span, unit):
+    """In units of the parameter that differ: p falls like exp(x), and is as accurate where the branch ends."""
     values = {name: value * unit if name in "ap" else value for name, value in problem.params.items()}
     if problem is HYPERBOLIC:
         problem, values = Problem({"x": "a*(x - x**3) - p*sinh(c*x)"}, problem.params), values
     span = (span[0] * unit, span[1] * unit)
     branch = followed(problem, [start], free="p", span=span, params=values, **FAR)
-    assert Status.NOT_FINITE in branch.ends
+    assert Status.UNBOUNDED in branch.ends
 
 
 # ------------------------------------------------------------------------------------------------ zero up to rounding
@@ -200,7 +199,7 @@ def test_a_quintic_from_a_parameter_of_1e18(k):
 
 
 PASSED_OVER = pytest.mark.xfail(
-    reason="steps are as long as the states were far away: both folds lie within one", strict=True
+    reason="what is hidden at x = 1 is small beside the cube far away: both folds lie within one step", strict=True
 )
 
 
