@@ -14,9 +14,8 @@ from ntkcont.kernels.algebra import outside
 from ntkcont.kernels.cache import inner
 from ntkcont.kernels.newton import CONVERGED, correct, system
 from ntkcont.kernels.scales import scale_at
+from ntkcont.kernels.through_zero import LEVELS, RATIO, at_size, changes_on_the_way
 
-#: Sizes that are looked at on both sides of zero: each is this part of the one before.
-RATIO, LEVELS = 10.0**-0.5, 26
 #: The first few of these sizes are those of the step itself, over which smooth equations change: there an entry of the
 #: Jacobian must change its sign as well.
 OF_THE_STEP, SIGN = 3, 1.05
@@ -125,7 +124,8 @@ def hidden(
     of the step, in scaled variables.
     """
     n = z.shape[0] - 1
-    least = min(COUNTS + CURVED * bend(z, new, tau, d, logs, length), MOST)
+    curved = bend(z, new, tau, d, logs, length)
+    least = min(COUNTS + CURVED * curved, MOST)
     found, nearest = -1, 2.0
     looked = False
     if outside(algebra):
@@ -162,11 +162,7 @@ def hidden(
             before, part = part, part * RATIO
             allowed = SIGN if level < OF_THE_STEP else DIFFERENT
             for side in range(2):
-                u = middle * (1.0 - part) if side == 0 else middle + (1.0 - middle) * part
-                for k in range(n + 1):
-                    at[k] = z[k] + u * (new[k] - z[k])
-                if j == n or not common:
-                    at[j] = part * (z[j] if side == 0 else new[j])
+                at_size(z, new, middle, part, side, j, common, at)
                 system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
                 if not leaves_range(a, fq, low, high, z, new, allowed, least):
                     if level < OF_THE_STEP:
@@ -192,6 +188,12 @@ def hidden(
             else:
                 continue
             break
+        size = changes_on_the_way(
+            rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
+            z, new, d, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
+        )  # fmt: skip
+        if size > 0.0 and middle * (1.0 - size) < nearest:
+            found, nearest = j, middle * (1.0 - size)
     if looked and found < 0:  # the caller has the values of this point
         system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
     return found, nearest

@@ -19,6 +19,12 @@ ZERO = 1e-13
 NEAR_ZERO = 10.0
 #: It grows back with the variable, in one step by no more than this.
 FASTEST = 2.0
+#: The scale of the parameter shrinks by no more than this in a step.
+FADING = 0.1
+#: The parameter's component of the unit tangent, at least, while scales are those of a variable near zero.
+SHOWN = 0.3
+#: This part of the parameter itself is no scale for it: rounding would be.
+OF_ITSELF = 1e-3
 #: So many times this scale is too large for what a variable does there, if steps must be very short.
 RESOLVED = 10.0
 
@@ -110,14 +116,38 @@ def narrow_all(z, d, logs, memory, tau, common):
 
 
 @inner
-def grow_back(z, d, memory, tau, common):
+def show_parameter(z, d, logs, memory, tau, least):
+    """Give the parameter a scale in which it moves as the states do, not below the part `least` of the one it has.
+
+    Where scales are far above what is there, the parameter stands still in them and turns back unseen.
+    """
+    n = z.shape[0] - 1
+    if logs[n] > 0.0 or abs(tau[n]) >= SHOWN:
+        return
+    scale = max(d[n] * max(abs(tau[n]) / SHOWN, least), OF_ITSELF * abs(z[n]))
+    if 0.0 < scale < d[n]:
+        memory[n] = max(memory[n], d[n])
+        tau[n] *= d[n] / scale
+        d[n] = scale
+        normalise(tau)
+
+
+@inner
+def grow_back(z, d, logs, memory, tau, common):
     """Let scales that had become those of a variable near zero grow with it to what they were."""
     n = z.shape[0] - 1
-    changed = False
+    changed, states = False, False
     for j in range(n + 1):
         if memory[j] == 0.0:
             continue
         scale = min(memory[j], scale_at(z, j, common), FASTEST * d[j])
+        if j < n:
+            states = True
+        else:
+            scale = min(memory[n], FASTEST * d[n])
+            if states and abs(tau[n]) < 2.0 * SHOWN:
+                show_parameter(z, d, logs, memory, tau, FADING)
+                continue
         if scale > d[j]:
             tau[j] *= d[j] / scale
             d[j] = scale

@@ -21,7 +21,7 @@ from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.hidden import hidden
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
-from ntkcont.kernels.scales import grow_back, in_new_units, narrow, narrow_all, rescale
+from ntkcont.kernels.scales import grow_back, in_new_units, narrow, narrow_all, rescale, show_parameter
 from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
 
 #: Corrections of one step, at most, and how small the last one is in units of the variables themselves.
@@ -250,6 +250,7 @@ def advance(
                         break
                     if part <= 0.0:  # it is about as large as the variable: shorter steps from here on
                         narrow(z, d, memory, tau, hides, common)
+                        show_parameter(z, d, logs, memory, tau, 0.0)
                         control[BEND] = 0.0
                         in_new_units(out_t, produced[0] - 1, tau, d)
                         hides = -1
@@ -347,17 +348,18 @@ def advance(
         control[BEND] = max(max(first, UNBENT) / ds**2, 0.5 * control[BEND])
         if hides >= 0:
             narrow(z, d, memory, tau, hides, common)
+            show_parameter(z, d, logs, memory, tau, 0.0)
             control[BEND] = 0.0
             in_new_units(out_t, k, tau, d)
         else:
-            grow_back(z, d, memory, tau, common)
+            grow_back(z, d, logs, memory, tau, common)
         produced[0] += 1
         produced[1] += 1
         if closed:
             return CLOSED
         if at_bound:
             return AT_BOUND
-        if far and abs(tau[n]) < STANDSTILL:
+        if far and abs(tau[n]) * d[n] < STANDSTILL * max(d[n], memory[n]):
             return UNBOUNDED
 
         grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)

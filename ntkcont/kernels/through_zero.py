@@ -1,0 +1,194 @@
+"""What the eigenvalues do at all sizes that a variable takes on its way through zero.
+
+Where a variable is a power of ten smaller than at both ends of a step, other terms of the equations may lead.  Then
+eigenvalues have crossed the boundary and come back, though both ends of the step look the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntkcont.kernels.cache import inner
+from ntkcont.kernels.lapack import lu_factor
+from ntkcont.kernels.newton import CONVERGED, correct, system
+from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, UNSURE, spectrum
+
+#: Sizes that are looked at on both sides of zero: each is this part of the one before.
+RATIO, LEVELS = 10.0**-0.5, 26
+#: Up to this many states unstable eigenvalues are counted, beyond it there is the sign of the determinant alone.
+COUNTED = 8
+#: Eigenvalues are counted anew where an entry of the Jacobian has changed by this part of itself.
+CHANGED = 0.1
+#: Where a variable is farther than this, as a part of its way, from where the tangent leads, the chord of a step says
+#: nothing of the branch.
+CURVED = 0.3
+UNKNOWN, NOWHERE = -1, 99
+#: The parameter follows a variable in a power of it.  Where the exponent changes by so much from one size to the next,
+#: other terms of the equations begin to lead.
+POWER = 0.2
+#: Differences of the parameter that are this small beside it, or smaller, are rounding.
+DIGITS = 1e-10
+#: Terms of F are rounded by less than this part of them.
+ROUNDING = 1e-14
+#: The first sizes are those of the step itself, over which smooth equations change.
+OF_THE_STEP = 3
+
+
+@inner
+def at_size(z, new, middle, part, side, j, common, at):
+    """Fill `at` with the point of the chord where variable j is this part of what it is at one end of the step."""
+    u = middle * (1.0 - part) if side == 0 else middle + (1.0 - middle) * part
+    for k in range(z.shape[0]):
+        at[k] = z[k] + u * (new[k] - z[k])
+    if j == z.shape[0] - 1 or not common:
+        at[j] = part * (z[j] if side == 0 else new[j])
+
+
+@inner
+def number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv):
+    """Return the number of unstable eigenvalues, of many states its parity; UNKNOWN if rounding decides."""
+    n = a.shape[0]
+    if n <= COUNTED:
+        if spectrum(algebra, a, is_map, copy, work, wr, wi, np.empty((0, 0)), counts, ints) != 0 or counts[UNSURE] > 0:
+            return UNKNOWN
+        return counts[N_UNSTABLE]
+    for i in range(n):
+        for k in range(n):
+            copy[i, k] = a[i, k]
+    sign = lu_factor(algebra, copy, piv, ints)
+    return (1 if sign > 0.0 else 0) if sign != 0.0 and np.isfinite(sign) else UNKNOWN
+
+
+@inner
+def surely_beyond(algebra, a, fq, at, before, is_map, copy, work, wr, wi, counts, ints, piv):
+    """Return the number beyond the boundary; UNKNOWN if it is not `before` and rounding of F decides it.
+
+    The terms of F tell what rounding is where F is zero, at a point `at` of the branch.
+    """
+    n = a.shape[0]
+    number = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv)
+    if number in (UNKNOWN, before):
+        return number
+    moved = np.empty((n, n))
+    for sign in (-1.0, 1.0):
+        moved[:] = a
+        for i in range(n):
+            terms = abs(fq[i] * at[n])
+            for k in range(n):
+                terms += abs(a[i, k] * at[k])
+            if at[i] != 0.0:
+                moved[i, i] += sign * ROUNDING * terms / abs(at[i])
+        if number_beyond(algebra, moved, is_map, copy, work, wr, wi, counts, ints, piv) != number:
+            return UNKNOWN
+    return number
+
+
+@inner
+def has_changed(a, kept):
+    """Whether an entry differs by the part CHANGED of itself from what was kept."""
+    for i in range(a.shape[0]):
+        for k in range(a.shape[0]):
+            if not abs(a[i, k] - kept[i, k]) <= CHANGED * max(abs(a[i, k]), abs(kept[i, k])):
+                return True
+    return False
+
+
+@inner
+def changes_on_the_way(
+    rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
+    z, new, d, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
+):  # fmt: skip
+    """Return the largest size of variable j, as a part of that at the ends, where more happens than these tell; or 0.
+
+    That is: more eigenvalues cross the boundary.  Also where the parameter follows it in another power.  What is seen on the chord of the step
+    must hold on the branch.
+    """
+    n = z.shape[0] - 1
+    at, start, fixed = np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
+    copy, kept, work = np.empty((n, n)), np.empty((n, n)), np.empty(34 * n + 16)
+    wr, wi = np.empty(n), np.empty(n)
+    counts = np.zeros(N_COUNTS, np.int64)
+    seen = np.full(2 * LEVELS + 2, UNKNOWN)
+    q = np.empty((2, LEVELS))
+    for k in range(n + 1):
+        fixed[k] = (new[k] - z[k]) / d[k] if common and j < n else 0.0
+    if j == n or not common:
+        fixed[j] = 1.0
+    for corrected in range(2):
+        if corrected == 0 and curved > CURVED:
+            continue
+        for side in range(2):
+            end = z if side == 0 else new
+            system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, end, p, f, a, fq)
+            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv[:n])
+            kept[:] = a
+            seen[0 if side == 0 else 2 * LEVELS + 1] = last
+            part = 1.0
+            for level in range(LEVELS):
+                part *= RATIO
+                if corrected == 0 or level == 0 or (common and j < n):
+                    at_size(z, new, middle, part, side, j, common, at)
+                else:
+                    at[j] = part * end[j]
+                good = True
+                if corrected == 1:
+                    start[:] = at
+                    outcome, _, _, _, _ = correct(
+                        rhs, jac, dfdp, c, p0, direction, is_map, algebra,
+                        at, start, d, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
+                    )  # fmt: skip
+                    good = outcome == CONVERGED
+                if good:
+                    system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
+                    if has_changed(a, kept):
+                        if corrected == 0:
+                            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv[:n])
+                        else:
+                            last = surely_beyond(
+                                algebra, a, fq, at, last, is_map, copy, work, wr, wi, counts, ints, piv[:n]
+                            )
+                        kept[:] = a
+                else:
+                    at[:] = start
+                seen[level + 1 if side == 0 else 2 * LEVELS - level] = last if good else UNKNOWN
+                q[side, level] = at[n] if good else np.nan
+        level = outermost_extra(seen)
+        if corrected == 1 and j < n:
+            level = min(level, other_power(q[0]), other_power(q[1]))
+        if level == NOWHERE:
+            return 0.0
+    return RATIO**level
+
+
+@inner
+def other_power(q):
+    """Return the level before the outermost one where the differences of `q` follow another power; or NOWHERE."""
+    before = np.nan
+    for k in range(1, q.shape[0] - 1):
+        one, two = q[k - 1] - q[k], q[k] - q[k + 1]
+        if not abs(two) > DIGITS * abs(q[k]):
+            return NOWHERE
+        ratio = one / two
+        power = np.log(ratio) if ratio > 0.0 else 0.0
+        if k > OF_THE_STEP and abs(power - before) > -POWER * np.log(RATIO):
+            return k
+        before = power
+    return NOWHERE
+
+
+@inner
+def outermost_extra(seen):
+    """Return the level before the outermost change in a sequence of counts; NOWHERE if its ends show all of them."""
+    known, changes, outer = UNKNOWN, 0, LEVELS
+    for i in range(seen.shape[0]):
+        if seen[i] == UNKNOWN:
+            continue
+        if known != UNKNOWN and seen[i] != known:
+            changes += 1
+            # as many sizes inwards from the nearer end
+            outer = min(outer, max(i - 1, 0) if i <= LEVELS else max(2 * LEVELS + 1 - i, 0))
+        known = seen[i]
+    first, last = seen[0], seen[seen.shape[0] - 1]
+    if first == UNKNOWN or last == UNKNOWN or changes <= (1 if first != last else 0):
+        return NOWHERE
+    return outer
