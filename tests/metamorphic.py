@@ -31,6 +31,8 @@ def examine(problem: Problem, names: Iterable[str] = tuple(TRANSFORMATIONS)) -> 
 
 
 def _examine(problem: Problem, names: Iterable[str]) -> list[tuple[str, str]]:
+    if problem.coefficients.stateless():
+        return _silent(problem)
     base = plain(problem)
     try:
         branch, said = base.branch()
@@ -49,6 +51,16 @@ def _examine(problem: Problem, names: Iterable[str]) -> list[tuple[str, str]]:
         found += [(f"{name}: {kind}", text) for kind, text in alone]
         found += [(f"{name}: {kind}", text) for kind, text in _differences(problem, branch, run, other)]
     return found
+
+
+def _silent(problem: Problem) -> list[tuple[str, str]]:
+    """Return a fault if nothing is said of a problem whose eigenvalue is zero everywhere."""
+    try:
+        _, said = plain(problem).branch()
+    except nc.InputError as error:
+        said = [str(error)]
+    heard = any("on the stability boundary at every point" in text or "conserved quantity" in text for text in said)
+    return [] if heard else [("silent", f"{said}")]
 
 
 def _faults_within(problem: Problem, run: Run, branch: nc.Branch, said: list[str]) -> list[tuple[str, str]]:

@@ -79,6 +79,14 @@ class Coefficients:
             values |= {f"q{i}{j}{k}": self.square[i, m] for m, (j, k) in enumerate(pairs(n))}
         return {name: float(value) for name, value in values.items()}
 
+    def stateless(self) -> bool:
+        """Whether an equation has no state in it: then an eigenvalue is zero at every fixed point."""
+        n = len(self.constant)
+        inside = np.any(self.argument[:, :n] != 0.0, axis=1)
+        outside = np.any([self.tanh, self.exponential, self.rational], axis=0)
+        powers = [self.linear, self.mixed, self.square, self.cube, self.fifth[:, None]]
+        return not np.all(np.any(np.concatenate(powers, axis=1) != 0.0, axis=1) | (inside & outside))
+
     def terms(self, y: np.ndarray, p: np.ndarray) -> np.ndarray:
         """Return all terms, shape (terms, rows, n), at states (rows, n) and values of P (rows,)."""
         n = len(self.constant)

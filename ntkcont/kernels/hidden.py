@@ -118,24 +118,27 @@ def hidden(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
     z, new, tau, d, logs, memory, length, tol, most, p, f, a, fq, big, piv, b, ints,
 ):  # fmt: skip
-    """Return (j, u): variable j hides something in the step from z to `new`, which begins beyond fraction u of it.
+    """Return (j, u, more): variable j hides something in the step from z to `new`, which begins beyond fraction u of it.
 
-    j is -1 if nothing is hidden.  The step is short beside the variable already where u is 0.  `length` is that
+    j is -1 if nothing is hidden; `more` tells that eigenvalues or the parameter do more there than both ends of the
+    step show.  The step is short beside the variable already where u is 0.  `length` is that
     of the step, in scaled variables.
     """
     n = z.shape[0] - 1
-    curved = bend(z, new, tau, d, logs, length)
-    least = min(COUNTS + CURVED * curved, MOST)
+    curved, least = 0.0, 0.0
     found, nearest = -1, 2.0
-    looked = False
+    looked, more = False, False
     if outside(algebra):
-        return found, nearest
+        return found, nearest, more
     for j in range(n + 1):
         middle = passes_zero(z, new, j, common)
         if middle <= 0.0 or logs[j] > 0.0 or d[j] <= scale_at(z, j, common):
             continue
         if abs(z[j]) < ROUNDING * max(d[j], memory[j]):
             continue
+        if not looked:
+            curved = bend(z, new, tau, d, logs, length)
+            least = min(COUNTS + CURVED * curved, MOST)
         looked = True
         low = np.empty((n, n + 1))
         high = np.empty((n, n + 1))
@@ -193,7 +196,7 @@ def hidden(
             z, new, d, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
         )  # fmt: skip
         if size > 0.0 and middle * (1.0 - size) < nearest:
-            found, nearest = j, middle * (1.0 - size)
+            found, nearest, more = j, middle * (1.0 - size), True
     if looked and found < 0:  # the caller has the values of this point
         system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
-    return found, nearest
+    return found, nearest, more

@@ -13,7 +13,7 @@ FADE = 0.7
 #: A state that comes back from far away leaves its scale behind, which then is halved with every step.  One that falls
 #: faster than this in a step may be on its way to zero.
 LEFT_BEHIND, STAYING = 1e-4, 0.7
-#: A state this far below its scale is zero but for rounding, and has no magnitude that its scale could follow down.
+#: A state this far below its scale is zero but for rounding, unless it stays what it is.
 ZERO = 1e-13
 #: A variable so near to zero is given a scale this many times as large as it is: steps are then a fifth of it.
 NEAR_ZERO = 10.0
@@ -41,6 +41,13 @@ def normalise(tau):
 
 
 @inner
+def stays(new, before, has_size):
+    """Whether a state that is small beside its scale does not fall fast; what may be rounding must not grow either."""
+    ratio = new / before if before != 0.0 else 0.0
+    return abs(ratio) > STAYING if has_size else STAYING < ratio < 1.0 / STAYING
+
+
+@inner
 def rescale(z, before, d, logs, common, length, tau):
     """Let the scales follow the point z after a step of this length from `before`, keeping the direction of `tau`.
 
@@ -49,7 +56,6 @@ def rescale(z, before, d, logs, common, length, tau):
     """
     n = z.shape[0] - 1
     root = np.sqrt(float(n))
-    fade = np.exp(-FADE * length)
     largest = 0.0
     if common:
         for i in range(n):
@@ -60,8 +66,11 @@ def rescale(z, before, d, logs, common, length, tau):
             scale = abs(z[i]) * logs[i]
         elif i < n:
             size = (largest if common else abs(z[i])) * root
-            scale = max(size, d[i] * fade if size > ZERO * d[i] else d[i])
-            if ZERO * d[i] < size < LEFT_BEHIND * d[i] and (common or abs(z[i]) > STAYING * abs(before[i])):
+            if size >= d[i]:
+                scale = size
+            elif size > ZERO * d[i]:
+                scale = max(size, d[i] * np.exp(-FADE * length))
+            if 0.0 < size < LEFT_BEHIND * d[i] and stays(z[i], before[i], common or size > ZERO * d[i]):
                 scale = max(size, 0.5 * d[i])
         if scale != d[i]:
             tau[i] *= d[i] / scale

@@ -177,7 +177,7 @@ def advance(
             ds = control[DS_MAX]
         undefined = np.inf  # the shortest step that led to where the equations are not finite
         least = -1.0
-        hides = -1
+        hides, more = -1, False
         while True:  # until a step is accepted
             predict(z, tau, d, logs, ds, pred)
             for j in range(n + 1):
@@ -242,7 +242,7 @@ def advance(
                 if cos >= cos_limit:
                     if hides >= 0:  # cut short already
                         break
-                    hides, part = hidden(
+                    hides, part, more = hidden(
                         rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
                         z, new, tau, d, logs, memory, length, control[TOL], MOST, p, f, a, fq, big, piv, b, ints,
                     )  # fmt: skip
@@ -250,7 +250,8 @@ def advance(
                         break
                     if part <= 0.0:  # it is about as large as the variable: shorter steps from here on
                         narrow(z, d, memory, tau, hides, common)
-                        show_parameter(z, d, logs, memory, tau, 0.0)
+                        if more:
+                            show_parameter(z, d, logs, memory, tau, 0.0)
                         control[BEND] = 0.0
                         in_new_units(out_t, produced[0] - 1, tau, d)
                         hides = -1
@@ -318,7 +319,8 @@ def advance(
                     tau_new[j] = b[j]
         control[ORIENTED] = sign  # of the last point; 0 where it is not known
 
-        far = goes_far(z, new, tau_new, logs)
+        still = abs(tau_new[n]) * d[n] < STANDSTILL * max(d[n], memory[n])
+        far = still and goes_far(z, new, tau_new, logs)
         closed = False
         if produced[1] >= 3:  # does the segment from z to new pass the start, in the same direction?
             along = 0.0
@@ -348,7 +350,8 @@ def advance(
         control[BEND] = max(max(first, UNBENT) / ds**2, 0.5 * control[BEND])
         if hides >= 0:
             narrow(z, d, memory, tau, hides, common)
-            show_parameter(z, d, logs, memory, tau, 0.0)
+            if more:
+                show_parameter(z, d, logs, memory, tau, 0.0)
             control[BEND] = 0.0
             in_new_units(out_t, k, tau, d)
         else:
@@ -359,7 +362,7 @@ def advance(
             return CLOSED
         if at_bound:
             return AT_BOUND
-        if far and abs(tau[n]) * d[n] < STANDSTILL * max(d[n], memory[n]):
+        if far:
             return UNBOUNDED
 
         grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)

@@ -100,8 +100,8 @@ def changes_on_the_way(
 ):  # fmt: skip
     """Return the largest size of variable j, as a part of that at the ends, where more happens than these tell; or 0.
 
-    That is: more eigenvalues cross the boundary.  Also where the parameter follows it in another power.  What is seen on the chord of the step
-    must hold on the branch.
+    That is: more eigenvalues cross the boundary, or the parameter follows it in another power.  What is seen on the
+    chord of the step must hold on the branch.
     """
     n = z.shape[0] - 1
     at, start, fixed = np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
