@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.kernels.cache import inner
-from ntkcont.kernels.lapack import GEEV, call
+from ntkcont.kernels.graded import graded_eigenvalues
+from ntkcont.kernels.lapack import eigenvectors
 
 #: Eigenvalues nearer to the boundary than this, relative to the largest of the same matrix, are looked at more closely.
 CLOSE = 1e-7
@@ -83,18 +84,9 @@ def settle(lapack, a, wr, wi, band, work, ints):
     full = a.copy()
     of_left = np.empty((n, n))
     of_right = np.empty((n, n))
-    ints[0] = n
-    ints[1] = work.shape[0]
-    ints[2] = 0
-    ints[3] = 86  # 'V'
-    i = ints.ctypes.data
-    call(
-        lapack[GEEV],
-        (i + 12, i + 12, i, a.ctypes.data, i, wr.ctypes.data, wi.ctypes.data, of_left.ctypes.data, i,
-         of_right.ctypes.data, i, work.ctypes.data, i + 4, i + 8),
-    )  # fmt: skip
-    if ints[2] != 0:
-        return ints[2]
+    info = eigenvectors(lapack, a, wr, wi, of_left, of_right, work, ints)
+    if info != 0:
+        return info
     size = 0.0
     for k in range(n):
         size = max(size, abs(wr[k]), abs(wi[k]))
@@ -155,4 +147,30 @@ def settle(lapack, a, wr, wi, band, work, ints):
                 wi[k + 1] = 0.0
             k += 1
         k += 1
+    settle_graded(lapack, full, wr, wi, band, work, ints)
     return 0
+
+
+@inner
+def settle_graded(lapack, a, wr, wi, band, work, ints):
+    """Replace eigenvalues of `a` (destroyed) and `band` where the numbers of `a` determine them otherwise."""
+    n = a.shape[0]
+    real, imaginary, width = np.empty(n), np.empty(n), np.empty(n)
+    if not graded_eigenvalues(lapack, a, real, imaginary, width, work, ints, ROUNDING, ROOT):
+        return
+    left = np.ones(n, np.bool_)
+    same = True
+    for k in range(n):
+        if imaginary[k] != 0.0 and abs(imaginary[k]) <= 2.0 * width[k]:
+            imaginary[k] = 0.0
+        best, which = np.inf, 0
+        for j in range(n):
+            apart = np.hypot(wr[j] - real[k], wi[j] - imaginary[k])
+            if left[j] and apart < best:
+                best, which = apart, j
+        left[which] = False
+        same = same and best <= width[k] and band[which] <= 10.0 * width[k]
+    if not same:
+        wr[:] = real
+        wi[:] = imaginary
+        band[:] = width
