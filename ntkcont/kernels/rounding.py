@@ -17,6 +17,8 @@ from ntkcont.kernels.lapack import eigenvectors
 
 #: Eigenvalues nearer to the boundary than this, relative to the largest of the same matrix, are looked at more closely.
 CLOSE = 1e-7
+#: Beside eigenvalues this much larger, one may be noise of the QR algorithm.
+SMALL = 1e-6
 #: What rounding may do, in units of eps times the terms that an eigenvalue is made of.
 ROUNDING = 100.0 * 2.220446049250313e-16
 #: A double eigenvalue moves by the square root of a perturbation, and no eigenvalue of a few nearly equal ones by more.
@@ -90,6 +92,7 @@ def settle(lapack, a, wr, wi, band, work, ints):
     size = 0.0
     for k in range(n):
         size = max(size, abs(wr[k]), abs(wi[k]))
+    graded = False
     k = 0
     while k < n:
         pair = wi[k] != 0.0
@@ -127,6 +130,8 @@ def settle(lapack, a, wr, wi, band, work, ints):
         norms = np.sqrt(norm_l * norm_r)
         square = over_r * over_r + over_i * over_i
         over = np.sqrt(square)
+        if np.hypot(wr[k], wi[k]) <= SMALL * size and (terms <= 0.1 * size * over or terms <= 0.1 * size * norms):
+            graded = True  # the QR algorithm may be less accurate than rounding of the numbers
         most = ROOT * terms / norms
         width = min(ROUNDING * terms / over, most) if over > 0.0 else most
         if over > 0.0:
@@ -147,7 +152,8 @@ def settle(lapack, a, wr, wi, band, work, ints):
                 wi[k + 1] = 0.0
             k += 1
         k += 1
-    settle_graded(lapack, full, wr, wi, band, work, ints)
+    if graded:
+        settle_graded(lapack, full, wr, wi, band, work, ints)
     return 0
 
 
@@ -169,7 +175,10 @@ def settle_graded(lapack, a, wr, wi, band, work, ints):
             if left[j] and apart < best:
                 best, which = apart, j
         left[which] = False
-        same = same and best <= width[k] and band[which] <= 10.0 * width[k]
+        alike = 0.1 * width[k] <= band[which] <= 10.0 * width[k]
+        size = np.hypot(wr[which], wi[which])
+        clear = min(abs(wr[which]), abs(size - 1.0)) > 10.0 * max(width[k], band[which])
+        same = same and best <= width[k] and (alike or clear)
     if not same:
         wr[:] = real
         wi[:] = imaginary
