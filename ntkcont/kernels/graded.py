@@ -202,10 +202,10 @@ def slow_subspace(a, of_right, cut, w):
     bottom = np.empty((cut, n - cut), np.complex128)
     top[:] = of_right[:cut, :cut]
     bottom[:] = of_right[:cut, cut:]
-    for _ in range(60):
+    for sweep in range(60):
         if not eliminate(top, bottom):
             return False
-        moved = False
+        moved = sweep < 2  # zeros among the vectors are rounding as well
         for i in range(n - cut):
             for k in range(cut):
                 new = bottom[k, i].real
