@@ -297,7 +297,7 @@ def lift(a, starts, level, powers, orders, value, right, left):
 def judge(a, right, left, value, rounding, root):
     """Return the eigenvalue, from `value` and its vectors, and how far the one of `a` may be from it.
 
-    At least what rounding of the numbers of `a` does to it, and what is left of ``a r - value r`` along the left vector.
+    At least what rounding of the numbers of `a` does to it, and ``|l| |a r - value r|``.
     """
     n = a.shape[0]
     over, quotient = 0.0j, 0.0j
@@ -359,17 +359,17 @@ def graded_eigenvalues(lapack, a, wr, wi, band, work, ints, rounding, root):
                 # LAPACK sees the transpose: its left vector, conjugated, is our right one, and its right one our left
                 right[k, p] = complex(of_left[first, p], -of_left[first + 1, p] if im[k] != 0.0 else 0.0)
                 left[k, p] = complex(of_right[first, p], of_right[first + 1, p] if im[k] != 0.0 else 0.0)
-        r, l = np.zeros(n, np.complex128), np.zeros(n, np.complex128)
+        of_whole_r, of_whole_l = np.zeros(n, np.complex128), np.zeros(n, np.complex128)
         for k in range(cut):
             if im[k] < 0.0:
                 wr[o + k], wi[o + k], band[o + k] = wr[o + k - 1], -wi[o + k - 1], band[o + k - 1]
                 continue
-            r[o:] = right[k]
-            l[o:] = left[k]
+            of_whole_r[o:] = right[k]
+            of_whole_l[o:] = left[k]
             value = complex(re[k], im[k])
-            if not lift(a, starts, level, powers, orders, value, r, l):
+            if not lift(a, starts, level, powers, orders, value, of_whole_r, of_whole_l):
                 return False
-            value, band[o + k] = judge(whole, r, l, value, rounding, root)
+            value, band[o + k] = judge(whole, of_whole_r, of_whole_l, value, rounding, root)
             wr[o + k], wi[o + k] = value.real, value.imag
         if cut < m:
             for k in range(cut):
