@@ -83,7 +83,9 @@ def test_counts_are_those_that_the_numbers_determine(family, seed):
         values, least = truth(a)
         found, counts = judged(a)
         if least < 1e-15:
-            assert least > 1e-17 or counts[UNSURE] > 0, a
+            # only real ones: of a pair the numbers may determine the modulus but for rounding, and the sign well
+            is_real = all(abs(mpmath.im(value)) <= 1e-100 * abs(value) for value in values)
+            assert not is_real or least > 1e-17 or counts[UNSURE] > 0, a
             continue
         if counts[UNSURE] > 0:
             given_up += least > KNOWN
