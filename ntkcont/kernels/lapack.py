@@ -130,6 +130,26 @@ def eigenvalues(lapack, a, wr, wi, work, ints):
 
 
 @inner
+def eigenvectors(lapack, a, wr, wi, of_left, of_right, work, ints):
+    """Write eigenvalues of `a` (destroyed) and all vectors, as rows in LAPACK's layout for pairs; return its info.
+
+    LAPACK sees the transpose: its left vector, conjugated, is our right one, and its right one our left one.
+    `work`: at least 34 n + 16 long.
+    """
+    ints[0] = a.shape[0]
+    ints[1] = work.shape[0]
+    ints[2] = 0
+    ints[3] = 86  # 'V'
+    i = ints.ctypes.data
+    call(
+        lapack[GEEV],
+        (i + 12, i + 12, i, a.ctypes.data, i, wr.ctypes.data, wi.ctypes.data, of_left.ctypes.data, i,
+         of_right.ctypes.data, i, work.ctypes.data, i + 4, i + 8),
+    )  # fmt: skip
+    return ints[2]
+
+
+@inner
 def complex_lu_factor(lapack, a, piv, ints):
     """Factor the C-ordered square complex `a` in place, as :func:`lu_factor` does; return LAPACK's info."""
     ints[0] = a.shape[0]

@@ -12,10 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.kernels.cache import inner
-from ntkcont.kernels.lapack import GEEV, call
+from ntkcont.kernels.graded import graded_eigenvalues
+from ntkcont.kernels.lapack import eigenvectors
 
 #: Eigenvalues nearer to the boundary than this, relative to the largest of the same matrix, are looked at more closely.
 CLOSE = 1e-7
+#: Beside eigenvalues this much larger, one may be noise of the QR algorithm.
+SMALL = 1e-6
 #: What rounding may do, in units of eps times the terms that an eigenvalue is made of.
 ROUNDING = 100.0 * 2.220446049250313e-16
 #: A double eigenvalue moves by the square root of a perturbation, and no eigenvalue of a few nearly equal ones by more.
@@ -83,21 +86,13 @@ def settle(lapack, a, wr, wi, band, work, ints):
     full = a.copy()
     of_left = np.empty((n, n))
     of_right = np.empty((n, n))
-    ints[0] = n
-    ints[1] = work.shape[0]
-    ints[2] = 0
-    ints[3] = 86  # 'V'
-    i = ints.ctypes.data
-    call(
-        lapack[GEEV],
-        (i + 12, i + 12, i, a.ctypes.data, i, wr.ctypes.data, wi.ctypes.data, of_left.ctypes.data, i,
-         of_right.ctypes.data, i, work.ctypes.data, i + 4, i + 8),
-    )  # fmt: skip
-    if ints[2] != 0:
-        return ints[2]
+    info = eigenvectors(lapack, a, wr, wi, of_left, of_right, work, ints)
+    if info != 0:
+        return info
     size = 0.0
     for k in range(n):
         size = max(size, abs(wr[k]), abs(wi[k]))
+    graded = False
     k = 0
     while k < n:
         pair = wi[k] != 0.0
@@ -135,6 +130,8 @@ def settle(lapack, a, wr, wi, band, work, ints):
         norms = np.sqrt(norm_l * norm_r)
         square = over_r * over_r + over_i * over_i
         over = np.sqrt(square)
+        if np.hypot(wr[k], wi[k]) <= SMALL * size and (terms <= 0.1 * size * over or terms <= 0.1 * size * norms):
+            graded = True  # the QR algorithm may be less accurate than rounding of the numbers
         most = ROOT * terms / norms
         width = min(ROUNDING * terms / over, most) if over > 0.0 else most
         if over > 0.0:
@@ -155,4 +152,34 @@ def settle(lapack, a, wr, wi, band, work, ints):
                 wi[k + 1] = 0.0
             k += 1
         k += 1
+    if graded:
+        settle_graded(lapack, full, wr, wi, band, work, ints)
     return 0
+
+
+@inner
+def settle_graded(lapack, a, wr, wi, band, work, ints):
+    """Replace eigenvalues of `a` (destroyed) and `band` where the numbers of `a` determine them otherwise."""
+    n = a.shape[0]
+    real, imaginary, width = np.empty(n), np.empty(n), np.empty(n)
+    if not graded_eigenvalues(lapack, a, real, imaginary, width, work, ints, ROUNDING, ROOT):
+        return
+    left = np.ones(n, np.bool_)
+    same = True
+    for k in range(n):
+        if imaginary[k] != 0.0 and abs(imaginary[k]) <= 2.0 * width[k]:
+            imaginary[k] = 0.0
+        best, which = np.inf, 0
+        for j in range(n):
+            apart = np.hypot(wr[j] - real[k], wi[j] - imaginary[k])
+            if left[j] and apart < best:
+                best, which = apart, j
+        left[which] = False
+        alike = 0.1 * width[k] <= band[which] <= 10.0 * width[k]
+        size = np.hypot(wr[which], wi[which])
+        clear = min(abs(wr[which]), abs(size - 1.0)) > 10.0 * max(width[k], band[which])
+        same = same and best <= width[k] and (alike or clear)
+    if not same:
+        wr[:] = real
+        wi[:] = imaginary
+        band[:] = width
