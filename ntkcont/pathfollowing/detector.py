@@ -25,6 +25,7 @@ from ntkcont.pathfollowing.detect import (
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.firm import firm, firm_around
+from ntkcont.pathfollowing.gaps import candidates, closer, gaps, restless
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
@@ -48,8 +49,12 @@ DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
 ON_THE_END = 1e-3
 #: Steps that become ever shorter towards the end are left out: the end is compared with a node this far before it.
 SOME_WAY = 1e-3
+#: How often what is beside a point that was found is looked at in the same way.
+DEPTH = 3
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
+
+Around = tuple[Node | None, Node | None]
 
 
 class Detector:
@@ -88,7 +93,8 @@ class Detector:
             around = (self.trail[0] if len(self.trail) > 1 else None, nodes[0])
             found += self._between(self.trail[-1], self.last, self.d, missed, around)
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
-        queue = sorted({0, *changed.tolist(), *looks})
+        unrest = self._restless(nodes)
+        queue = sorted({0, *changed.tolist(), *looks, *unrest})
         while queue:
             i = queue.pop(0)
             right, d = nodes[i], self._scales(nodes, i)
@@ -98,7 +104,8 @@ class Detector:
                 continue
             if self.open is None and i > 0 and self.special(left, d, nodes[i - 2] if i > 1 else self.last, right):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
-            if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
+            quiet = classify(left, right, task.curve.is_map) is None and i not in looks and i not in unrest
+            if quiet and self.open is None:
                 continue
             if self.special(right, d, left, after):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
@@ -199,18 +206,48 @@ class Detector:
         left = nodes[i - 2] if i > 1 else (before[i - 2] if len(before) >= 2 - i else None)
         return left, nodes[i + 1] if i + 1 < len(nodes.s) else None
 
+    def _restless(self, nodes: Nodes) -> set[int]:
+        """Return the numbers of the nodes before which neutral saddles may be that no count shows."""
+        if "NSad" not in self.task.events:
+            return set()
+        first = self.last.eigenvalues if self.last is not None else nodes.eigenvalues[0]
+        return {int(i) - 1 for i in restless(np.vstack([first, nodes.eigenvalues]), self.task.curve.is_map)}
+
     def _between(
-        self, left: Node, right: Node, d: Array, look: float | None, around: tuple[Node | None, Node | None]
+        self, left: Node, right: Node, d: Array, look: float | None, around: Around, depth: int = 0
     ) -> list[SpecialPoint]:
-        """Return the special points between two nodes; `look` is the fraction at which a dip is suspected."""
+        """Return the special points between two nodes; `look` is the fraction at which a dip is suspected.
+
+        What is found is as far as it goes: each side of it is looked at as well, down to a `depth`.
+        """
+        curve, found = self.task.curve, self._found(left, right, d, look, around, depth == 0)
+        if depth == DEPTH or set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events):
+            return found
+        if any(not point.converged or point.multiplicity > 1 for point in found):
+            return found
+        units = local_units(curve, left, right, d)
+        chains = [closer(curve, gap, units, bool(found)) for gap in gaps(curve, left, right, units, found)]
+        if not found and (not chains or len(chains[0]) == 2):
+            return found
+        for chain in chains:
+            ends = around[0] if chain[0] is left else None, around[1] if chain[-1] is right else None
+            for a, b, u, beside in candidates(curve, chain, units, ends, "NSad" in self.task.events):
+                more = self._between(a, b, d, u, beside, depth + 1)
+                found += [q for q in more if q.converged and not any(same_place(q, point, units) for point in found)]
+        return found
+
+    def _found(
+        self, left: Node, right: Node, d: Array, look: float | None, around: Around, multiple: bool
+    ) -> list[SpecialPoint]:
+        """Return the special points that explain the counts at both ends, and those of a suspected dip."""
         curve = self.task.curve
         d = local_units(curve, left, right, d)
         both = change(left, right)
         label = classify(left, right, curve.is_map)
-        if "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
-            multiple = multiple_between(curve, left, right, d)
-            if multiple is not None:
-                return [point for piece in multiple for point in self._located(piece, d)]
+        if multiple and "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
+            pieces = multiple_between(curve, left, right, d)
+            if pieces is not None:
+                return [point for piece in pieces for point in self._located(piece, d)]
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
             chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)
@@ -255,7 +292,8 @@ class Detector:
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:
-            named = dataclasses.replace(crossing, label=event.label)
+            m = crossing.multiplicity if event.label == crossing.label else 1
+            named = dataclasses.replace(crossing, label=event.label, multiplicity=m)
             compute = functools.partial(special_point, task.curve, event, named, d, task.params)
             point = recalled_point(task.checkpoint, named, compute)
             if event.label == "LP" and _standing_still(crossing, point, d):

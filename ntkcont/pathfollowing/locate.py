@@ -13,7 +13,7 @@ from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
 from ntkcont.pathfollowing.firm import made_of_last_digits
-from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
+from ntkcont.pathfollowing.multiple import kernel_dimension, on_branch, solve_multiple
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
@@ -216,7 +216,7 @@ def several_branches(
     if m < 2:
         return None
     found = solve_multiple(curve, z, d, m)
-    return (found, m) if found is not None and bracket.holds(found.z, d) else None
+    return (found, m) if found is not None and _held(curve, bracket, found, d, 0.0) else None
 
 
 def touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | None) -> Located | None:
@@ -227,4 +227,10 @@ def touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | Non
     if fold is None or (m := kernel_dimension(curve, fold.z, d, TOUCHING)) == 0:
         return None
     found = solve_multiple(curve, fold.z, d, m)
-    return found if found is not None and bracket.holds(found.z, d, 1.0) else None
+    return found if found is not None and _held(curve, bracket, found, d, 1.0) else None
+
+
+def _held(curve: Curve, bracket: Bracket, found: Located, d: Array, wider: float) -> bool:
+    """Whether a point with a kernel of several dimensions lies in the bracket and on the branch."""
+    ends = bracket.left.z, bracket.right.z
+    return bracket.holds(found.z, d, wider) and on_branch(curve, found.z, ends)
