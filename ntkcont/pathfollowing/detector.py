@@ -7,9 +7,11 @@ import functools
 import itertools
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.audit import doubt, looked_at_again, unexplained
+from ntkcont.pathfollowing.audit import doubt, explains, looked_at_again, sure, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import (
@@ -51,10 +53,13 @@ ON_THE_END = 1e-3
 SOME_WAY = 1e-3
 #: How often what is beside a point that was found is looked at in the same way.
 DEPTH = 3
+#: By how many points an interval is made longer on both sides, at most, where counts at its ends are not firm.
+WIDER = 8
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
 
 Around = tuple[Node | None, Node | None]
+Numbers = NDArray[np.intp]
 
 
 class Detector:
@@ -167,13 +172,18 @@ class Detector:
             return found  # not everything was looked for
         s = np.concatenate([[first[0].s], nodes.s[:last]])
         counts = np.concatenate([first[0].counts[None], nodes.counts[:last]])
-        for i, j, inside in unexplained(s, counts, found):
-            left, right, d = (first[0] if i == 0 else nodes[i - 1]), nodes[j - 1], self._scales(nodes, j - 1)
+        for i, j, _ in unexplained(s, counts, found):
+            firmly = self._firmly(first[0], nodes, (i, j), sure(s, counts, found))
+            if firmly is None:
+                continue
+            left, right, units = firmly
+            d = self._scales(nodes, j - 1)
+            inside = [point for point in found if left.s <= point.s <= right.s]
+            by = right.counts - left.counts
+            if explains(inside, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])):
+                continue
             if any(not point.converged for point in inside):
                 continue  # that is on record already
-            units = local_units(curve, left, right, d)
-            if not firm(curve, left, right, units):
-                continue
             inner = [midpoint(curve, left, right, units, k / PIECES + 0.003) for k in range(1, PIECES)]
             pieces = sorted([left, *(node for node in inner if node is not None), right], key=lambda node: node.s)
             points = looked_at_again(pieces, lambda a, b, d=d: self._between(a, b, d, None, (None, None)))
@@ -182,6 +192,23 @@ class Detector:
             elif pole_between(curve, left, right, units) is None:
                 self.doubtful.append(doubt(left, right, f"{len(pieces) - 1} steps in place of {j - i}"))
         return found
+
+    def _firmly(
+        self, first: Node, nodes: Nodes, ends: tuple[int, int], known: Numbers
+    ) -> tuple[Node, Node, Array] | None:
+        """Return the ends of the shortest interval around one whose counts are firm there, and its units.
+
+        Nodes are counted from `first`, which is before them; those of the numbers `known` are on no special point.
+        None: there is none.
+        """
+        low, high = (int(np.searchsorted(known, end)) for end in ends)
+        for k in range(WIDER):
+            i, j = int(known[max(low - k, 0)]), int(known[min(high + k, len(known) - 1)])
+            left, right = first if i == 0 else nodes[i - 1], nodes[j - 1]
+            units = local_units(self.task.curve, left, right, self._scales(nodes, j - 1))
+            if firm(self.task.curve, left, right, units):
+                return left, right, units
+        return None
 
     def _dips(self, nodes: Nodes) -> tuple[float | None, dict[int, float]]:
         """Return where to look for dips: between the last two nodes before the chunk, and by number of the right node.
