@@ -42,7 +42,8 @@ def between(flow, x, p, speed):
         nodes.append(curve.node(z, d, tau / np.linalg.norm(tau), float(s) * (x[1] - x[0]))[0])
     events, users = resolve_events(None, "flow")
     task = Task(curve, {"p": 0.0}, (-1.0, 1.0), ContinuationSettings(), events, users)
-    points = Detector(task, nodes[0], d)._between(*nodes, d, None, (None, None))
+    left, right = nodes
+    points = Detector(task, left, d)._between(left, right, d, None, (None, None))
     return nodes, sorted(points, key=lambda point: point.x[0])
 
 
