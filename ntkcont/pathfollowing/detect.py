@@ -107,7 +107,9 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
     one = c.fold != c.turn and abs(plus) == 1
     found: list[Crossing] = []
     if c.turn or abs(plus) >= 2:  # with `fold` too: a branch point seen from the side branch
-        found.append(Crossing("BP", left, right, max(1, abs(plus))))
+        # two real ones that meet beside zero cross as a pair: the parity of pairs is another then
+        met = abs(plus) == 2 and odd and not (c.turn or c.fold or cplx or minus)
+        found.append(Crossing("BP", left, right, max(1, abs(plus)), (pair,) if met else ()))
     elif c.fold or abs(plus) == 1:
         found.append(Crossing("LP", left, right))
     if abs(cplx) >= 2:  # beside a single zero eigenvalue it may be a neutral saddle as well

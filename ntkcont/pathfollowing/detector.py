@@ -7,9 +7,11 @@ import functools
 import itertools
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.audit import doubt, looked_at_again, unexplained
+from ntkcont.pathfollowing.audit import doubt, explains, looked_at_again, sure, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import (
@@ -25,6 +27,7 @@ from ntkcont.pathfollowing.detect import (
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.firm import firm, firm_around
+from ntkcont.pathfollowing.gaps import candidates, closer, gaps, restless
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
@@ -48,8 +51,15 @@ DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
 ON_THE_END = 1e-3
 #: Steps that become ever shorter towards the end are left out: the end is compared with a node this far before it.
 SOME_WAY = 1e-3
+#: How often what is beside a point that was found is looked at in the same way.
+DEPTH = 3
+#: By how many points an interval is made longer on both sides, at most, where counts at its ends are not firm.
+WIDER = 8
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
+
+Around = tuple[Node | None, Node | None]
+Numbers = NDArray[np.intp]
 
 
 class Detector:
@@ -88,7 +98,8 @@ class Detector:
             around = (self.trail[0] if len(self.trail) > 1 else None, nodes[0])
             found += self._between(self.trail[-1], self.last, self.d, missed, around)
         changed = np.flatnonzero(np.any(nodes.counts[1:] != nodes.counts[:-1], axis=1)) + 1
-        queue = sorted({0, *changed.tolist(), *looks})
+        unrest = self._restless(nodes)
+        queue = sorted({0, *changed.tolist(), *looks, *unrest})
         while queue:
             i = queue.pop(0)
             right, d = nodes[i], self._scales(nodes, i)
@@ -98,7 +109,8 @@ class Detector:
                 continue
             if self.open is None and i > 0 and self.special(left, d, nodes[i - 2] if i > 1 else self.last, right):
                 left = nodes[i - 2] if i > 1 else (self.last or left)
-            if classify(left, right, task.curve.is_map) is None and self.open is None and i not in looks:
+            quiet = classify(left, right, task.curve.is_map) is None and i not in looks and i not in unrest
+            if quiet and self.open is None:
                 continue
             if self.special(right, d, left, after):
                 self.open = left  # the special point is the node itself: look from both of its neighbours
@@ -160,13 +172,18 @@ class Detector:
             return found  # not everything was looked for
         s = np.concatenate([[first[0].s], nodes.s[:last]])
         counts = np.concatenate([first[0].counts[None], nodes.counts[:last]])
-        for i, j, inside in unexplained(s, counts, found):
-            left, right, d = (first[0] if i == 0 else nodes[i - 1]), nodes[j - 1], self._scales(nodes, j - 1)
+        for i, j, _ in unexplained(s, counts, found):
+            firmly = self._firmly(first[0], nodes, (i, j), sure(s, counts, found))
+            if firmly is None:
+                continue
+            left, right, units = firmly
+            d = self._scales(nodes, j - 1)
+            inside = [point for point in found if left.s <= point.s <= right.s]
+            by = right.counts - left.counts
+            if explains(inside, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])):
+                continue
             if any(not point.converged for point in inside):
                 continue  # that is on record already
-            units = local_units(curve, left, right, d)
-            if not firm(curve, left, right, units):
-                continue
             inner = [midpoint(curve, left, right, units, k / PIECES + 0.003) for k in range(1, PIECES)]
             pieces = sorted([left, *(node for node in inner if node is not None), right], key=lambda node: node.s)
             points = looked_at_again(pieces, lambda a, b, d=d: self._between(a, b, d, None, (None, None)))
@@ -175,6 +192,23 @@ class Detector:
             elif pole_between(curve, left, right, units) is None:
                 self.doubtful.append(doubt(left, right, f"{len(pieces) - 1} steps in place of {j - i}"))
         return found
+
+    def _firmly(
+        self, first: Node, nodes: Nodes, ends: tuple[int, int], known: Numbers
+    ) -> tuple[Node, Node, Array] | None:
+        """Return the ends of the shortest interval around one whose counts are firm there, and its units.
+
+        Nodes are counted from `first`, which is before them; those of the numbers `known` are on no special point.
+        None: there is none.
+        """
+        low, high = (int(np.searchsorted(known, end)) for end in ends)
+        for k in range(WIDER):
+            i, j = int(known[max(low - k, 0)]), int(known[min(high + k, len(known) - 1)])
+            left, right = first if i == 0 else nodes[i - 1], nodes[j - 1]
+            units = local_units(self.task.curve, left, right, self._scales(nodes, j - 1))
+            if firm(self.task.curve, left, right, units):
+                return left, right, units
+        return None
 
     def _dips(self, nodes: Nodes) -> tuple[float | None, dict[int, float]]:
         """Return where to look for dips: between the last two nodes before the chunk, and by number of the right node.
@@ -199,18 +233,48 @@ class Detector:
         left = nodes[i - 2] if i > 1 else (before[i - 2] if len(before) >= 2 - i else None)
         return left, nodes[i + 1] if i + 1 < len(nodes.s) else None
 
+    def _restless(self, nodes: Nodes) -> set[int]:
+        """Return the numbers of the nodes before which neutral saddles may be that no count shows."""
+        if "NSad" not in self.task.events:
+            return set()
+        first = self.last.eigenvalues if self.last is not None else nodes.eigenvalues[0]
+        return {int(i) - 1 for i in restless(np.vstack([first, nodes.eigenvalues]), self.task.curve.is_map)}
+
     def _between(
-        self, left: Node, right: Node, d: Array, look: float | None, around: tuple[Node | None, Node | None]
+        self, left: Node, right: Node, d: Array, look: float | None, around: Around, depth: int = 0
     ) -> list[SpecialPoint]:
-        """Return the special points between two nodes; `look` is the fraction at which a dip is suspected."""
+        """Return the special points between two nodes; `look` is the fraction at which a dip is suspected.
+
+        What is found is as far as it goes: each side of it is looked at as well, down to a `depth`.
+        """
+        curve, found = self.task.curve, self._found(left, right, d, look, around, depth == 0)
+        if depth == DEPTH or set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events):
+            return found
+        if any(not point.converged or point.multiplicity > 1 for point in found):
+            return found
+        units = local_units(curve, left, right, d)
+        chains = [closer(curve, gap, units, bool(found)) for gap in gaps(curve, left, right, units, found)]
+        if not found and (not chains or len(chains[0]) == 2):
+            return found
+        for chain in chains:
+            ends = around[0] if chain[0] is left else None, around[1] if chain[-1] is right else None
+            for a, b, u, beside in candidates(curve, chain, units, ends, "NSad" in self.task.events):
+                more = self._between(a, b, d, u, beside, depth + 1)
+                found += [q for q in more if q.converged and not any(same_place(q, point, units) for point in found)]
+        return found
+
+    def _found(
+        self, left: Node, right: Node, d: Array, look: float | None, around: Around, multiple: bool
+    ) -> list[SpecialPoint]:
+        """Return the special points that explain the counts at both ends, and those of a suspected dip."""
         curve = self.task.curve
         d = local_units(curve, left, right, d)
         both = change(left, right)
         label = classify(left, right, curve.is_map)
-        if "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
-            multiple = multiple_between(curve, left, right, d)
-            if multiple is not None:
-                return [point for piece in multiple for point in self._located(piece, d)]
+        if multiple and "BP" in self.task.events and (look is not None or label in (SEVERAL, "NSad")):
+            pieces = multiple_between(curve, left, right, d)
+            if pieces is not None:
+                return [point for piece in pieces for point in self._located(piece, d)]
         # from the side branch of a pitchfork the eigenvalue touches zero
         if look is not None and not (both.fold and both.turn):
             chain, both_ways = self._both_ways(probed(curve, left, right, d, look, around), d, around)
@@ -255,7 +319,8 @@ class Detector:
         events = [task.events[name] for name in (crossing.label, *crossing.others) if name in task.events]
         points: list[SpecialPoint] = []
         for event in events:
-            named = dataclasses.replace(crossing, label=event.label)
+            m = crossing.multiplicity if event.label == crossing.label else 1
+            named = dataclasses.replace(crossing, label=event.label, multiplicity=m)
             compute = functools.partial(special_point, task.curve, event, named, d, task.params)
             point = recalled_point(task.checkpoint, named, compute)
             if event.label == "LP" and _standing_still(crossing, point, d):

@@ -13,7 +13,8 @@ from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
 from ntkcont.pathfollowing.firm import made_of_last_digits
-from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
+from ntkcont.pathfollowing.multiple import SMALL, kernel_dimension, on_branch, solve_multiple
+from ntkcont.pathfollowing.units import USUAL
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
@@ -212,11 +213,11 @@ def several_branches(
 ) -> tuple[Located, int] | None:
     """Locate a branch point whose kernel has several dimensions, and say how many; None if it has not."""
     z = guess(curve, event, bracket, d)[0] if simple is None else simple.z
-    m = kernel_dimension(curve, z, d)
+    m = _kernel(curve, z, bracket, d)
     if m < 2:
         return None
     found = solve_multiple(curve, z, d, m)
-    return (found, m) if found is not None and bracket.holds(found.z, d) else None
+    return (found, m) if found is not None and _held(curve, bracket, found, d, 0.0) else None
 
 
 def touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | None) -> Located | None:
@@ -224,7 +225,23 @@ def touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | Non
 
     There [F_x, F_q] loses rank, which it does not at a fold, and Newton finds the fold to a root of rounding only.
     """
-    if fold is None or (m := kernel_dimension(curve, fold.z, d, TOUCHING)) == 0:
+    if fold is None or (m := _kernel(curve, fold.z, bracket, d, TOUCHING)) == 0:
         return None
     found = solve_multiple(curve, fold.z, d, m)
-    return found if found is not None and bracket.holds(found.z, d, 1.0) else None
+    return found if found is not None and _held(curve, bracket, found, d, 1.0) else None
+
+
+def _kernel(curve: Curve, z: Array, bracket: Bracket, d: Array, small: float = SMALL) -> int:
+    """Return by how much the rank falls short at z, in the scales `d` and in units of what is there.
+
+    Where a state is far smaller than its scale, its column is all that is seen of the others.
+    """
+    size = np.abs(z) + np.abs(bracket.right.z - bracket.left.z)
+    here = np.where(size > 0.0, np.minimum(d, USUAL * size), d)
+    return min(kernel_dimension(curve, z, units, small) for units in (d, here))
+
+
+def _held(curve: Curve, bracket: Bracket, found: Located, d: Array, wider: float) -> bool:
+    """Whether a point with a kernel of several dimensions lies in the bracket and on the branch."""
+    ends = bracket.left.z, bracket.right.z
+    return bracket.holds(found.z, d, wider) and on_branch(curve, found.z, ends)

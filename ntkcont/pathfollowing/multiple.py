@@ -13,6 +13,22 @@ from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
 SMALL = 1e-6
 #: What is left of those that vanish where Newton has found the point.
 ACCURATE = 1e-9
+#: On the branch F is this small beside its terms, or at most so many times what it is at neighbouring points.
+ON_BRANCH, BESIDE = 1e-9, 1e3
+
+
+def on_branch(curve: Curve, z: Array, ends: tuple[Array, Array]) -> bool:
+    """Whether F vanishes at z as it does at two points of the branch beside it, or beside the terms it is made of.
+
+    No scales are asked: in those with which a branch comes from far away nothing near zero is large.
+    """
+    f, a, slope = curve.system(np.ascontiguousarray(z))
+    if not (np.all(np.isfinite(f)) and np.all(np.isfinite(a))):
+        return False
+    size = np.abs(z) + np.abs(ends[1] - ends[0])
+    terms = np.abs(a) @ size[:-1] + np.abs(slope) * size[-1]
+    beside = np.max([np.abs(curve.system(end)[0]) for end in ends], axis=0)
+    return bool(np.all(np.abs(f) <= ON_BRANCH * terms + BESIDE * beside))
 
 
 def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> int:

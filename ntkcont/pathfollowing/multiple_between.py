@@ -15,7 +15,7 @@ from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.defining import Scaled
 from ntkcont.pathfollowing.detect import Crossing, midpoint, separate
 from ntkcont.pathfollowing.locate import Bracket
-from ntkcont.pathfollowing.multiple import solve_multiple
+from ntkcont.pathfollowing.multiple import on_branch, solve_multiple
 
 #: Singular values of the equations with rows of size 1, at a guess within one step, that may vanish beside it.
 SMALL = 0.3
@@ -56,6 +56,6 @@ def _solve(curve: Curve, left: Node, right: Node, d: Array) -> tuple[Array, int]
         small = int(np.sum(svd(jacobian, compute_uv=False) < SMALL))
         for m in range(min(small, n), 1, -1):
             found = solve_multiple(curve, guess, d, m)
-            if found is not None and bracket.holds(found.z, d):
+            if found is not None and bracket.holds(found.z, d) and on_branch(curve, found.z, (left.z, right.z)):
                 return found.z, m
     return None
