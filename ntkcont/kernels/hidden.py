@@ -118,7 +118,7 @@ def hidden(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
     z, new, tau, d, logs, memory, length, tol, most, p, f, a, fq, big, piv, b, ints,
 ):  # fmt: skip
-    """Return (j, u, more): variable j hides something in the step from z to `new`, which begins beyond fraction u of it.
+    """Return (j, u, more): variable j hides something in the step from z to `new`, and it begins at fraction u of it.
 
     j is -1 if nothing is hidden; `more` tells that eigenvalues or the parameter do more there than both ends of the
     step show.  The step is short beside the variable already where u is 0.  `length` is that

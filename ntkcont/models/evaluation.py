@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ntkcont.errors import InputError, unknown_name
+from ntkcont.kernels.first_class import addressed
 
 if TYPE_CHECKING:
     from ntkcont.models.equations import Equations
@@ -114,7 +115,7 @@ class Evaluated:
     @functools.cached_property
     def compiled(self) -> Compiled:
         """The numba functions, compiled or read from the cache on first use."""
-        return self.build()
+        return Compiled(*(addressed(function) for function in self.build()))
 
     def _p(self, params: Mapping[str, float] | None, direction: Array | None = None) -> Array:
         p = self.compiled_parameters(self.values(params))

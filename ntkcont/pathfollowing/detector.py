@@ -27,7 +27,7 @@ from ntkcont.pathfollowing.detect import (
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
 from ntkcont.pathfollowing.events import UserZero
 from ntkcont.pathfollowing.firm import firm, firm_around
-from ntkcont.pathfollowing.gaps import candidates, closer, gaps, restless
+from ntkcont.pathfollowing.gaps import candidates, closer, gaps, quiet, restless
 from ntkcont.pathfollowing.multiple_between import multiple_between
 from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
@@ -251,6 +251,8 @@ class Detector:
         if depth == DEPTH or set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events):
             return found
         if any(not point.converged or point.multiplicity > 1 for point in found):
+            return found
+        if len(found) == 1 and look is None and quiet(left, right, curve.is_map):
             return found
         units = local_units(curve, left, right, d)
         chains = [closer(curve, gap, units, bool(found)) for gap in gaps(curve, left, right, units, found)]

@@ -30,6 +30,9 @@ SHORTEST = 1e-6
 #: How often a gap is halved beside a point, and where eigenvalues have met or sums of them have changed their signs.
 HALVED, CLOSER = 2, 6
 
+#: What is nearest to the boundary is farther from it than it moves in the interval, so many times.
+FAR = 3.0
+
 Gap = tuple[Node, Node]
 Around = tuple[Node | None, Node | None]
 
@@ -46,6 +49,26 @@ def restless(eigenvalues: Complex, is_map: bool) -> NDArray[np.intp]:
     i, j = np.triu_indices(n, 1)
     negative = np.sum(eigenvalues.real[:, i] + eigenvalues.real[:, j] < 0.0, axis=1)
     return np.flatnonzero((np.diff(real) != 0) | (np.abs(np.diff(negative)) > 1)) + 1
+
+
+def quiet(left: Node, right: Node, is_map: bool) -> bool:
+    """Whether nothing but what has changed its side between two nodes comes near the boundary there.
+
+    Told by the eigenvalues, and the sums of two, by how far they move from one node to the other.
+    """
+    before, after = (_beyond(node.eigenvalues, is_map) for node in (left, right))
+    stayed = before * after > 0.0
+    nearest, moved = np.minimum(np.abs(before), np.abs(after)), np.abs(after - before)
+    return bool(np.all(nearest[stayed] > FAR * moved[stayed]))
+
+
+def _beyond(eigenvalues: Complex, is_map: bool) -> Array:
+    """Return how far eigenvalues are beyond the boundary, sorted, and behind them the sums of two."""
+    if is_map:
+        return np.sort(np.abs(eigenvalues) - 1.0)
+    n = len(eigenvalues)
+    i, j = np.triu_indices(n if 2 < n <= PAIRS_UP_TO else 1, 1)
+    return np.concatenate([np.sort(eigenvalues.real), np.sort(eigenvalues.real[i] + eigenvalues.real[j])])
 
 
 def gaps(curve: Curve, left: Node, right: Node, d: Array, points: Sequence[SpecialPoint]) -> list[Gap]:

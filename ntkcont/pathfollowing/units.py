@@ -18,8 +18,8 @@ ZERO = 1e-25
 def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     """Return the units (n+1,) of the interval between two nodes; `d` are the scales with which it was stepped over.
 
-    A state is as large as it is, or, where that changes, as a usual step would carry it.  The unit of the parameter, for which `d` has the
-    width of the whole span, is what it is, or how fast it moves.
+    A state is as large as it is, or, where that changes, as a usual step would carry it.  The unit of the parameter,
+    for which `d` has the width of the whole span, is what it is, or how fast it moves.
     """
     n = curve.n
     way = np.abs(right.z - left.z)
