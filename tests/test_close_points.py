@@ -71,7 +71,16 @@ def test_a_neutral_saddle_is_told_from_a_fold_farther_down_than_a_hopf_point(tak
     assert np.max(branch.special_points["NSad1"].eigenvalues.real) == pytest.approx(1e-7, rel=1e-3)
 
 
-@pytest.mark.parametrize("b2", [0.0, -1e-14, 1e-15, -1e-15, 1e-16, -1e-16])
+def test_a_hopf_point_is_told_from_a_fold_as_far_down(takens):
+    """At b2 = -1e-14 the pair at b1 = 0 is +-1e-7 i, the fold at b1 = 2.5e-29."""
+    branch = along(takens, start(-1e-14), -1e-14)
+    check_branch(branch, takens)
+    assert found(branch) == [("H", pytest.approx(0.0, abs=1e-28)), ("LP", pytest.approx(2.5e-29, abs=1e-28))]
+    assert branch.special_points["H1"].omega == pytest.approx(1e-7, rel=1e-2)
+    assert branch.special_points["LP1"].x[0] == pytest.approx(0.5e-14, rel=1e-6)
+
+
+@pytest.mark.parametrize("b2", [0.0, 1e-15, -1e-15, 1e-16, -1e-16])
 def test_points_within_rounding_are_one_record_with_a_warning(takens, b2):
     with pytest.warns(RuntimeWarning, match="a Bogdanov-Takens point is there or nearby"):
         branch = along(takens, start(b2), b2)

@@ -34,11 +34,10 @@ class _Result:
         return getattr(self._of, name)
 
 
-def addressed(function: Any) -> Any:
-    """Return a compiled function as it is, its address remembered if it has one signature and no other can be added."""
+def addressed(function: Any) -> None:
+    """Let a compiled function remember its address, if it has one signature and no other can be added."""
     overloads = getattr(function, "overloads", {})
     if len(overloads) != 1 or getattr(function, "_can_compile", True):
-        return function
+        return
     result = _Result(next(iter(overloads.values())))
-    function.get_compile_result = lambda signature: result
-    return function
+    function.get_compile_result = lambda _signature: result

@@ -32,6 +32,7 @@ DIGITS = 1e-10
 ROUNDING = 1e-14
 #: The first sizes are those of the step itself, over which smooth equations change.
 OF_THE_STEP = 3
+SAME_SIZE = 3.0
 
 
 @inner
@@ -42,6 +43,18 @@ def at_size(z, new, middle, part, side, j, common, at):
         at[k] = z[k] + u * (new[k] - z[k])
     if j == z.shape[0] - 1 or not common:
         at[j] = part * (z[j] if side == 0 else new[j])
+
+
+@inner
+def same_size(before, after, common):
+    """Whether units of a network have kept their size: near zero there may be another branch, which is zero."""
+    if not common:
+        return True
+    one, two = 0.0, 0.0
+    for i in range(before.shape[0] - 1):
+        one = max(one, abs(before[i]))
+        two = max(two, abs(after[i]))
+    return one < SAME_SIZE * two and two < SAME_SIZE * one
 
 
 @inner
@@ -137,7 +150,7 @@ def changes_on_the_way(
                         rhs, jac, dfdp, c, p0, direction, is_map, algebra,
                         at, start, d, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
                     )  # fmt: skip
-                    good = outcome == CONVERGED
+                    good = outcome == CONVERGED and same_size(start, at, common)
                 if good:
                     system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
                     if has_changed(a, kept):

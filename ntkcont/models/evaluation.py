@@ -115,7 +115,10 @@ class Evaluated:
     @functools.cached_property
     def compiled(self) -> Compiled:
         """The numba functions, compiled or read from the cache on first use."""
-        return Compiled(*(addressed(function) for function in self.build()))
+        found = self.build()
+        for function in found:
+            addressed(function)
+        return found
 
     def _p(self, params: Mapping[str, float] | None, direction: Array | None = None) -> Array:
         p = self.compiled_parameters(self.values(params))

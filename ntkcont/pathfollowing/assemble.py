@@ -15,6 +15,8 @@ from ntkcont.models.model import Array, Model
 from ntkcont.normal_forms import normal_form
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.decades import in_decades
+from ntkcont.pathfollowing.events import DEFAULT_LABELS
+from ntkcont.pathfollowing.last_look import never_explained
 from ntkcont.pathfollowing.multiple import kernel_dimension
 from ntkcont.pathfollowing.nodes import Nodes, concatenate, empty_nodes, slim
 from ntkcont.pathfollowing.protocols import BoundEvaluator
@@ -94,6 +96,14 @@ def _without_twins(points: list[SpecialPoint]) -> list[SpecialPoint]:
     return kept
 
 
+def _last_look(task: Task, side: Side) -> list[Doubtful]:
+    """Return what nothing explains in a direction, if everything was looked for at every point."""
+    wanted = set(DEFAULT_LABELS[task.curve.is_map])
+    if task.settings.eigenvalues != "all" or not side.chunks or wanted - set(task.events):
+        return []
+    return never_explained(task.curve, concatenate(side.chunks, task.curve.n), side.special, side.doubtful)
+
+
 def assemble(
     task: Task, start: Start, sides: dict[float, Side], bound: BoundEvaluator | None, s0: float = 0.0
 ) -> Branch:
@@ -120,6 +130,9 @@ def assemble(
         special += sides[1.0].special
         doubtful += sides[1.0].doubtful
         signatures += sides[1.0].signatures
+    if keep:
+        looked = {sign: _last_look(task, side) for sign, side in sides.items()}
+        doubtful += [place.mirrored() if sign < 0.0 else place for sign in looked for place in looked[sign]]
     nodes = concatenate(parts, n)
     special = _without_twins(sorted(special, key=lambda point: point.s))
     last = len(nodes.s) - 1

@@ -25,7 +25,7 @@ from ntkcont.pathfollowing.detect import (
     separate,
 )
 from ntkcont.pathfollowing.dips import crossing_both_ways, distinct, probed, same_place, stacked, suspects
-from ntkcont.pathfollowing.events import UserZero
+from ntkcont.pathfollowing.events import DEFAULT_LABELS, UserZero
 from ntkcont.pathfollowing.firm import firm, firm_around
 from ntkcont.pathfollowing.gaps import candidates, closer, gaps, quiet, restless
 from ntkcont.pathfollowing.multiple_between import multiple_between
@@ -45,8 +45,6 @@ STANDSTILL = 1e-8
 FEWEST, MANY = 32, 256
 #: What several eigenvalues may do in opposite directions.
 BOTH_WAYS = ("BP", "H", "PD", "NS")
-#: What is looked for by default, for flows and maps.
-DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
 #: A point is on the end of a branch if it is no farther beyond it, as a fraction of the interval around the end.
 ON_THE_END = 1e-3
 #: Steps that become ever shorter towards the end are left out: the end is compared with a node this far before it.

@@ -18,6 +18,9 @@ from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.defining import Located, solve_branch_point, solve_spectral
 from ntkcont.pathfollowing.point import Point
 
+#: What is looked for by default, for flows and maps.
+DEFAULT_LABELS = {False: ("LP", "BP", "H"), True: ("LP", "BP", "PD", "NS")}
+
 
 class Event(Protocol):
     """A kind of special point."""
