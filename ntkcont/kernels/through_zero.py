@@ -127,6 +127,7 @@ def changes_on_the_way(
         fixed[k] = (new[k] - z[k]) / d[k] if common and j < n else 0.0
     if j == n or not common:
         fixed[j] = 1.0
+    level = NOWHERE
     for corrected in range(2):
         if corrected == 0 and curved > CURVED:
             continue
