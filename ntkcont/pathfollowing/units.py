@@ -9,17 +9,13 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 #: An interval of a usual step, 0.02 long, is measured in the scales of that step; a shorter one in smaller units.
 USUAL = 50.0
-#: A state that keeps its sign, and its size up to this, needs no other unit than that size ...
-STAYS = 0.5
-#: ... if it is not zero but for rounding.
-ZERO = 1e-25
 
 
 def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     """Return the units (n+1,) of the interval between two nodes; `d` are the scales with which it was stepped over.
 
-    A state is as large as it is, or, where that changes, as a usual step would carry it.  The unit of the parameter,
-    for which `d` has the width of the whole span, is what it is, or how fast it moves.
+    A state is as large as it is, or as a usual step would carry it.  The unit of the parameter, for which `d` has the
+    width of the whole span, is what it is, or how fast it moves.
     """
     n = curve.n
     way = np.abs(right.z - left.z)
@@ -29,10 +25,6 @@ def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     if curve.model.homogeneous:
         states[:] = np.max(states)
     shorter = d[:n] * min(1.0, USUAL * length)
-    with np.errstate(all="ignore"):
-        ratio = left.z[:n] / right.z[:n]
-    stays = (ratio > STAYS) & (ratio < 1.0 / STAYS) & (states > ZERO * d[:n])
-    shorter[stays & (not curve.model.homogeneous)] = 0.0
     # where it turns back it does so within a quarter of the interval's length, in units of its speed at the ends
     speed = max(abs(left.tangent[n]), abs(right.tangent[n]), way[n] / max(length, 1e-300))
     return np.append(np.maximum(states, shorter), min(d[n], max(size[n], speed)))
