@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ntkcont import Status
-from ntkcont.kernels.lapack import addresses
+from ntkcont.kernels.algebra import library
 from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, UNSURE, counts_of
 from tests.equation_truth import Problem, followed
 
@@ -55,7 +55,7 @@ def test_a_flow_far_out(problem, start, p, span):
 def test_a_multiplier_of_zero_whose_rounding_is_larger_than_the_circle():
     """The multipliers of [[0, b], [0, d]] are 0 and d; with b = d = 1e33 rounding moves the first by 1e17."""
     wr, wi, counts = np.array([0.0, 1e33]), np.zeros(2), np.zeros(N_COUNTS, dtype=np.int64)
-    counts_of(addresses(), np.array([[-1.0, 1e33], [0.0, 1e33]]), wr, wi, True, counts)
+    counts_of(library(), np.array([[-1.0, 1e33], [0.0, 1e33]]), wr, wi, True, counts)
     assert wr[0] ** 2 + wi[0] ** 2 == 1.0
     assert wr[1] == 1e33
     assert (counts[UNSURE], counts[N_UNSTABLE]) == (1, 1)

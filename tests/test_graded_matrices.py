@@ -6,8 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 
+from ntkcont.kernels.algebra import library
 from ntkcont.kernels.critical_vectors import workspace
-from ntkcont.kernels.lapack import addresses, eigenvalues
+from ntkcont.kernels.lapack import eigenvalues
 from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, PAIRS, REAL_PLUS, UNSURE, spectrum
 
 #: A sign that changes with relative errors of this size in the numbers of the matrix is not known.
@@ -22,7 +23,7 @@ def judged(a):
     wr, wi, counts = np.empty(n), np.empty(n), np.zeros(N_COUNTS, np.int64)
     floats, integers = workspace(n)
     spectrum(
-        addresses(), np.ascontiguousarray(a), False, np.empty((n, n)), np.empty(floats), wr, wi, np.empty((0, 0)),
+        library(), np.ascontiguousarray(a), False, np.empty((n, n)), np.empty(floats), wr, wi, np.empty((0, 0)),
         counts, np.empty(integers, np.int32),
     )  # fmt: skip
     return wr + 1j * wi, counts
@@ -148,7 +149,7 @@ def test_ordinary_matrices_keep_their_eigenvalues_to_the_last_bit():
         if rng.random() < 0.5:  # nearly singular
             a -= np.eye(n) * np.linalg.eigvals(a).real[rng.integers(n)] * (1.0 - 10.0 ** rng.uniform(-12, -7))
         wr, wi = np.empty(n), np.empty(n)
-        eigenvalues(addresses(), a.copy(), wr, wi, np.empty(34 * n + 16), np.empty(64, np.int32))
+        eigenvalues(library(), a.copy(), wr, wi, np.empty(34 * n + 16), np.empty(64, np.int32))
         found, counts = judged(a)
         if counts[UNSURE] == 0:
             near += bool(np.min(np.abs(wr)) < 1e-7)

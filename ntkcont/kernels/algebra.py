@@ -1,18 +1,29 @@
 """Factors of the bordered Jacobian: LAPACK's of an array, or those of a solver outside that knows its structure.
 
-Which of them is in the array `algebra` that every kernel gets: the addresses of LAPACK alone, or followed by those of
-two functions that are called back, ``factor(z, fq, d, tau, sign)`` and ``solve(b)``, all pointers to numbers.  The
-solver outside computes the Jacobian itself; then `a` and `big` are never touched and take no memory.
+Which of them is in the array `algebra` that every kernel gets: the addresses of :func:`library` alone, or followed by
+those of two functions that are called back, ``factor(z, fq, d, tau, sign)`` and ``solve(b)``, all pointers to numbers.
+The solver outside computes the Jacobian itself; then `a` and `big` are never touched and take no memory.
 """
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
+from ntkcont.kernels.apart import LENGTH
 from ntkcont.kernels.cache import inner
-from ntkcont.kernels.lapack import NAMES, call, lu_factor, lu_solve
+from ntkcont.kernels.graded import graded_eigenvalues
+from ntkcont.kernels.lapack import addresses, call, lu_factor, lu_solve
+from ntkcont.kernels.rounding import settle
 
-FACTOR, SOLVE = len(NAMES), len(NAMES) + 1
+FACTOR, SOLVE = LENGTH, LENGTH + 1
+
+
+@functools.cache
+def library() -> np.ndarray:
+    """Return the addresses, int64, of LAPACK's functions and of our own that are called as those are."""
+    return np.append(addresses(), np.array([settle.address, graded_eigenvalues.address], np.int64))
 
 
 @inner

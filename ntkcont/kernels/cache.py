@@ -72,27 +72,32 @@ def inner(function: Callable[..., Any]) -> Any:
 
 def entry(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a kernel for one signature, once per installation, cached on disk under a lock."""
+    return functools.partial(_kept, numba.njit(signature, cache=True, error_model="numpy", nogil=True))
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        folder, begun = kernel_cache(), time.perf_counter()
-        marker = folder / f"{function.__module__}.{function.__qualname__}.{_stamp(function)}.done"
-        jit = functools.partial(numba.njit(signature, cache=True, error_model="numpy", nogil=True), function)
-        with numba_cache(folder):
-            if marker.exists():
-                compiled, is_new = jit(), False
-            else:
-                with filelock.FileLock(str(folder / "compile.lock")):
-                    is_new = not marker.exists()  # another process may have been faster
-                    if is_new:
-                        logger.info("compiling %s (once per installation)", function.__qualname__)
-                    compiled = jit()
-                    marker.touch()
-        for listener in listeners:
-            listener(f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}",
-                     time.perf_counter() - begun, is_new)  # fmt: skip
-        return compiled
 
-    return decorate
+def by_address(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function of pointers that kernels call by its address, as LAPACK's: once, and not as part of each."""
+    return functools.partial(_kept, numba.cfunc(signature, cache=True, error_model="numpy"))
+
+
+def _kept(compiler: Callable[..., Any], function: Callable[..., Any]) -> Any:
+    """Compile `function`, or read it from disk."""
+    folder, begun = kernel_cache(), time.perf_counter()
+    marker = folder / f"{function.__module__}.{function.__qualname__}.{_stamp(function)}.done"
+    with numba_cache(folder):
+        if marker.exists():
+            compiled, is_new = compiler(function), False
+        else:
+            with filelock.FileLock(str(folder / "compile.lock")):
+                is_new = not marker.exists()  # another process may have been faster
+                if is_new:
+                    logger.info("compiling %s (once per installation)", function.__qualname__)
+                compiled = compiler(function)
+                marker.touch()
+    for listener in listeners:
+        listener(f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}",
+                 time.perf_counter() - begun, is_new)  # fmt: skip
+    return compiled
 
 
 def _stamp(function: Callable[..., Any]) -> str:

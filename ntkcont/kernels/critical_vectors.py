@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.kernels.cache import inner
+from ntkcont.kernels.copying import copy_matrix, copy_vector
 from ntkcont.kernels.lapack import GEBAK, GEBAL, GEHRD, HSEIN, HSEQR, ORMHR, call
 
 #: Rows of the vectors of a point: real and imaginary part of the right vector of the eigenvalue nearest to a singular
@@ -85,7 +86,7 @@ def eigenvalues_and_vectors(lapack, a, is_map, wr, wi, work, ints, vectors):
     m, w, s, t = a.ctypes.data, work.ctypes.data, scale.ctypes.data, tau.ctypes.data
     call(lapack[GEBAL], (both, i, m, i, low, high, s, info))
     call(lapack[GEHRD], (i, low, high, m, i, t, w, size, info))
-    h[:] = a
+    copy_matrix(h, a)
     ints[_LENGTH] = 33 * n + 16
     call(
         lapack[HSEQR],
@@ -97,11 +98,11 @@ def eigenvalues_and_vectors(lapack, a, is_map, wr, wi, work, ints, vectors):
     chosen[:] = 0
     chosen[first] = 1
     chosen[second] = 1
-    near_r[:] = wr  # dhsein moves them a little where two are close
-    near_i[:] = wi
+    copy_vector(near_r, wr)  # dhsein moves them a little where two are close
+    copy_vector(near_i, wi)
     of_left[:] = 0.0
     of_right[:] = 0.0
-    h[:] = a
+    copy_matrix(h, a)
     call(
         lapack[HSEIN],
         (both, qr, none, chosen.ctypes.data, i, h.ctypes.data, i, near_r.ctypes.data, near_i.ctypes.data,

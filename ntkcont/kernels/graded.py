@@ -13,14 +13,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import carray
 
-from ntkcont.kernels.cache import inner
+from ntkcont.kernels.apart import LENGTH, ROUTINE
+from ntkcont.kernels.cache import by_address, inner
+from ntkcont.kernels.copying import copy_matrix, copy_vector
 from ntkcont.kernels.lapack import eigenvectors
 
 #: Eigenvalues of one matrix that are not smaller than this beside the largest come from the QR algorithm together.
 TOGETHER = 1e-4
 #: Those smaller than this are noise of the QR algorithm: where the others end is looked for above.
 NOISE = 1e-9
+
+#: What rounding may do, in units of eps times the terms that an eigenvalue is made of.
+ROUNDING = 100.0 * 2.220446049250313e-16
+#: A double eigenvalue moves by the square root of a perturbation, and no eigenvalue of a few nearly equal ones by more.
+ROOT = 100.0 * 1.5e-8
 
 #: The logarithm of what is zero, below that of any number.
 NOTHING = -1e5
@@ -101,7 +109,7 @@ def eliminate(a, b):
     for k in range(n):
         for j in range(b.shape[1]):
             solution[order[k], j] = b[k, j] / a[k, k]
-    b[:] = solution
+    copy_matrix(b, solution)
     return True
 
 
@@ -200,8 +208,8 @@ def slow_subspace(a, of_right, cut, w):
     n = a.shape[0]
     top = np.empty((cut, cut), np.complex128)
     bottom = np.empty((cut, n - cut), np.complex128)
-    top[:] = of_right[:cut, :cut]
-    bottom[:] = of_right[:cut, cut:]
+    copy_matrix(top, of_right[:cut, :cut])
+    copy_matrix(bottom, of_right[:cut, cut:])
     for sweep in range(60):
         if not eliminate(top, bottom):
             return False
@@ -250,7 +258,7 @@ def split(a, right, left, cut, order):
         for k in range(cut):
             for j in range(cut, m):
                 a[i, k] += a[i, j] * w[j - cut, k]
-    a[cut:, :cut] = w
+    copy_matrix(a[cut:, :cut], w)
     return np.isfinite(np.sum(a))
 
 
@@ -294,7 +302,7 @@ def lift(a, starts, level, powers, orders, value, right, left):
 
 
 @inner
-def judge(a, right, left, value, rounding, root):
+def judge(a, right, left, value):
     """Return the eigenvalue, from `value` and its vectors, and how far the one of `a` may be from it.
 
     At least what rounding of the numbers of `a` does to it, and ``|l| |a r - value r|``.
@@ -313,10 +321,10 @@ def judge(a, right, left, value, rounding, root):
         terms += abs(left[i]) * size
         norm_l += abs(left[i]) ** 2
         norm_r += abs(right[i]) ** 2
-    most = root * terms / np.sqrt(norm_l * norm_r)
+    most = ROOT * terms / np.sqrt(norm_l * norm_r)
     if over == 0.0:
         return value, np.inf
-    width = min(rounding * terms / abs(over), most)
+    width = min(ROUNDING * terms / abs(over), most)
     quotient = quotient / over
     if abs(quotient - value) > width:
         value = complex(quotient.real, quotient.imag if value.imag != 0.0 else 0.0)
@@ -326,10 +334,14 @@ def judge(a, right, left, value, rounding, root):
     return value, max(width, left_over / abs(over))
 
 
-@inner
-def graded_eigenvalues(lapack, a, wr, wi, band, work, ints, rounding, root):
-    """Write eigenvalues of `a` (destroyed), by falling modulus, and what rounding does to each; False: it fails."""
-    n = a.shape[0]
+@by_address(ROUTINE)
+def graded_eigenvalues(addresses, order, length, failed, matrix, real, imaginary, widths, workspace):
+    """Write eigenvalues of a matrix (destroyed), by falling modulus, and what rounding does to each."""
+    n = order[0]
+    lapack, ints = carray(addresses, LENGTH), np.empty(8, np.int32)
+    a, wr, wi, band = carray(matrix, (n, n)), carray(real, n), carray(imaginary, n), carray(widths, n)
+    work = carray(workspace, length[0])
+    failed[0] = 1
     starts = np.zeros(n + 1, np.int64)
     orders = np.zeros((n, n), np.int64)
     powers = np.zeros((n, n), np.int64)
@@ -343,13 +355,13 @@ def graded_eigenvalues(lapack, a, wr, wi, band, work, ints, rounding, root):
         if level == 0:
             whole = rest.copy()
         if not np.isfinite(np.sum(rest)):
-            return False
+            return
         re, im = np.zeros(m), np.zeros(m)
         of_left, of_right = np.ones((m, m)), np.ones((m, m))
         if m == 1:
             re[0] = rest[0, 0]
         elif eigenvectors(lapack, rest.copy(), re, im, of_left, of_right, work, ints) != 0:
-            return False
+            return
         sort(re, im, of_left, of_right)
         cut = large_ones(re, im)
         right, left = np.empty((m, m), np.complex128), np.empty((m, m), np.complex128)
@@ -364,12 +376,12 @@ def graded_eigenvalues(lapack, a, wr, wi, band, work, ints, rounding, root):
             if im[k] < 0.0:
                 wr[o + k], wi[o + k], band[o + k] = wr[o + k - 1], -wi[o + k - 1], band[o + k - 1]
                 continue
-            of_whole_r[o:] = right[k]
-            of_whole_l[o:] = left[k]
+            copy_vector(of_whole_r[o:], right[k])
+            copy_vector(of_whole_l[o:], left[k])
             value = complex(re[k], im[k])
             if not lift(a, starts, level, powers, orders, value, of_whole_r, of_whole_l):
-                return False
-            value, band[o + k] = judge(whole, of_whole_r, of_whole_l, value, rounding, root)
+                return
+            value, band[o + k] = judge(whole, of_whole_r, of_whole_l, value)
             wr[o + k], wi[o + k] = value.real, value.imag
         if cut < m:
             for k in range(cut):
@@ -378,8 +390,9 @@ def graded_eigenvalues(lapack, a, wr, wi, band, work, ints, rounding, root):
                         right[k, p] = np.conj(right[k, p])
                         left[k, p] = np.conj(left[k, p])
             if not split(rest, right, left, cut, orders[level]):
-                return False
-            a[o:, o:] = rest
+                return
+            copy_matrix(a[o:, o:], rest)
         o += cut
         level += 1
-    return np.isfinite(np.sum(band))
+    if np.isfinite(np.sum(band)):
+        failed[0] = 0

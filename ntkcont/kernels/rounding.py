@@ -10,19 +10,18 @@ of the (balanced) matrix; where its error is larger than that of the numbers of 
 from __future__ import annotations
 
 import numpy as np
+from numba import carray
 
-from ntkcont.kernels.cache import inner
-from ntkcont.kernels.graded import graded_eigenvalues
+from ntkcont.kernels.apart import GRADED, LENGTH, ROUTINE, run
+from ntkcont.kernels.cache import by_address, inner
+from ntkcont.kernels.copying import copy_vector
+from ntkcont.kernels.graded import ROOT, ROUNDING
 from ntkcont.kernels.lapack import eigenvectors
 
 #: Eigenvalues nearer to the boundary than this, relative to the largest of the same matrix, are looked at more closely.
 CLOSE = 1e-7
 #: Beside eigenvalues this much larger, one may be noise of the QR algorithm.
 SMALL = 1e-6
-#: What rounding may do, in units of eps times the terms that an eigenvalue is made of.
-ROUNDING = 100.0 * 2.220446049250313e-16
-#: A double eigenvalue moves by the square root of a perturbation, and no eigenvalue of a few nearly equal ones by more.
-ROOT = 100.0 * 1.5e-8
 
 
 @inner
@@ -77,18 +76,49 @@ def two_by_two(a, wr, wi, band):
 
 
 @inner
-def settle(lapack, a, wr, wi, band, work, ints):
-    """Compute the eigenvalues of `a` (destroyed) anew, and fill `band` with what rounding does to each of them.
-
-    A pair that is real to rounding becomes so.  `work`: at least 34 n + 16 long.  Returns LAPACK's info.
-    """
+def settle_graded(lapack, a, wr, wi, band, work, ints):
+    """Replace eigenvalues of `a` (destroyed) and `band` where the numbers of `a` determine them otherwise."""
     n = a.shape[0]
+    real, imaginary, width = np.empty(n), np.empty(n), np.empty(n)
+    if run(lapack, GRADED, a, real, imaginary, width, work, ints) != 0:
+        return
+    left = np.ones(n, np.bool_)
+    same = True
+    for k in range(n):
+        if imaginary[k] != 0.0 and abs(imaginary[k]) <= 2.0 * width[k]:
+            imaginary[k] = 0.0
+        best, which = np.inf, 0
+        for j in range(n):
+            apart = np.hypot(wr[j] - real[k], wi[j] - imaginary[k])
+            if left[j] and apart < best:
+                best, which = apart, j
+        left[which] = False
+        alike = 0.1 * width[k] <= band[which] <= 10.0 * width[k]
+        size = np.hypot(wr[which], wi[which])
+        clear = min(abs(wr[which]), abs(size - 1.0)) > 10.0 * max(width[k], band[which])
+        same = same and best <= width[k] and (alike or clear)
+    if not same:
+        copy_vector(wr, real)
+        copy_vector(wi, imaginary)
+        copy_vector(band, width)
+
+
+@by_address(ROUTINE)
+def settle(addresses, order, length, failed, matrix, real, imaginary, widths, workspace):
+    """Compute the eigenvalues of a matrix (destroyed) anew, and fill `widths` with what rounding does to each of them.
+
+    A pair that is real to rounding becomes so.  `workspace`: at least 34 n + 16 long.  `failed`: LAPACK's info.
+    """
+    n = order[0]
+    lapack, ints = carray(addresses, LENGTH), np.empty(8, np.int32)
+    a, wr, wi, band = carray(matrix, (n, n)), carray(real, n), carray(imaginary, n), carray(widths, n)
+    work = carray(workspace, length[0])
     full = a.copy()
     of_left = np.empty((n, n))
     of_right = np.empty((n, n))
-    info = eigenvectors(lapack, a, wr, wi, of_left, of_right, work, ints)
-    if info != 0:
-        return info
+    failed[0] = eigenvectors(lapack, a, wr, wi, of_left, of_right, work, ints)
+    if failed[0] != 0:
+        return
     size = 0.0
     for k in range(n):
         size = max(size, abs(wr[k]), abs(wi[k]))
@@ -154,32 +184,3 @@ def settle(lapack, a, wr, wi, band, work, ints):
         k += 1
     if graded:
         settle_graded(lapack, full, wr, wi, band, work, ints)
-    return 0
-
-
-@inner
-def settle_graded(lapack, a, wr, wi, band, work, ints):
-    """Replace eigenvalues of `a` (destroyed) and `band` where the numbers of `a` determine them otherwise."""
-    n = a.shape[0]
-    real, imaginary, width = np.empty(n), np.empty(n), np.empty(n)
-    if not graded_eigenvalues(lapack, a, real, imaginary, width, work, ints, ROUNDING, ROOT):
-        return
-    left = np.ones(n, np.bool_)
-    same = True
-    for k in range(n):
-        if imaginary[k] != 0.0 and abs(imaginary[k]) <= 2.0 * width[k]:
-            imaginary[k] = 0.0
-        best, which = np.inf, 0
-        for j in range(n):
-            apart = np.hypot(wr[j] - real[k], wi[j] - imaginary[k])
-            if left[j] and apart < best:
-                best, which = apart, j
-        left[which] = False
-        alike = 0.1 * width[k] <= band[which] <= 10.0 * width[k]
-        size = np.hypot(wr[which], wi[which])
-        clear = min(abs(wr[which]), abs(size - 1.0)) > 10.0 * max(width[k], band[which])
-        same = same and best <= width[k] and (alike or clear)
-    if not same:
-        wr[:] = real
-        wi[:] = imaginary
-        band[:] = width

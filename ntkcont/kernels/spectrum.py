@@ -6,10 +6,11 @@ import numpy as np
 from numba import boolean, int64, types
 
 from ntkcont.kernels.abi import MATRIX, VECTOR
+from ntkcont.kernels.apart import SETTLE, run
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.critical_vectors import eigenvalues_and_vectors
 from ntkcont.kernels.lapack import eigenvalues
-from ntkcont.kernels.rounding import close_to_boundary, settle, two_by_two
+from ntkcont.kernels.rounding import close_to_boundary, two_by_two
 
 #: What normalising makes of the modulus of a complex multiplier on the unit circle.
 MODULUS = 4.5e-16
@@ -124,7 +125,7 @@ def settled(lapack, a, is_map, copy, work, wr, wi, band, ints):
         return 0
     shifted(a, is_map, copy)
     if n > 2:
-        return settle(lapack, copy, wr, wi, band, work, ints)
+        return run(lapack, SETTLE, copy, wr, wi, band, work, ints)
     two_by_two(copy, wr, wi, band)
     return 0
 

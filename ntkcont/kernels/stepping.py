@@ -18,6 +18,7 @@ from ntkcont.kernels.acceptance import (
 )
 from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
+from ntkcont.kernels.copying import copy_vector
 from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.hidden import hidden
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
@@ -285,7 +286,7 @@ def advance(
             off = beside_terms(z, new, f, a, fq, d)
             if off > ROUGH:
                 own_units(new, d, natural if at_bound else tau, units, row)
-                pred[:] = new
+                copy_vector(pred, new)
                 better = new.copy()
                 correct(
                     rhs, jac, dfdp, c, p0, direction, is_map, algebra,
@@ -295,7 +296,7 @@ def advance(
                 again = beside_terms(z, better, f, a, fq, d)
                 if again < off and not (at_bound and better[n] != new[n]):
                     off = again
-                    new[:] = better
+                    copy_vector(new, better)
                 else:
                     system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, new, p, f, a, fq)
             if off > NO_SOLUTION:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkcont.kernels.cache import inner
+from ntkcont.kernels.copying import copy_matrix, copy_vector
 from ntkcont.kernels.lapack import lu_factor
 from ntkcont.kernels.newton import CONVERGED, correct, system
 from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, UNSURE, spectrum
@@ -84,7 +85,7 @@ def surely_beyond(algebra, a, fq, at, before, is_map, copy, work, wr, wi, counts
         return number
     moved = np.empty((n, n))
     for sign in (-1.0, 1.0):
-        moved[:] = a
+        copy_matrix(moved, a)
         for i in range(n):
             terms = abs(fq[i] * at[n])
             for k in range(n):
@@ -135,7 +136,7 @@ def changes_on_the_way(
             end = z if side == 0 else new
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, end, p, f, a, fq)
             last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv[:n])
-            kept[:] = a
+            copy_matrix(kept, a)
             seen[0 if side == 0 else 2 * LEVELS + 1] = last
             part = 1.0
             for level in range(LEVELS):
@@ -146,7 +147,7 @@ def changes_on_the_way(
                     at[j] = part * end[j]
                 good = True
                 if corrected == 1:
-                    start[:] = at
+                    copy_vector(start, at)
                     outcome, _, _, _, _ = correct(
                         rhs, jac, dfdp, c, p0, direction, is_map, algebra,
                         at, start, d, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
@@ -161,9 +162,9 @@ def changes_on_the_way(
                             last = surely_beyond(
                                 algebra, a, fq, at, last, is_map, copy, work, wr, wi, counts, ints, piv[:n]
                             )
-                        kept[:] = a
+                        copy_matrix(kept, a)
                 else:
-                    at[:] = start
+                    copy_vector(at, start)
                 seen[level + 1 if side == 0 else 2 * LEVELS - level] = last if good else UNKNOWN
                 q[side, level] = at[n] if good else np.nan
         level = outermost_extra(seen)

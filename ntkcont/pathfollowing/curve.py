@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.kernels import newton, spectrum, stepping
-from ntkcont.kernels.lapack import addresses
+from ntkcont.kernels.algebra import library
 from ntkcont.kernels.spectrum import N_COUNTS
 from ntkcont.models.model import Array, Model
 
@@ -51,7 +51,7 @@ class Curve:
         self.is_map = model.kind == "map"
         self.n = model.n
         self.constants = model.constants
-        self.lapack = addresses()
+        self.lapack = library()
 
     @property
     def arguments(self) -> tuple:

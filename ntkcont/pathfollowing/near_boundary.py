@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.eigenvectors import eigenvalues_and_some_vectors
-from ntkcont.kernels.lapack import addresses
+from ntkcont.kernels.algebra import library
 from ntkcont.kernels.spectrum import N_COUNTS, counts_of
 from ntkcont.linear import svd
 from ntkcont.models.model import Array
@@ -75,7 +75,7 @@ class Spectrum:
             reach = min(reach, float(missing.min()))
         counts = np.zeros(N_COUNTS, dtype=np.int64)
         wr, wi = np.ascontiguousarray(lam.real), np.ascontiguousarray(lam.imag)
-        counts_of(addresses(), np.ascontiguousarray(jacobian), wr, wi, is_map, counts)
+        counts_of(library(), np.ascontiguousarray(jacobian), wr, wi, is_map, counts)
         return cls(wr + 1j * wi, counts, reach, np.flatnonzero(chosen), right, left)
 
 
