@@ -33,6 +33,7 @@ from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point, special_point, user_zero
+from ntkcont.pathfollowing.stepped_over import UP_TO, Recent, followed_again, tells_more
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.doubtful import Doubtful
@@ -53,6 +54,8 @@ SOME_WAY = 1e-3
 DEPTH = 3
 #: By how many points an interval is made longer on both sides, at most, where counts at its ends are not firm.
 WIDER = 8
+#: Points of one label are one within this distance (scaled) if one of them was found in other steps.
+NEAR = 1e-7
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
 
@@ -74,6 +77,7 @@ class Detector:
         self.doubtful: list[Doubtful] = []  # of the last chunk
         self.remarks: list[str] = []  # on what was found in it
         self.crossed = False  # it has been looked at what is on the very end
+        self.recent, self.before = Recent(), list[SpecialPoint]()  # points not yet looked at, and what is among them
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -121,6 +125,7 @@ class Detector:
             self.open = self._before_end(nodes, found)
         if final and self.open is not None:
             found += self._across_end(nodes[k - 1], self._scales(nodes, k - 1))
+        found += self._stepped_over(nodes, found)
         found = self._audited(nodes, found)
         before = self.last
         ends = [before] if before is not None else []
@@ -132,7 +137,27 @@ class Detector:
         except Exception as failure:  # the user's function: keep what has been found
             self.error = f"{type(failure).__name__}: {failure}"
         self.d = self._scales(nodes, k - 1)
-        return sorted(found, key=lambda point: point.s)
+        self.before = sorted(found, key=lambda point: point.s)
+        return self.before
+
+    def _stepped_over(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
+        """Return the special points that lie between two points and are narrower than the step between them."""
+        task, curve, more = self.task, self.task.curve, []
+        if curve.n > UP_TO or curve.model.switching is not None:
+            return more
+        for left, right, d in self.recent.rough(nodes):
+            chain = followed_again(curve, left, right, d, task.logs, task.settings)
+            known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
+            if chain is None or not tells_more(chain, known, curve.is_map):
+                continue
+            units = local_units(curve, left, right, d)
+            for a, b, u, beside in candidates(curve, chain, units, (None, None), "NSad" in task.events):
+                points = self._between(a, b, d, u, beside, 1)
+                if any(not point.converged for point in points):
+                    self.doubtful.append(doubt(a, b, f"{len(chain)} steps in place of one"))
+                new = [q for q in points if q.converged and not any(same_place(q, p, units, NEAR) for p in known)]
+                known, more = [*known, *new], [*more, *new]
+        return more
 
     def _before_end(self, nodes: Nodes, found: list[SpecialPoint]) -> Node | None:
         """Return a node some way before the end if this is a special point to which ever shorter steps have led."""
@@ -287,6 +312,8 @@ class Detector:
             if several:  # a neutral saddle with k = 0 is none
                 rest = [point for point in points if point.converged or point.label != "NSad"]
                 return several + [point for point in rest if not any(same_place(q, point, d) for q in several)]
+            if any(not point.converged for point in points):
+                self.doubtful.append(doubt(left, right, f"{len(chain) - 2} points in between"))
         pieces = separate(curve, left, right, d)
         return [point for piece in pieces for point in self._located(piece, d, (left, right))]
 
@@ -346,6 +373,7 @@ class Detector:
     def restart(self, node: Node | None) -> None:
         """Go on from `node`, forgetting what came after it."""
         self.last, self.open, self.fresh, self.crossed = node, None, False, False
+        self.recent = Recent(since=-np.inf if node is None else node.s)
         self.trail, self.looked = [], False
 
     def special(self, node: Node, d: Array, before: Node | None = None, after: Node | None = None) -> bool:

@@ -21,16 +21,16 @@ MOST = 24
 SHORTEST = 1e-6
 
 
-def suspects(nodes: Nodes, is_map: bool) -> tuple[Array, Array]:
+def suspects(nodes: Nodes, is_map: bool, reach: float = REACH) -> tuple[Array, Array]:
     """Return for every point the fraction of the interval before it at which to look for a dip; nan: nowhere.
 
-    Also how near to zero it comes there, relative to the nearer end.
+    Also how near to zero it comes there, relative to the nearer end; those that come within `reach` are returned.
     """
     k = len(nodes.s)
     at, depth = np.empty(k), np.empty(k)
     p, slope = np.ascontiguousarray(nodes.z[:, -1]), np.ascontiguousarray(nodes.tangent[:, -1])
     s, eigenvalues = np.ascontiguousarray(nodes.s), np.ascontiguousarray(nodes.eigenvalues)
-    dips(s, p, slope, eigenvalues, is_map, REACH, at, depth)
+    dips(s, p, slope, eigenvalues, is_map, reach, at, depth)
     return at, depth
 
 

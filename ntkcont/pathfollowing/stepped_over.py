@@ -1,0 +1,125 @@
+"""What lies between two points and is narrower than the step from one to the other.
+
+The counts at both ends say nothing of it, nor do the test functions there.  But the tangents around it are not what
+those of their neighbours say (criterion: kernels.smoothness).  There the branch is followed again from one point to the
+other, in short steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from ntkcont.kernels.smoothness import BESIDE, not_smooth
+from ntkcont.kernels.stepping import DS_MAX, S
+from ntkcont.models.model import Array
+from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.detect import classify
+from ntkcont.pathfollowing.dips import stacked, suspects
+from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.settings import ContinuationSettings
+from ntkcont.pathfollowing.stepper import Stepper
+from ntkcont.results.special_points import SpecialPoint
+
+#: Up to this many states: eigenvalues at every short step cost too much beyond.
+UP_TO = 64
+#: Length of the short steps, as a part of that of the interval; so many of them, then longer ones, and the most of all.
+SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 400
+#: Test functions that come this near to zero between two of them, as a fraction of the nearer end, are looked at.
+REACH = 0.3
+#: The last of them must come back to the branch: so near, as a part of the interval.
+ARRIVED = 0.05
+#: Points of the last chunk that are looked at with the next one: what is beside them was not known.
+KEPT = 4 * BESIDE
+
+
+@dataclasses.dataclass
+class Recent:
+    """The last points that were looked at, and where intervals begin that were not."""
+
+    nodes: Nodes | None = None
+    since: float = -np.inf
+
+    def rough(self, nodes: Nodes) -> list[tuple[Node, Node, Array]]:
+        """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
+        joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
+        k = len(joined.s)
+        flags = np.zeros(k, dtype=np.bool_)
+        not_smooth(joined.s, np.ascontiguousarray(joined.tangent), flags)
+        last = k - 1 - BESIDE  # of later ones the neighbours are not known
+        found = [
+            (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
+            for i in np.flatnonzero(flags[1:] | flags[:-1]) + 1
+            if i <= last and joined.s[i - 1] >= self.since
+        ]
+        if last > 0:
+            self.since = float(joined.s[last])
+        self.nodes = _tail(joined)
+        return found
+
+
+def _joined(one: Nodes, other: Nodes) -> Nodes:
+    names = ("z", "tangent", "s", "eigenvalues", "counts")
+    parts = (np.concatenate([getattr(one, name), getattr(other, name)]) for name in names)
+    scales = [np.ones_like(each.z) if each.scales is None else each.scales for each in (one, other)]
+    return Nodes(*parts, scales=np.concatenate(scales))
+
+
+def _tail(nodes: Nodes) -> Nodes:
+    names = ("z", "tangent", "s", "eigenvalues", "counts")
+    scales = None if nodes.scales is None else nodes.scales[-KEPT:].copy()
+    return Nodes(*(getattr(nodes, name)[-KEPT:].copy() for name in names), scales=scales)
+
+
+def followed_again(
+    curve: Curve, left: Node, right: Node, d: Array, logs: Array, settings: ContinuationSettings
+) -> list[Node] | None:
+    """Return points of the branch from `left` to `right`, both included, in short steps; None: they lead elsewhere.
+
+    Arclength is that of the points at the ends, though the way may be longer.
+    """
+    length = float(np.linalg.norm((right.z - left.z) / d))
+    if not 0.0 < length < np.inf:
+        return None
+    least = min(settings.ds_min, 1e-3 * length)
+    steps = dataclasses.replace(settings, ds=SHORT * length, ds_max=SHORT * length, ds_min=least)
+    stepper = Stepper(curve, left, d, (-np.inf, np.inf), steps, logs=logs)
+    stepper.control[S] = left.s
+    chain = [left]
+    while len(chain) < MOST:
+        nodes, status, _ = stepper.advance(SHORT_ONES)
+        for i in range(len(nodes.s)):
+            if _leads_over(chain[-1].z, nodes.z[i], right.z, d, ARRIVED * length):
+                return _as_far_as(chain, right, d)
+            chain.append(nodes[i])
+        if status is not None:
+            return None
+        stepper.control[DS_MAX] = LONGER * length
+    return None
+
+
+def tells_more(chain: list[Node], known: Sequence[SpecialPoint], is_map: bool) -> bool:
+    """Whether something happens along a chain that is not what the points known to be there say."""
+    seen = [label for a, b in itertools.pairwise(chain) if (label := classify(a, b, is_map)) is not None]
+    if sorted(seen) != sorted(point.label for point in known):
+        return True
+    return not known and bool(np.any(np.isfinite(suspects(stacked(chain), is_map, REACH)[0])))
+
+
+def _leads_over(before: Array, after: Array, at: Array, d: Array, slack: float) -> bool:
+    """Whether a point lies on the way from one to the next."""
+    way, there = (after - before) / d, (at - before) / d
+    square = float(way @ way)
+    u = float(way @ there) / square if square > 0.0 else -1.0
+    return 0.0 <= u <= 1.0 and float(np.linalg.norm(there - u * way)) <= slack
+
+
+def _as_far_as(chain: list[Node], right: Node, d: Array) -> list[Node]:
+    """Return a chain with its end, arclengths between those of the ends: the way may be longer than the step was."""
+    left, last = chain[0], chain[-1]
+    whole = last.s - left.s + float(np.linalg.norm((right.z - last.z) / d))
+    part = (right.s - left.s) / whole
+    return [left, *(dataclasses.replace(each, s=left.s + part * (each.s - left.s)) for each in chain[1:]), right]
