@@ -152,7 +152,7 @@ class Detector:
                 continue
             units = local_units(curve, left, right, d)
             for a, b, u, beside in candidates(curve, chain, units, (None, None), "NSad" in task.events):
-                points = self._between(a, b, d, u, beside, 1)
+                points = self._between(a, b, d, u, beside, DEPTH)
                 if any(not point.converged for point in points):
                     self.doubtful.append(doubt(a, b, f"{len(chain)} steps in place of one"))
                 new = [q for q in points if q.converged and not any(same_place(q, p, units, NEAR) for p in known)]
@@ -313,9 +313,18 @@ class Detector:
                 rest = [point for point in points if point.converged or point.label != "NSad"]
                 return several + [point for point in rest if not any(same_place(q, point, d) for q in several)]
             if any(not point.converged for point in points):
-                self.doubtful.append(doubt(left, right, f"{len(chain) - 2} points in between"))
+                points = self._in_short_steps(left, right, d)
+                if points and all(point.converged for point in points):
+                    return points
         pieces = separate(curve, left, right, d)
         return [point for piece in pieces for point in self._located(piece, d, (left, right))]
+
+    def _in_short_steps(self, left: Node, right: Node, d: Array) -> list[SpecialPoint]:
+        """Return the special points between two nodes that short steps from one to the other show."""
+        task, curve = self.task, self.task.curve
+        chain = followed_again(curve, left, right, d, task.logs, task.settings)
+        pieces = [] if chain is None else candidates(curve, chain, d, (None, None), dips=False)
+        return [point for a, b, *_ in pieces for point in self._between(a, b, d, None, (None, None), DEPTH)]
 
     def _both_ways(
         self, chain: list[Node], d: Array, around: tuple[Node | None, Node | None]
