@@ -20,16 +20,15 @@ BESIDE = 3
 
 
 @inner
-def foretold(s, t, i, j):
-    """Return component j of the tangent at point i as the cubic through its four neighbours has it."""
-    total = 0.0
-    for a in (i - 2, i - 1, i + 1, i + 2):
-        weight = 1.0
-        for b in (i - 2, i - 1, i + 1, i + 2):
+def weigh(s, i, weights):
+    """Fill `weights` with those of the four neighbours of point i in the cubic through them, at that point."""
+    for k in range(4):
+        a = i - 2 + k + k // 2
+        weights[k] = 1.0
+        for m in range(4):
+            b = i - 2 + m + m // 2
             if b != a:
-                weight *= (s[i] - s[b]) / (s[a] - s[b])
-        total += weight * t[a, j]
-    return total
+                weights[k] *= (s[i] - s[b]) / (s[a] - s[b])
 
 
 @entry(types.void(VECTOR, MATRIX, boolean[::1]))
@@ -40,16 +39,19 @@ def not_smooth(s, tangent, rough):
     if k < 2 * BESIDE + 1:
         return
     off = np.empty((k, m))
-    apart = np.empty(k)
+    apart, weights = np.empty(k), np.empty(4)
     for i in range(2, k - 2):
         apart[i] = 1.0
         for a in (i - 2, i - 1, i + 1, i + 2):
             apart[i] *= abs(s[i] - s[a])
+        weigh(s, i, weights)
         for j in range(m):
-            size = 0.0
-            for a in range(i - 2, i + 3):
-                size = max(size, abs(tangent[a, j]))
-            off[i, j] = abs(foretold(s, tangent, i, j) - tangent[i, j]) / size if size > 0.0 else 0.0
+            size, foretold = abs(tangent[i, j]), 0.0
+            for n in range(4):
+                value = tangent[i - 2 + n + n // 2, j]
+                size = max(size, abs(value))
+                foretold += weights[n] * value
+            off[i, j] = abs(foretold - tangent[i, j]) / size if size > 0.0 else 0.0
     for i in range(2, k - 2):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
         for j in range(m):

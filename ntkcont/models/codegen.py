@@ -56,6 +56,12 @@ def _sigmoid(x):
     e = math.exp(x)
     return e / (1.0 + e)
 """,
+    "_sigmoid_slope": """
+@numba.njit(error_model="numpy")
+def _sigmoid_slope(x):
+    e = math.exp(-abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+""",
     "_softplus": """
 @numba.njit(error_model="numpy")
 def _softplus(x):
@@ -107,6 +113,7 @@ _NUMBA: dict[Any, str] = {
     sym.Step: "_step({}, {})",
     sym.Exprel: "_exprel({}, {})",
     sym.Sigmoid: "_sigmoid({})",
+    sym.SigmoidSlope: "_sigmoid_slope({})",
     sym.Softplus: "_softplus({})",
     sym.Power: "({}**{})",
     sym.PowerBase: "_power_base({}, {})",
@@ -135,6 +142,7 @@ _JAX: dict[Any, str] = {
     sym.Step: "step({}, {})",
     sym.Exprel: "exprel({}, {})",
     sym.Sigmoid: "jax.nn.sigmoid({})",
+    sym.SigmoidSlope: "(jax.nn.sigmoid({0})*jax.nn.sigmoid(-({0})))",
     sym.Softplus: "jax.nn.softplus({})",
     sym.Power: "jnp.power({}, {})",
     sym.Where: "jnp.where({}, {}, {})",

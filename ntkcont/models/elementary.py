@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import sympy as sp
 
-from ntkcont.models.symbolic import RealFunction, Sigmoid
+from ntkcont.models.symbolic import RealFunction, SigmoidSlope
 
 ONE = sp.Integer(1)
 
@@ -60,7 +60,7 @@ Atan = _define("Atan", math.atan, lambda x: 1 / (1 + x**2), -1)
 Sinh = _define("Sinh", math.sinh, lambda x: Cosh(x), -1)
 Cosh = _define("Cosh", math.cosh, lambda x: Sinh(x), 1)
 # 1 - tanh^2 has no digits left where tanh saturates
-Tanh = _define("Tanh", math.tanh, lambda x: 4 * Sigmoid(2 * x) * Sigmoid(-2 * x), -1)
+Tanh = _define("Tanh", math.tanh, lambda x: 4 * SigmoidSlope(2 * x), -1)
 Asinh = _define("Asinh", math.asinh, lambda x: 1 / sp.sqrt(1 + x**2), -1)
 Acosh = _define("Acosh", math.acosh, lambda x: 1 / (sp.sqrt(x - 1) * sp.sqrt(x + 1)))
 Atanh = _define("Atanh", math.atanh, lambda x: 1 / (1 - x**2), -1)

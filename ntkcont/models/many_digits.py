@@ -61,6 +61,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     sym.Step: lambda x, at_zero: at_zero if x == 0 else _mp.mpf(x > 0),
     sym.Exprel: _exprel,
     sym.Sigmoid: _sigmoid,
+    sym.SigmoidSlope: lambda x: _sigmoid(x) * _sigmoid(-x),
     sym.Softplus: lambda x: _mp.log1p(_mp.exp(x)),
     sym.Power: lambda x, e: x**e,
     sym.PowerBase: _power_base,

@@ -221,7 +221,23 @@ class Sigmoid(RealFunction):
         return sp.Rational(1, 2) if x.is_zero else None
 
     def fdiff(self, argindex: int = 1) -> Any:  # noqa: ARG002
-        return Sigmoid(self.args[0]) * Sigmoid(-self.args[0])
+        return SigmoidSlope(self.args[0])
+
+
+class SigmoidSlope(RealFunction):
+    """The derivative of ``Sigmoid``: no digits are lost where that is almost 1."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: Any) -> Any:
+        if x.is_zero:
+            return sp.Rational(1, 4)
+        return SigmoidSlope(-x) if x.could_extract_minus_sign() else None
+
+    def fdiff(self, argindex: int = 1) -> Any:  # noqa: ARG002
+        x = self.args[0]
+        return SigmoidSlope(x) * (Sigmoid(-x) - Sigmoid(x))
 
 
 class Softplus(RealFunction):
