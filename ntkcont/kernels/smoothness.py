@@ -1,4 +1,4 @@
-"""Where the tangent of a branch is not a smooth function of arclength, as far as its points tell.
+"""Where the direction of a branch is not a smooth function of arclength, as far as its points tell.
 
 Steps that are short beside everything that happens along the branch make the tangent at a point what its four
 neighbours say, but for a fourth difference that is about as small at one point as at the next.  Where one stands out
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import boolean, types
 
-from ntkcont.kernels.abi import MATRIX, VECTOR
+from ntkcont.kernels.abi import MATRIX
 from ntkcont.kernels.cache import entry, inner
 
 #: A component of the tangent is off by this part of itself, at least, and so many times as much as some points farther.
@@ -20,38 +20,61 @@ BESIDE = 3
 
 
 @inner
-def weigh(s, i, weights):
-    """Fill `weights` with those of the four neighbours of point i in the cubic through them, at that point."""
-    for k in range(4):
-        a = i - 2 + k + k // 2
-        weights[k] = 1.0
-        for m in range(4):
-            b = i - 2 + m + m // 2
-            if b != a:
-                weights[k] *= (s[i] - s[b]) / (s[a] - s[b])
+def local(z, tangent, i, size, places, units):
+    """Fill `places` (5,) with arclengths around point i, and `units` with lengths of the tangents there.
+
+    Both are measured in the sizes (m,) of the tangent's components at these points: the scales of the steps change.
+    """
+    m = size.shape[0]
+    for j in range(m):
+        size[j] = 0.0
+        for a in range(i - 2, i + 3):
+            size[j] = max(size[j], abs(tangent[a, j]))
+    for a in range(5):
+        way, length = 0.0, 0.0
+        for j in range(m):
+            if size[j] > 0.0:
+                length += (tangent[i - 2 + a, j] / size[j]) ** 2
+                if a > 0:
+                    way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) / size[j]) ** 2
+        units[a] = np.sqrt(length)
+        places[a] = places[a - 1] + np.sqrt(way) if a > 0 else 0.0
 
 
-@entry(types.void(VECTOR, MATRIX, boolean[::1]))
-def not_smooth(s, tangent, rough):
-    """Fill `rough` (k,): whether the tangents (k, m) near point i are not smooth; `s` (k,) is arclength."""
+@inner
+def weigh(places, weights):
+    """Fill `weights` (5,) with those of the four neighbours in the cubic through them, at the point in the middle."""
+    for a in range(5):
+        weights[a] = 0.0 if a == 2 else 1.0
+        for b in range(5):
+            if b not in (a, 2):
+                weights[a] *= (places[2] - places[b]) / (places[a] - places[b])
+
+
+@entry(types.void(MATRIX, MATRIX, boolean[::1]))
+def not_smooth(z, tangent, rough):
+    """Fill `rough` (k,): whether the direction of the tangents (k, m) near point i of `z` (k, m) is not smooth."""
     k, m = tangent.shape
     rough[:] = False
     if k < 2 * BESIDE + 1:
         return
     off = np.empty((k, m))
-    apart, weights = np.empty(k), np.empty(4)
+    apart = np.empty(k)
+    size, places, units, weights = np.empty(m), np.empty(5), np.empty(5), np.empty(5)
     for i in range(2, k - 2):
+        local(z, tangent, i, size, places, units)
+        weigh(places, weights)
         apart[i] = 1.0
-        for a in (i - 2, i - 1, i + 1, i + 2):
-            apart[i] *= abs(s[i] - s[a])
-        weigh(s, i, weights)
+        for a in range(5):
+            if a != 2:
+                apart[i] *= abs(places[2] - places[a])
         for j in range(m):
-            size, foretold = abs(tangent[i, j]), 0.0
-            for n in range(4):
-                value = tangent[i - 2 + n + n // 2, j]
-                size = max(size, abs(value))
-                foretold += weights[n] * value
-            off[i, j] = abs(foretold - tangent[i, j]) / size if size > 0.0 else 0.0
+            foretold, most = 0.0, 0.0
+            for a in range(5):
+                value = tangent[i - 2 + a, j] / units[a]
+                most = max(most, abs(value))
+                foretold += weights[a] * value
+            off[i, j] = abs(foretold - tangent[i, j] / units[2]) / most if most > 0.0 else 0.0
     for i in range(2, k - 2):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
         for j in range(m):

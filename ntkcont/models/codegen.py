@@ -191,7 +191,7 @@ class Writer:
             return self._name[expr]
         text = self._compound(expr)
         if self._count.get(expr, 0) > 1:
-            name = f"t{len(self._name)}"
+            name = f"t{len(self._name)}_"
             self.lines.append(f"{name} = {text}")
             self._name[expr] = text = name
         return text

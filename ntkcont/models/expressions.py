@@ -65,8 +65,9 @@ class Reader:
         aux: Mapping[str, Any],
         functions: Mapping[str, tuple[Sequence[str], Any]],
     ) -> None:
-        self.x = [sp.Symbol(f"x{i}", real=True) for i in range(len(states))]
-        self.p = [sp.Symbol(f"p{j}", real=True) for j in range(len(params))]
+        # numba names what it loads by variable and place: with t1 and t12 it would take t1 at 2345 for t12 at 345
+        self.x = [sp.Symbol(f"x{i}_", real=True) for i in range(len(states))]
+        self.p = [sp.Symbol(f"p{j}_", real=True) for j in range(len(params))]
         self.symbols: dict[str, Any] = dict(zip([*states, *params], [*self.x, *self.p], strict=True))
         self.aux = dict(aux)
         self.functions = dict(functions)

@@ -28,6 +28,8 @@ from ntkcont.results.special_points import SpecialPoint
 UP_TO = 64
 #: Length of the short steps, as a part of that of the interval; so many of them, then longer ones, and the most of all.
 SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 400
+#: How often what is between two of them is divided once more.
+DEPTH = 2
 #: Test functions that come this near to zero between two of them, as a fraction of the nearer end, are looked at.
 REACH = 0.3
 #: The last of them must come back to the branch: so near, as a part of the interval.
@@ -48,7 +50,7 @@ class Recent:
         joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
         k = len(joined.s)
         flags = np.zeros(k, dtype=np.bool_)
-        not_smooth(joined.s, np.ascontiguousarray(joined.tangent), flags)
+        not_smooth(np.ascontiguousarray(joined.z), np.ascontiguousarray(joined.tangent), flags)
         last = k - 1 - BESIDE  # of later ones the neighbours are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
@@ -75,6 +77,27 @@ def _tail(nodes: Nodes) -> Nodes:
 
 
 def followed_again(
+    curve: Curve, left: Node, right: Node, d: Array, logs: Array, settings: ContinuationSettings, depth: int = 0
+) -> list[Node] | None:
+    """Return points of the branch from `left` to `right`, both included, until the tangents at them are smooth.
+
+    None if short steps do not lead there.
+    """
+    chain = _in_short_steps(curve, left, right, d, logs, settings)
+    if chain is None or depth == DEPTH:
+        return chain
+    flags = np.zeros(len(chain), dtype=np.bool_)
+    not_smooth(np.array([each.z for each in chain]), np.array([each.tangent for each in chain]), flags)
+    whole = chain[:1]
+    for i, (a, b) in enumerate(itertools.pairwise(chain)):
+        finer = None
+        if flags[i] or flags[i + 1]:
+            finer = followed_again(curve, a, b, d, logs, settings, depth + 1)
+        whole += [b] if finer is None else finer[1:]
+    return whole
+
+
+def _in_short_steps(
     curve: Curve, left: Node, right: Node, d: Array, logs: Array, settings: ContinuationSettings
 ) -> list[Node] | None:
     """Return points of the branch from `left` to `right`, both included, in short steps; None: they lead elsewhere.
