@@ -8,13 +8,13 @@ something narrower than a step is between the points: two folds, say, of which t
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, types
+from numba import boolean, complex128, types
 
 from ntkcont.kernels.abi import MATRIX
 from ntkcont.kernels.cache import entry, inner
 
 #: A component of the tangent is off by this part of itself, at least, and so many times as much as some points farther.
-LEAST, STANDS_OUT = 3e-4, 100.0
+LEAST, STANDS_OUT = 1e-5, 30.0
 #: What stands out is seen by this many points on both sides.
 BESIDE = 3
 
@@ -51,14 +51,35 @@ def weigh(places, weights):
                 weights[a] *= (places[2] - places[b]) / (places[a] - places[b])
 
 
-@entry(types.void(MATRIX, MATRIX, boolean[::1]))
-def not_smooth(z, tangent, rough):
-    """Fill `rough` (k,): whether the direction of the tangents (k, m) near point i of `z` (k, m) is not smooth."""
+@inner
+def symmetric(eigenvalues, values):
+    """Fill `values` (n,) with the coefficients of the characteristic polynomial: smooth, also where two meet."""
+    n = values.shape[0]
+    product = np.zeros(n + 1, np.complex128)
+    product[0] = 1.0
+    for k in range(n):
+        for j in range(k + 1, 0, -1):
+            product[j] += eigenvalues[k] * product[j - 1]
+    for j in range(n):
+        values[j] = product[j + 1].real
+
+
+@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], boolean[::1]))
+def not_smooth(z, tangent, eigenvalues, rough):
+    """Fill `rough` (k,): whether something near point i of `z` (k, m) is not smooth.
+
+    That is: the direction of the tangents (k, m), or the coefficients of the polynomial whose zeros are the eigenvalues
+    (k, n); (k, 0): not looked at.
+    """
     k, m = tangent.shape
+    n = eigenvalues.shape[1]
     rough[:] = False
     if k < 2 * BESIDE + 1:
         return
-    off = np.empty((k, m))
+    values = np.empty((k, n))
+    for i in range(k):
+        symmetric(eigenvalues[i], values[i])
+    off = np.empty((k, m + n))
     apart = np.empty(k)
     size, places, units, weights = np.empty(m), np.empty(5), np.empty(5), np.empty(5)
     for i in range(2, k - 2):
@@ -68,16 +89,17 @@ def not_smooth(z, tangent, rough):
         for a in range(5):
             if a != 2:
                 apart[i] *= abs(places[2] - places[a])
-        for j in range(m):
-            foretold, most = 0.0, 0.0
+        for j in range(m + n):
+            foretold, most, here = 0.0, 0.0, 0.0
             for a in range(5):
-                value = tangent[i - 2 + a, j] / units[a]
+                value = tangent[i - 2 + a, j] / units[a] if j < m else values[i - 2 + a, j - m]
                 most = max(most, abs(value))
                 foretold += weights[a] * value
-            off[i, j] = abs(foretold - tangent[i, j] / units[2]) / most if most > 0.0 else 0.0
+                here = value if a == 2 else here
+            off[i, j] = abs(foretold - here) / most if most > 0.0 else 0.0
     for i in range(2, k - 2):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
-        for j in range(m):
+        for j in range(m + n):
             usual = min(off[before, j] / apart[before], off[after, j] / apart[after]) * apart[i]
             if off[i, j] > LEAST and off[i, j] > STANDS_OUT * usual:
                 rough[i] = True

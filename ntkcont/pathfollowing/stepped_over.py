@@ -12,11 +12,12 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkcont.kernels.smoothness import BESIDE, not_smooth
 from ntkcont.kernels.stepping import DS_MAX, S
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.detect import classify
 from ntkcont.pathfollowing.dips import stacked, suspects
 from ntkcont.pathfollowing.nodes import Nodes
@@ -26,6 +27,8 @@ from ntkcont.results.special_points import SpecialPoint
 
 #: Up to this many states: eigenvalues at every short step cost too much beyond.
 UP_TO = 64
+#: Up to so many eigenvalues the coefficients of their polynomial are looked at: of more one hides the others.
+POLYNOMIAL_UP_TO = 8
 #: Length of the short steps, as a part of that of the interval; so many of them, then longer ones, and the most of all.
 SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 400
 #: How often what is between two of them is divided once more.
@@ -49,8 +52,7 @@ class Recent:
         """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
         joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
         k = len(joined.s)
-        flags = np.zeros(k, dtype=np.bool_)
-        not_smooth(np.ascontiguousarray(joined.z), np.ascontiguousarray(joined.tangent), flags)
+        flags = _rough(joined.z, joined.tangent, joined.eigenvalues)
         last = k - 1 - BESIDE  # of later ones the neighbours are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
@@ -61,6 +63,14 @@ class Recent:
             self.since = float(joined.s[last])
         self.nodes = _tail(joined)
         return found
+
+
+def _rough(z: Array, tangent: Array, eigenvalues: Complex) -> NDArray[np.bool_]:
+    """Return the points near which something is not smooth; of many eigenvalues no polynomial is made."""
+    flags = np.zeros(len(z), dtype=np.bool_)
+    some = eigenvalues if eigenvalues.shape[1] <= POLYNOMIAL_UP_TO else eigenvalues[:, :0]
+    not_smooth(*(np.ascontiguousarray(each) for each in (z, tangent, some)), flags)
+    return flags
 
 
 def _joined(one: Nodes, other: Nodes) -> Nodes:
@@ -86,8 +96,8 @@ def followed_again(
     chain = _in_short_steps(curve, left, right, d, logs, settings)
     if chain is None or depth == DEPTH:
         return chain
-    flags = np.zeros(len(chain), dtype=np.bool_)
-    not_smooth(np.array([each.z for each in chain]), np.array([each.tangent for each in chain]), flags)
+    z, tangent, eigenvalues = (np.array([getattr(q, name) for q in chain]) for name in ("z", "tangent", "eigenvalues"))
+    flags = _rough(z, tangent, eigenvalues)
     whole = chain[:1]
     for i, (a, b) in enumerate(itertools.pairwise(chain)):
         finer = None

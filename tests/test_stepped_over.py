@@ -1,0 +1,68 @@
+"""Special points in places narrower than a step: both ends of it look as if nothing were between."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ntkcont as nc
+from tests.invariants import check_branch
+
+#: Width of the place as a part of a step (0.02 of x or of the span).
+WIDTHS = (0.5, 0.1, 0.03)
+
+
+def _spike(variable: str) -> str:
+    return f"e^2/(({variable} - c)^2 + e^2)"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_two_folds_within_a_step(width: float) -> None:
+    """p = x + a e^2/((x - c)^2 + e^2), as many places as there are numbers; folds are roots of a quartic."""
+    model = nc.Model.from_equations({"x": f"p - x - a*{_spike('x')}"}, params={"p": 1.0, "a": 0.0, "c": 0.0, "e": 1.0})
+    rng, missed = np.random.default_rng(3), []
+    for c in rng.uniform(1.5, 3.0, 25):
+        e, a = 0.02 * c * width, 0.1 * c
+        params = {"p": 1.0, "a": a, "c": float(c), "e": e}
+        start = float(np.min(np.roots([1.0, -1.0 - 2 * c, c * c + e * e + 2 * c, a * e * e - c * c - e * e]).real))
+        branch = nc.continuation(model, [start], free="p", p_span=(0.5, 5.0), params=params, direction="+")
+        # (u^2 + e^2)^2 = 2 a e^2 u, u = x - c
+        u = np.roots([1.0, 0.0, 2 * e**2, -2 * a * e**2, e**4])
+        u = np.sort(u.real[np.abs(u.imag) < 1e-12 * np.abs(u)])
+        p = c + u + a * e**2 / (u**2 + e**2)
+        found = sorted((float(q.x[0]) - c, float(q.p)) for q in branch.special_points("LP"))
+        if len(found) != 2 or not np.allclose(found, np.column_stack([u, p]), rtol=1e-6, atol=1e-9):
+            missed.append((float(c), found))
+        else:
+            check_branch(branch, model, p_span=(0.5, 5.0))
+    assert len(missed) <= (0 if width > 0.05 else 2), missed
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_two_hopf_points_within_a_step(width: float) -> None:
+    """Real part 0.3 e^2/((p - c)^2 + e^2) - 0.1 of a pair at rest, whose branch is as straight as any."""
+    rate = f"(0.3*{_spike('p')} - 0.1)"
+    model = nc.Model.from_equations(
+        {"x": f"{rate}*x - y", "y": f"x + {rate}*y"}, params={"p": 0.0, "c": 0.0, "e": 1.0}
+    )  # fmt: skip
+    rng, missed = np.random.default_rng(4), []
+    for c in rng.uniform(0.2, 0.8, 25):
+        e = 0.02 * width
+        params = {"p": 0.0, "c": float(c), "e": e}
+        branch = nc.continuation(model, [0.0, 0.0], free="p", p_span=(0.0, 1.0), params=params, direction="+")
+        found = [float(q.p) for q in branch.special_points("H")]
+        if len(found) != 2 or not np.allclose(found, [c - e * np.sqrt(2.0), c + e * np.sqrt(2.0)], rtol=0, atol=1e-9):
+            missed.append((float(c), found))
+    assert len(missed) <= (0 if width > 0.05 else 2), missed
+
+
+def test_the_way_in_short_steps_is_not_taken_where_all_is_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Morris-Lecar neuron, the Lorenz system and the Hodgkin-Huxley axon cost nothing more."""
+    from ntkcont.pathfollowing import detector
+
+    ways = []
+    real = detector.followed_again
+    monkeypatch.setattr(detector, "followed_again", lambda *a, **k: ways.append(a) or real(*a, **k))
+    nc.continuation(nc.classics.morris_lecar(), [-60.0, 0.01], free="I", p_span=(-5, 300))
+    nc.continuation(nc.classics.lorenz(), [0.0, 0.0, 0.0], free="rho", p_span=(0, 30))
+    assert not ways
