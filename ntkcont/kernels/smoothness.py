@@ -8,9 +8,9 @@ something narrower than a step is between the points: two folds, say, of which t
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, complex128, types
+from numba import complex128, types
 
-from ntkcont.kernels.abi import MATRIX
+from ntkcont.kernels.abi import MATRIX, VECTOR
 from ntkcont.kernels.cache import entry, inner
 
 #: A component of the tangent is off by this part of itself, at least, and so many times as much as some points farther.
@@ -64,22 +64,22 @@ def symmetric(eigenvalues, values):
         values[j] = product[j + 1].real
 
 
-@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], boolean[::1]))
-def not_smooth(z, tangent, eigenvalues, rough):
-    """Fill `rough` (k,): whether something near point i of `z` (k, m) is not smooth.
+@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], MATRIX))
+def not_smooth(z, tangent, eigenvalues, off):
+    """Fill `off` (k, m + n): by how much something at point i of `z` (k, m) is not what its neighbours say; 0: smooth.
 
-    That is: the direction of the tangents (k, m), or the coefficients of the polynomial whose zeros are the eigenvalues
-    (k, n); (k, 0): not looked at.
+    That is: the direction of the tangents (k, m), and the coefficients of the polynomial whose zeros are the
+    eigenvalues (k, n), as parts of what is largest at these points; (k, 0): not looked at.
     """
     k, m = tangent.shape
     n = eigenvalues.shape[1]
-    rough[:] = False
+    off[:] = 0.0
     if k < 2 * BESIDE + 1:
         return
     values = np.empty((k, n))
     for i in range(k):
         symmetric(eigenvalues[i], values[i])
-    off = np.empty((k, m + n))
+    all_off = np.zeros((k, m + n))
     apart = np.empty(k)
     size, places, units, weights = np.empty(m), np.empty(5), np.empty(5), np.empty(5)
     for i in range(2, k - 2):
@@ -96,10 +96,29 @@ def not_smooth(z, tangent, eigenvalues, rough):
                 most = max(most, abs(value))
                 foretold += weights[a] * value
                 here = value if a == 2 else here
-            off[i, j] = abs(foretold - here) / most if most > 0.0 else 0.0
+            all_off[i, j] = abs(foretold - here) / most if most > 0.0 else 0.0
     for i in range(2, k - 2):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
         for j in range(m + n):
-            usual = min(off[before, j] / apart[before], off[after, j] / apart[after]) * apart[i]
-            if off[i, j] > LEAST and off[i, j] > STANDS_OUT * usual:
-                rough[i] = True
+            usual = min(all_off[before, j] / apart[before], all_off[after, j] / apart[after]) * apart[i]
+            if all_off[i, j] > LEAST and all_off[i, j] > STANDS_OUT * usual:
+                off[i, j] = all_off[i, j]
+
+
+@entry(types.void(MATRIX, complex128[:, ::1], VECTOR))
+def apart_by(tangents, eigenvalues, off):
+    """Fill `off` (m + n,) with how different the same are at two points, whose tangents have the shape (2, m)."""
+    m, n = tangents.shape[1], eigenvalues.shape[1]
+    values = np.empty((2, n))
+    length = np.zeros(2)
+    for a in range(2):
+        symmetric(eigenvalues[a], values[a])
+        for j in range(m):
+            most = max(abs(tangents[0, j]), abs(tangents[1, j]))
+            length[a] += (tangents[a, j] / most) ** 2 if most > 0.0 else 0.0
+        length[a] = np.sqrt(length[a])
+    for j in range(m + n):
+        one = tangents[0, j] / length[0] if j < m else values[0, j - m]
+        other = tangents[1, j] / length[1] if j < m else values[1, j - m]
+        most = max(abs(one), abs(other))
+        off[j] = abs(one - other) / most if most > 0.0 else 0.0

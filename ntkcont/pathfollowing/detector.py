@@ -33,7 +33,7 @@ from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point, special_point, user_zero
-from ntkcont.pathfollowing.stepped_over import UP_TO, Recent, followed_again, tells_more
+from ntkcont.pathfollowing.stepped_over import AT_MOST, UP_TO, Recent, followed_again, tells_more
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.doubtful import Doubtful
@@ -145,13 +145,14 @@ class Detector:
         task, curve, more = self.task, self.task.curve, []
         if curve.n > UP_TO or curve.model.switching is not None:
             return more
-        for left, right, d in self.recent.rough(nodes):
+        for left, right, d in self.recent.rough(curve, nodes):
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None or not tells_more(chain, known, curve.is_map):
                 continue
             units = local_units(curve, left, right, d)
-            for a, b, u, beside in candidates(curve, chain, units, (None, None), "NSad" in task.events):
+            pieces = candidates(curve, chain, units, (None, None), "NSad" in task.events)
+            for a, b, u, beside in pieces if len(pieces) <= AT_MOST else ():
                 points = self._between(a, b, d, u, beside, DEPTH)
                 if any(not point.converged for point in points):
                     self.doubtful.append(doubt(a, b, f"{len(chain)} steps in place of one"))

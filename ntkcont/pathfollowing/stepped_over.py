@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.kernels.smoothness import BESIDE, not_smooth
+from ntkcont.kernels.smoothness import BESIDE, apart_by, not_smooth
 from ntkcont.kernels.stepping import DS_MAX, S
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Complex, Curve, Node
+from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import classify
 from ntkcont.pathfollowing.dips import stacked, suspects
 from ntkcont.pathfollowing.nodes import Nodes
@@ -29,10 +29,16 @@ from ntkcont.results.special_points import SpecialPoint
 UP_TO = 64
 #: Up to so many eigenvalues the coefficients of their polynomial are looked at: of more one hides the others.
 POLYNOMIAL_UP_TO = 8
+#: Something stands out if it is so many times what rounding does to it.
+ABOVE = 10.0
+#: What a point is known to, in units of its numbers and of the scales.
+LAST_DIGITS, NEWTON = 64.0 * float(np.finfo(float).eps), 1e-11
 #: Length of the short steps, as a part of that of the interval; so many of them, then longer ones, and the most of all.
-SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 400
-#: How often what is between two of them is divided once more.
-DEPTH = 2
+SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 200
+#: How often what is between two of them is divided once more, until there are so many points.
+DEPTH, IN_ALL = 2, 100
+#: Where more seems to happen in one interval it is rounding.
+AT_MOST = 12
 #: Test functions that come this near to zero between two of them, as a fraction of the nearer end, are looked at.
 REACH = 0.3
 #: The last of them must come back to the branch: so near, as a part of the interval.
@@ -48,11 +54,11 @@ class Recent:
     nodes: Nodes | None = None
     since: float = -np.inf
 
-    def rough(self, nodes: Nodes) -> list[tuple[Node, Node, Array]]:
+    def rough(self, curve: Curve, nodes: Nodes) -> list[tuple[Node, Node, Array]]:
         """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
         joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
         k = len(joined.s)
-        flags = _rough(joined.z, joined.tangent, joined.eigenvalues)
+        flags = _rough(curve, joined)
         last = k - 1 - BESIDE  # of later ones the neighbours are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
@@ -65,12 +71,30 @@ class Recent:
         return found
 
 
-def _rough(z: Array, tangent: Array, eigenvalues: Complex) -> NDArray[np.bool_]:
-    """Return the points near which something is not smooth; of many eigenvalues no polynomial is made."""
-    flags = np.zeros(len(z), dtype=np.bool_)
-    some = eigenvalues if eigenvalues.shape[1] <= POLYNOMIAL_UP_TO else eigenvalues[:, :0]
-    not_smooth(*(np.ascontiguousarray(each) for each in (z, tangent, some)), flags)
+def _rough(curve: Curve, nodes: Nodes) -> NDArray[np.bool_]:
+    """Return the points near which something is not smooth, and not only rounding."""
+    n = curve.n if curve.n <= POLYNOMIAL_UP_TO else 0
+    off = np.empty((len(nodes.s), curve.n + 1 + n))
+    parts = nodes.z, nodes.tangent, nodes.eigenvalues[:, :n]
+    not_smooth(*(np.ascontiguousarray(each) for each in parts), off)
+    flags = np.any(off > 0.0, axis=1)
+    for i in np.flatnonzero(flags):
+        flags[i] = bool(np.any(off[i] > ABOVE * _rounding(curve, nodes[int(i)], nodes.scales_at(int(i)), n)))
     return flags
+
+
+def _rounding(curve: Curve, node: Node, d: Array, n: int) -> Array:
+    """Return how different direction and eigenvalues are at points that are equal to a node for a Newton iteration."""
+    least = np.zeros(curve.n + 1 + n)
+    for sign in (1.0, -1.0):
+        slack = LAST_DIGITS * np.abs(node.z) + NEWTON * d
+        signs = np.where(np.arange(curve.n + 1) % 2, sign, 1.0)
+        there = curve.node(node.z + signs * slack, d, node.tangent / d, node.s)[0]
+        off = np.empty_like(least)
+        eigenvalues = np.array([node.eigenvalues[:n], there.eigenvalues[:n]])
+        apart_by(np.array([node.tangent, there.tangent]), eigenvalues, off)
+        least = np.fmax(least, off)
+    return least
 
 
 def _joined(one: Nodes, other: Nodes) -> Nodes:
@@ -96,12 +120,14 @@ def followed_again(
     chain = _in_short_steps(curve, left, right, d, logs, settings)
     if chain is None or depth == DEPTH:
         return chain
-    z, tangent, eigenvalues = (np.array([getattr(q, name) for q in chain]) for name in ("z", "tangent", "eigenvalues"))
-    flags = _rough(z, tangent, eigenvalues)
+    nodes = stacked(chain)
+    if len(chain) > SHORT_ONES:
+        return chain  # a long way round: it has been resolved
+    flags = _rough(curve, dataclasses.replace(nodes, scales=np.tile(d, (len(chain), 1))))
     whole = chain[:1]
     for i, (a, b) in enumerate(itertools.pairwise(chain)):
         finer = None
-        if flags[i] or flags[i + 1]:
+        if (flags[i] or flags[i + 1]) and len(whole) < IN_ALL:
             finer = followed_again(curve, a, b, d, logs, settings, depth + 1)
         whole += [b] if finer is None else finer[1:]
     return whole
