@@ -33,7 +33,7 @@ from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.opposite import opposite
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point, special_point, user_zero
-from ntkcont.pathfollowing.stepped_over import AT_MOST, UP_TO, Recent, followed_again, tells_more
+from ntkcont.pathfollowing.stepped_over import AT_MOST, UP_TO, Recent, followed_again, near, tells_more, undone
 from ntkcont.pathfollowing.task import Task
 from ntkcont.pathfollowing.units import local_units
 from ntkcont.results.doubtful import Doubtful
@@ -54,8 +54,6 @@ SOME_WAY = 1e-3
 DEPTH = 3
 #: By how many points an interval is made longer on both sides, at most, where counts at its ends are not firm.
 WIDER = 8
-#: Points of one label are one within this distance (scaled) if one of them was found in other steps.
-NEAR = 1e-7
 #: Pieces into which an interval is divided where the points found do not explain what happens in it.
 PIECES = 16
 
@@ -137,8 +135,9 @@ class Detector:
         except Exception as failure:  # the user's function: keep what has been found
             self.error = f"{type(failure).__name__}: {failure}"
         self.d = self._scales(nodes, k - 1)
-        self.before = sorted(found, key=lambda point: point.s)
-        return self.before
+        found = sorted(found, key=lambda point: point.s)
+        self.before = self.recent.still([*self.before, *found])
+        return found
 
     def _stepped_over(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
         """Return the special points that lie between two points and are narrower than the step between them."""
@@ -150,14 +149,13 @@ class Detector:
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None or not tells_more(chain, known, curve.is_map):
                 continue
-            units = local_units(curve, left, right, d)
+            units, new = local_units(curve, left, right, d), list[SpecialPoint]()
             pieces = candidates(curve, chain, units, (None, None), "NSad" in task.events)
             for a, b, u, beside in pieces if len(pieces) <= AT_MOST else ():
                 points = self._between(a, b, d, u, beside, DEPTH)
-                if any(not point.converged for point in points):
-                    self.doubtful.append(doubt(a, b, f"{len(chain)} steps in place of one"))
-                new = [q for q in points if q.converged and not any(same_place(q, p, units, NEAR) for p in known)]
-                known, more = [*known, *new], [*more, *new]
+                new += [q for q in points if q.converged and not any(near(q, p, units) for p in (*known, *new))]
+            if new and undone(left, right, [*known, *new]):
+                more += new
         return more
 
     def _before_end(self, nodes: Nodes, found: list[SpecialPoint]) -> Node | None:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.kernels.smoothness import BESIDE, apart_by, not_smooth
+from ntkcont.kernels.spectrum import N_UNSTABLE, PAIRS, TANGENT_SIGN
 from ntkcont.kernels.stepping import DS_MAX, S
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.audit import explains
 from ntkcont.pathfollowing.curve import Curve, Node
-from ntkcont.pathfollowing.detect import classify
+from ntkcont.pathfollowing.detect import SIDE_BRANCH, classify
 from ntkcont.pathfollowing.dips import stacked, suspects
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.settings import ContinuationSettings
@@ -69,6 +71,10 @@ class Recent:
             self.since = float(joined.s[last])
         self.nodes = _tail(joined)
         return found
+
+    def still(self, points: Sequence[SpecialPoint]) -> list[SpecialPoint]:
+        """Return the points that lie between nodes which are looked at once more."""
+        return [q for q in points if self.nodes is not None and q.bracket[1] >= self.nodes.s[0]]
 
 
 def _rough(curve: Curve, nodes: Nodes) -> NDArray[np.bool_]:
@@ -166,6 +172,19 @@ def tells_more(chain: list[Node], known: Sequence[SpecialPoint], is_map: bool) -
     if sorted(seen) != sorted(point.label for point in known):
         return True
     return not known and bool(np.any(np.isfinite(suspects(stacked(chain), is_map, REACH)[0])))
+
+
+def near(one: SpecialPoint, other: SpecialPoint, d: Array) -> bool:
+    """Whether two points are one, whatever their labels: one of them was found in other steps."""
+    apart = (np.append(one.x, one.p) - np.append(other.x, other.p)) / d
+    return float(np.linalg.norm(apart)) <= SIDE_BRANCH
+
+
+def undone(left: Node, right: Node, points: Sequence[SpecialPoint]) -> bool:
+    """Whether points make the difference between the counts of two nodes: what else they do they undo."""
+    by = right.counts - left.counts
+    pairs = sum(point.label in ("H", "NS", "NSad") for point in points)
+    return explains(points, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])) and pairs % 2 == abs(int(by[PAIRS]))
 
 
 def _leads_over(before: Array, after: Array, at: Array, d: Array, slack: float) -> bool:
