@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import carray
+from numba.np.numpy_support import carray
 
 from ntkcont.kernels.apart import LENGTH, ROUTINE
 from ntkcont.kernels.cache import by_address, inner

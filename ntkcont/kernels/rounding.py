@@ -10,7 +10,7 @@ of the (balanced) matrix; where its error is larger than that of the numbers of 
 from __future__ import annotations
 
 import numpy as np
-from numba import carray
+from numba.np.numpy_support import carray
 
 from ntkcont.kernels.apart import GRADED, LENGTH, ROUTINE, run
 from ntkcont.kernels.cache import by_address, inner

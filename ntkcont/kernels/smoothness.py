@@ -8,13 +8,13 @@ something narrower than a step is between the points: two folds, say, of which t
 from __future__ import annotations
 
 import numpy as np
-from numba import complex128, types
+from numba import complex128, float64, types
 
 from ntkcont.kernels.abi import MATRIX, VECTOR
 from ntkcont.kernels.cache import entry, inner
 
-#: A component of the tangent is off by this part of itself, at least, and so many times as much as some points farther.
-LEAST, STANDS_OUT = 1e-5, 30.0
+#: What is off is so many times as much off as some points farther.
+STANDS_OUT = 30.0
 #: What stands out is seen by this many points on both sides.
 BESIDE = 3
 
@@ -64,12 +64,12 @@ def symmetric(eigenvalues, values):
         values[j] = product[j + 1].real
 
 
-@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], MATRIX))
-def not_smooth(z, tangent, eigenvalues, off):
+@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], float64, MATRIX))
+def not_smooth(z, tangent, eigenvalues, least, off):
     """Fill `off` (k, m + n): by how much something at point i of `z` (k, m) is not what its neighbours say; 0: smooth.
 
     That is: the direction of the tangents (k, m), and the coefficients of the polynomial whose zeros are the
-    eigenvalues (k, n), as parts of what is largest at these points; (k, 0): not looked at.
+    eigenvalues (k, n), as parts of what is largest at these points, and more than `least`; (k, 0): not looked at.
     """
     k, m = tangent.shape
     n = eigenvalues.shape[1]
@@ -101,7 +101,7 @@ def not_smooth(z, tangent, eigenvalues, off):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
         for j in range(m + n):
             usual = min(all_off[before, j] / apart[before], all_off[after, j] / apart[after]) * apart[i]
-            if all_off[i, j] > LEAST and all_off[i, j] > STANDS_OUT * usual:
+            if all_off[i, j] > least and all_off[i, j] > STANDS_OUT * usual:
                 off[i, j] = all_off[i, j]
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from ntkcont.kernels.spectrum import N_UNSTABLE, ORIENTATION, TANGENT_SIGN
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.at_ends import probe
 from ntkcont.pathfollowing.checkpoint import recalled_spectrum
 from ntkcont.pathfollowing.curve import Node
-from ntkcont.pathfollowing.detector import Detector, probe
+from ntkcont.pathfollowing.detector import Detector
 from ntkcont.pathfollowing.near_boundary import Spectrum
 from ntkcont.pathfollowing.nodes import Nodes
 from ntkcont.pathfollowing.stretch import FAR, Doubtful, Event, Stretch

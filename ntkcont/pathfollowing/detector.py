@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
+from ntkcont.pathfollowing.at_ends import probe
 from ntkcont.pathfollowing.audit import doubt, explains, looked_at_again, sure, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detect import (
     SEVERAL,
     SIDE_BRANCH,
@@ -417,33 +418,3 @@ def _standing_still(crossing: Crossing, point: SpecialPoint, d: Array) -> bool:
     units = [node.tangent / d for node in (crossing.left, crossing.right)]
     slowest = min(abs(float(tau[-1])) / float(np.linalg.norm(tau)) for tau in units)
     return slowest < STANDSTILL and not point.converged
-
-
-def probe(curve: Curve, node: Node, d: Array, step: float) -> Node | None:
-    """Return a point of the branch a (signed) scaled distance `step` from `node` along its tangent."""
-    tau = node.tangent / d
-    tau = tau / np.linalg.norm(tau)
-    z, size = curve.correct(node.z + step * tau * d, d, tau)
-    if z is None or size > abs(step):
-        return None
-    found, sign = curve.node(z, d, tau, node.s + step)
-    return found if sign != 0.0 else None
-
-
-def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
-    """Return a special point on the very end of the branch, found by looking a little beyond it."""
-    task, last = detector.task, detector.last
-    if last is None or detector.crossed:
-        return []
-    if not degenerate(last, d, task.curve.is_map, tuple(detector.trail[-1:]), tol=1e-3):
-        return []
-    beyond = probe(task.curve, last, d, 1e-3)
-    if beyond is None:
-        return []
-    low, high = task.span
-    slack = 1e-9 * (abs(last.z[-1]) * task.logs[-1] or high - low)
-    nodes = Nodes(
-        beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
-    )
-    detector.task = dataclasses.replace(task, users=())
-    return [point for point in detector.chunk(nodes, final=True) if low - slack <= point.p <= high + slack]

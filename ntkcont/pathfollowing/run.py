@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.again import Again
+from ntkcont.pathfollowing.at_ends import at_bound, probe
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, degenerate
-from ntkcont.pathfollowing.detector import Detector, at_bound, probe
+from ntkcont.pathfollowing.detector import Detector
 from ntkcont.pathfollowing.hidden_poles import before_hidden_pole, tail_of
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between

@@ -31,6 +31,8 @@ from ntkcont.results.special_points import SpecialPoint
 UP_TO = 64
 #: Up to so many eigenvalues the coefficients of their polynomial are looked at: of more one hides the others.
 POLYNOMIAL_UP_TO = 8
+#: Something is off by this part of itself, at least; between short steps what is narrower than these is near.
+LEAST, NEARER = 1e-5, 1e-3
 #: Something stands out if it is so many times what rounding does to it.
 ABOVE = 10.0
 #: What a point is known to, in units of its numbers and of the scales.
@@ -60,7 +62,7 @@ class Recent:
         """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
         joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
         k = len(joined.s)
-        flags = _rough(curve, joined)
+        flags = _rough(curve, joined, LEAST)
         last = k - 1 - BESIDE  # of later ones the neighbours are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
@@ -77,12 +79,12 @@ class Recent:
         return [q for q in points if self.nodes is not None and q.bracket[1] >= self.nodes.s[0]]
 
 
-def _rough(curve: Curve, nodes: Nodes) -> NDArray[np.bool_]:
+def _rough(curve: Curve, nodes: Nodes, least: float) -> NDArray[np.bool_]:
     """Return the points near which something is not smooth, and not only rounding."""
     n = curve.n if curve.n <= POLYNOMIAL_UP_TO else 0
     off = np.empty((len(nodes.s), curve.n + 1 + n))
     parts = nodes.z, nodes.tangent, nodes.eigenvalues[:, :n]
-    not_smooth(*(np.ascontiguousarray(each) for each in parts), off)
+    not_smooth(*(np.ascontiguousarray(each) for each in parts), least, off)
     flags = np.any(off > 0.0, axis=1)
     for i in np.flatnonzero(flags):
         flags[i] = bool(np.any(off[i] > ABOVE * _rounding(curve, nodes[int(i)], nodes.scales_at(int(i)), n)))
@@ -129,7 +131,7 @@ def followed_again(
     nodes = stacked(chain)
     if len(chain) > SHORT_ONES:
         return chain  # a long way round: it has been resolved
-    flags = _rough(curve, dataclasses.replace(nodes, scales=np.tile(d, (len(chain), 1))))
+    flags = _rough(curve, dataclasses.replace(nodes, scales=np.tile(d, (len(chain), 1))), NEARER)
     whole = chain[:1]
     for i, (a, b) in enumerate(itertools.pairwise(chain)):
         finer = None
