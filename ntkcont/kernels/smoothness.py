@@ -21,23 +21,24 @@ BESIDE = 3
 
 @inner
 def local(z, tangent, i, size, places, units):
-    """Fill `places` (5,) with arclengths around point i, and `units` with lengths of the tangents there.
+    """Fill `places` (5,) with arclengths around point i, and `units` with 1/length of the tangents there.
 
-    Both are measured in the sizes (m,) of the tangent's components at these points: the scales of the steps change.
+    Both are measured in the sizes of the tangent's components at these points, `size` (m,) with 1/size: the scales of
+    the steps change.
     """
     m = size.shape[0]
     for j in range(m):
-        size[j] = 0.0
+        most = 0.0
         for a in range(i - 2, i + 3):
-            size[j] = max(size[j], abs(tangent[a, j]))
+            most = max(most, abs(tangent[a, j]))
+        size[j] = 1.0 / most if most > 0.0 else 0.0
     for a in range(5):
         way, length = 0.0, 0.0
         for j in range(m):
-            if size[j] > 0.0:
-                length += (tangent[i - 2 + a, j] / size[j]) ** 2
-                if a > 0:
-                    way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) / size[j]) ** 2
-        units[a] = np.sqrt(length)
+            length += (tangent[i - 2 + a, j] * size[j]) ** 2
+            if a > 0:
+                way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) * size[j]) ** 2
+        units[a] = 1.0 / np.sqrt(length)
         places[a] = places[a - 1] + np.sqrt(way) if a > 0 else 0.0
 
 
@@ -45,10 +46,12 @@ def local(z, tangent, i, size, places, units):
 def weigh(places, weights):
     """Fill `weights` (5,) with those of the four neighbours in the cubic through them, at the point in the middle."""
     for a in range(5):
-        weights[a] = 0.0 if a == 2 else 1.0
+        above, below = 0.0 if a == 2 else 1.0, 1.0
         for b in range(5):
             if b not in (a, 2):
-                weights[a] *= (places[2] - places[b]) / (places[a] - places[b])
+                above *= places[2] - places[b]
+                below *= places[a] - places[b]
+        weights[a] = above / below
 
 
 @inner
@@ -92,7 +95,7 @@ def not_smooth(z, tangent, eigenvalues, least, off):
         for j in range(m + n):
             foretold, most, here = 0.0, 0.0, 0.0
             for a in range(5):
-                value = tangent[i - 2 + a, j] / units[a] if j < m else values[i - 2 + a, j - m]
+                value = tangent[i - 2 + a, j] * units[a] if j < m else values[i - 2 + a, j - m]
                 most = max(most, abs(value))
                 foretold += weights[a] * value
                 here = value if a == 2 else here
