@@ -53,6 +53,8 @@ def test_two_hopf_points_within_a_step(width: float) -> None:
         found = [float(q.p) for q in branch.special_points("H")]
         if len(found) != 2 or not np.allclose(found, [c - e * np.sqrt(2.0), c + e * np.sqrt(2.0)], rtol=0, atol=1e-9):
             missed.append((float(c), found))
+        else:
+            check_branch(branch, model, p_span=(0.0, 1.0))
     assert not missed
 
 

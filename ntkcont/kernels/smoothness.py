@@ -1,4 +1,4 @@
-"""Where the direction of a branch is not a smooth function of arclength, as far as its points tell.
+"""Where the direction of a branch, or its eigenvalues, are no smooth functions of arclength, as far as its points tell.
 
 Steps that are short beside everything that happens along the branch make the tangent at a point what its four
 neighbours say, but for a fourth difference that is about as small at one point as at the next.  Where one stands out

@@ -63,7 +63,7 @@ class Recent:
         joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
         k = len(joined.s)
         flags = _rough(curve, joined, LEAST)
-        last = k - 1 - BESIDE  # of later ones the neighbours are not known
+        last = k - 3 - BESIDE  # of later ones the points that tell what is usual are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
             for i in np.flatnonzero(flags[1:] | flags[:-1]) + 1
