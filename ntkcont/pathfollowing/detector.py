@@ -154,7 +154,9 @@ class Detector:
             pieces = candidates(curve, chain, units, (None, None), "NSad" in task.events)
             for a, b, u, beside in pieces if len(pieces) <= AT_MOST else ():
                 points = self._between(a, b, d, u, beside, DEPTH)
-                new += [q for q in points if q.converged and not any(near(q, p, units) for p in (*known, *new))]
+                # states that are zero at a known point have no size there: only the scales of the step say what is near
+                apart = [q for q in points if q.converged and not any(near(q, p, d) for p in known)]
+                new += [q for q in apart if not any(near(q, p, units) for p in new)]
             if new and undone(left, right, [*known, *new]):
                 more += new
         return more
