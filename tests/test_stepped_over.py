@@ -59,7 +59,7 @@ def test_two_hopf_points_within_a_step(width: float) -> None:
 
 
 def test_the_way_in_short_steps_is_not_taken_where_all_is_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Morris-Lecar neuron, the Lorenz system and the Hodgkin-Huxley axon cost nothing more."""
+    """Neurons, folds and networks cost nothing more: a tangent that turns is smooth in the scales of the steps."""
     from ntkcont.pathfollowing import detector
 
     ways = []
@@ -67,4 +67,12 @@ def test_the_way_in_short_steps_is_not_taken_where_all_is_smooth(monkeypatch: py
     monkeypatch.setattr(detector, "followed_again", lambda *a, **k: ways.append(a) or real(*a, **k))
     nc.continuation(nc.classics.morris_lecar(), [-60.0, 0.01], free="I", p_span=(-5, 300))
     nc.continuation(nc.classics.lorenz(), [0.0, 0.0, 0.0], free="rho", p_span=(0, 30))
+    cubic = nc.Model.from_equations({"x": "p + x - x^3"}, params={"p": -1.0})
+    assert len(nc.continuation(cubic, [-1.3], free="p", p_span=(-2, 2)).special_points("LP")) == 2
+    neuron = nc.Model.from_equations({"v": "I + v - v^3/3 - w", "w": "0.08*(v + 0.7 - 2.5*w)"}, params={"I": 0.0})
+    assert len(nc.continuation(neuron, [-1.2, -0.6], free="I", p_span=(-3, 3)).special_points("H")) == 2
+    rng = np.random.default_rng(0)
+    net = nc.RateRNN(0.9 * rng.standard_normal((50, 50)) / np.sqrt(50), b=0.3 * rng.standard_normal(50))
+    settings = nc.ContinuationSettings(ds=1 / 600, ds_max=1 / 600)
+    nc.continuation(net, np.zeros(50), free="gain", p_span=(0.05, 1.05), params={"gain": 0.05}, settings=settings)
     assert not ways

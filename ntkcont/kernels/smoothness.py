@@ -15,29 +15,27 @@ from ntkcont.kernels.cache import entry, inner
 
 #: What is off is so many times as much off as some points farther.
 STANDS_OUT = 30.0
-#: What stands out is seen by this many points on both sides.
-BESIDE = 3
+#: Points so far away do not see what stands out; two of them on a side, since fourth differences pass through zero.
+BESIDE, BEYOND = 3, 4
+#: What is off is a part of what is largest from so far before to so far behind: most things pass through zero.
+FARTHER = 5
+#: So many points on either side tell all that is needed of one.
+NEEDED = BEYOND + FARTHER
 
 
 @inner
-def local(z, tangent, i, size, places, units):
+def local(z, tangent, d, i, places, units):
     """Fill `places` (5,) with arclengths around point i, and `units` with 1/length of the tangents there.
 
-    Both are measured in the sizes of the tangent's components at these points, `size` (m,) with 1/size: the scales of
-    the steps change.
+    Both in the scales `d` of that point: those of the steps change, and steps are short where the direction turns in
+    these units.
     """
-    m = size.shape[0]
-    for j in range(m):
-        most = 0.0
-        for a in range(i - 2, i + 3):
-            most = max(most, abs(tangent[a, j]))
-        size[j] = 1.0 / most if most > 0.0 else 0.0
     for a in range(5):
         way, length = 0.0, 0.0
-        for j in range(m):
-            length += (tangent[i - 2 + a, j] * size[j]) ** 2
+        for j in range(d.shape[0]):
+            length += (tangent[i - 2 + a, j] / d[j]) ** 2
             if a > 0:
-                way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) * size[j]) ** 2
+                way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) / d[j]) ** 2
         units[a] = 1.0 / np.sqrt(length)
         places[a] = places[a - 1] + np.sqrt(way) if a > 0 else 0.0
 
@@ -67,8 +65,8 @@ def symmetric(eigenvalues, values):
         values[j] = product[j + 1].real
 
 
-@entry(types.void(MATRIX, MATRIX, complex128[:, ::1], float64, MATRIX))
-def not_smooth(z, tangent, eigenvalues, least, off):
+@entry(types.void(MATRIX, MATRIX, MATRIX, complex128[:, ::1], float64, MATRIX))
+def not_smooth(z, tangent, scales, eigenvalues, least, off):
     """Fill `off` (k, m + n): by how much something at point i of `z` (k, m) is not what its neighbours say; 0: smooth.
 
     That is: the direction of the tangents (k, m), and the coefficients of the polynomial whose zeros are the
@@ -84,16 +82,21 @@ def not_smooth(z, tangent, eigenvalues, least, off):
         symmetric(eigenvalues[i], values[i])
     all_off = np.zeros((k, m + n))
     apart = np.empty(k)
-    size, places, units, weights = np.empty(m), np.empty(5), np.empty(5), np.empty(5)
+    places, units, weights = np.empty(5), np.empty(5), np.empty(5)
     for i in range(2, k - 2):
-        local(z, tangent, i, size, places, units)
+        local(z, tangent, scales[i], i, places, units)
+        first, last = max(i - FARTHER, 0), min(i + FARTHER, k - 1)
         weigh(places, weights)
         apart[i] = 1.0
         for a in range(5):
             if a != 2:
                 apart[i] *= abs(places[2] - places[a])
         for j in range(m + n):
-            foretold, most, here = 0.0, 0.0, 0.0
+            foretold, here = 0.0, 0.0
+            if j < m:
+                most = max(abs(tangent[first, j]), abs(tangent[last, j])) * units[2]
+            else:
+                most = max(abs(values[first, j - m]), abs(values[last, j - m]))
             for a in range(5):
                 value = tangent[i - 2 + a, j] * units[a] if j < m else values[i - 2 + a, j - m]
                 most = max(most, abs(value))
@@ -102,26 +105,28 @@ def not_smooth(z, tangent, eigenvalues, least, off):
             all_off[i, j] = abs(foretold - here) / most if most > 0.0 else 0.0
     for i in range(2, k - 2):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
+        earlier, later = max(i - BEYOND, 2), min(i + BEYOND, k - 3)
         for j in range(m + n):
-            usual = min(all_off[before, j] / apart[before], all_off[after, j] / apart[after]) * apart[i]
+            left = max(all_off[before, j] / apart[before], all_off[earlier, j] / apart[earlier])
+            right = max(all_off[after, j] / apart[after], all_off[later, j] / apart[later])
+            usual = min(left, right) * apart[i]
             if all_off[i, j] > least and all_off[i, j] > STANDS_OUT * usual:
                 off[i, j] = all_off[i, j]
 
 
-@entry(types.void(MATRIX, complex128[:, ::1], VECTOR))
-def apart_by(tangents, eigenvalues, off):
-    """Fill `off` (m + n,) with how different the same are at two points, whose tangents have the shape (2, m)."""
+@entry(types.void(MATRIX, VECTOR, complex128[:, ::1], VECTOR))
+def apart_by(tangents, d, eigenvalues, off):
+    """Fill `off` (m + n,) with how different the same are at two points with scales `d`, tangents of shape (2, m)."""
     m, n = tangents.shape[1], eigenvalues.shape[1]
     values = np.empty((2, n))
-    length = np.zeros(2)
+    units = np.zeros(2)
     for a in range(2):
         symmetric(eigenvalues[a], values[a])
         for j in range(m):
-            most = max(abs(tangents[0, j]), abs(tangents[1, j]))
-            length[a] += (tangents[a, j] / most) ** 2 if most > 0.0 else 0.0
-        length[a] = np.sqrt(length[a])
+            units[a] += (tangents[a, j] / d[j]) ** 2
+        units[a] = 1.0 / np.sqrt(units[a])
     for j in range(m + n):
-        one = tangents[0, j] / length[0] if j < m else values[0, j - m]
-        other = tangents[1, j] / length[1] if j < m else values[1, j - m]
+        one = tangents[0, j] * units[0] if j < m else values[0, j - m]
+        other = tangents[1, j] * units[1] if j < m else values[1, j - m]
         most = max(abs(one), abs(other))
         off[j] = abs(one - other) / most if most > 0.0 else 0.0

@@ -36,6 +36,16 @@ class Nodes:
         scales = None if self.scales is None else self.scales[:k]
         return Nodes(self.z[:k], self.tangent[:k], self.s[:k], self.eigenvalues[:k], self.counts[:k], vectors, scales)
 
+    def tail(self, k: int) -> Nodes:
+        """Return copies of the last k points, without their vectors."""
+        names = "z", "tangent", "s", "eigenvalues", "counts"
+        parts = (getattr(self, name)[-k:].copy() for name in names)
+        return Nodes(*parts, scales=None if self.scales is None else self.scales[-k:].copy())
+
+    def all_scales(self) -> Array:
+        """Return the scales with which the points were reached; 1 where they are not known."""
+        return np.ones(self.z.shape) if self.scales is None else self.scales
+
     def scales_at(self, i: int) -> Array:
         """Return the scales with which point i was reached; 1 where they are not known."""
         return np.ones(self.z.shape[1]) if self.scales is None else self.scales[i]
@@ -64,9 +74,10 @@ def empty_nodes(n: int) -> Nodes:
     return Nodes(nothing, nothing, np.empty(0), np.empty((0, n), complex), np.empty((0, N_COUNTS), np.int64))
 
 
-def concatenate(parts: list[Nodes], n: int) -> Nodes:
-    """Join runs of points, without their vectors and scales."""
+def concatenate(parts: list[Nodes], n: int, *, scales: bool = False) -> Nodes:
+    """Join runs of points, without their vectors, and without their scales unless these are asked for."""
     if not parts:
         return empty_nodes(n)
     joined = ("z", "tangent", "s", "eigenvalues", "counts")
-    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in joined))
+    arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in joined)
+    return Nodes(*arrays, scales=np.concatenate([part.all_scales() for part in parts]) if scales else None)

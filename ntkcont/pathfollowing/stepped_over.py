@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkcont.kernels.smoothness import BESIDE, apart_by, not_smooth
+from ntkcont.kernels.smoothness import NEEDED, apart_by, not_smooth
 from ntkcont.kernels.spectrum import N_UNSTABLE, PAIRS, TANGENT_SIGN
 from ntkcont.kernels.stepping import DS_MAX, S
 from ntkcont.models.model import Array
@@ -22,7 +22,7 @@ from ntkcont.pathfollowing.audit import explains
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import SIDE_BRANCH, classify
 from ntkcont.pathfollowing.dips import stacked, suspects
-from ntkcont.pathfollowing.nodes import Nodes
+from ntkcont.pathfollowing.nodes import Nodes, concatenate
 from ntkcont.pathfollowing.settings import ContinuationSettings
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.results.special_points import SpecialPoint
@@ -48,7 +48,7 @@ REACH = 0.3
 #: The last of them must come back to the branch: so near, as a part of the interval.
 ARRIVED = 0.05
 #: Points of the last chunk that are looked at with the next one: what is beside them was not known.
-KEPT = 4 * BESIDE
+KEPT = 2 * NEEDED + 1
 
 
 @dataclasses.dataclass
@@ -60,10 +60,10 @@ class Recent:
 
     def rough(self, curve: Curve, nodes: Nodes) -> list[tuple[Node, Node, Array]]:
         """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
-        joined = nodes if self.nodes is None else _joined(self.nodes, nodes)
+        joined = nodes if self.nodes is None else concatenate([self.nodes, nodes], curve.n, scales=True)
         k = len(joined.s)
         flags = _rough(curve, joined, LEAST)
-        last = k - 3 - BESIDE  # of later ones the points that tell what is usual are not known
+        last = k - 1 - NEEDED  # of later ones the points that tell what is usual are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
             for i in np.flatnonzero(flags[1:] | flags[:-1]) + 1
@@ -71,7 +71,7 @@ class Recent:
         ]
         if last > 0:
             self.since = float(joined.s[last])
-        self.nodes = _tail(joined)
+        self.nodes = joined.tail(KEPT)
         return found
 
     def still(self, points: Sequence[SpecialPoint]) -> list[SpecialPoint]:
@@ -83,7 +83,7 @@ def _rough(curve: Curve, nodes: Nodes, least: float) -> NDArray[np.bool_]:
     """Return the points near which something is not smooth, and not only rounding."""
     n = curve.n if curve.n <= POLYNOMIAL_UP_TO else 0
     off = np.empty((len(nodes.s), curve.n + 1 + n))
-    parts = nodes.z, nodes.tangent, nodes.eigenvalues[:, :n]
+    parts = nodes.z, nodes.tangent, nodes.all_scales(), nodes.eigenvalues[:, :n]
     not_smooth(*(np.ascontiguousarray(each) for each in parts), least, off)
     flags = np.any(off > 0.0, axis=1)
     for i in np.flatnonzero(flags):
@@ -100,22 +100,9 @@ def _rounding(curve: Curve, node: Node, d: Array, n: int) -> Array:
         there = curve.node(node.z + signs * slack, d, node.tangent / d, node.s)[0]
         off = np.empty_like(least)
         eigenvalues = np.array([node.eigenvalues[:n], there.eigenvalues[:n]])
-        apart_by(np.array([node.tangent, there.tangent]), eigenvalues, off)
+        apart_by(np.array([node.tangent, there.tangent]), np.ascontiguousarray(d), eigenvalues, off)
         least = np.fmax(least, off)
     return least
-
-
-def _joined(one: Nodes, other: Nodes) -> Nodes:
-    names = ("z", "tangent", "s", "eigenvalues", "counts")
-    parts = (np.concatenate([getattr(one, name), getattr(other, name)]) for name in names)
-    scales = [np.ones_like(each.z) if each.scales is None else each.scales for each in (one, other)]
-    return Nodes(*parts, scales=np.concatenate(scales))
-
-
-def _tail(nodes: Nodes) -> Nodes:
-    names = ("z", "tangent", "s", "eigenvalues", "counts")
-    scales = None if nodes.scales is None else nodes.scales[-KEPT:].copy()
-    return Nodes(*(getattr(nodes, name)[-KEPT:].copy() for name in names), scales=scales)
 
 
 def followed_again(
