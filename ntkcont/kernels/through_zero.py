@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ntkcont.kernels.algebra import solve
 from ntkcont.kernels.cache import inner
 from ntkcont.kernels.copying import copy_matrix, copy_vector
 from ntkcont.kernels.lapack import lu_factor
@@ -98,6 +99,27 @@ def surely_beyond(algebra, a, fq, at, before, is_map, copy, work, wr, wi, counts
 
 
 @inner
+def rounding_of_parameter(algebra, a, fq, at, d, big, piv, b, ints):
+    """Return how far rounding of the terms of F may move the parameter at a point where `big` has the factors.
+
+    Which signs do most is found by trying some patterns.
+    """
+    n = fq.shape[0]
+    most = 0.0
+    for pattern in range(4):
+        for i in range(n):
+            terms = abs(fq[i] * at[n])
+            for k in range(n):
+                terms += abs(a[i, k] * at[k])
+            flipped = (pattern & i & 1) ^ ((pattern & i & 2) >> 1)
+            b[i] = -ROUNDING * terms if flipped else ROUNDING * terms
+        b[n] = 0.0
+        solve(algebra, big, piv, b, ints)
+        most = max(most, abs(b[n]) * d[n])
+    return most
+
+
+@inner
 def has_changed(a, kept):
     """Whether an entry differs by the part CHANGED of itself from what was kept."""
     for i in range(a.shape[0]):
@@ -123,7 +145,7 @@ def changes_on_the_way(
     wr, wi = np.empty(n), np.empty(n)
     counts = np.zeros(N_COUNTS, np.int64)
     seen = np.full(2 * LEVELS + 2, UNKNOWN)
-    q = np.empty((2, LEVELS))
+    q, slack = np.empty((2, LEVELS)), np.zeros((2, LEVELS))
     for k in range(n + 1):
         fixed[k] = (new[k] - z[k]) / d[k] if common and j < n else 0.0
     if j == n or not common:
@@ -163,25 +185,30 @@ def changes_on_the_way(
                                 algebra, a, fq, at, last, is_map, copy, work, wr, wi, counts, ints, piv[:n]
                             )
                         copy_matrix(kept, a)
+                    if corrected == 1:
+                        slack[side, level] = rounding_of_parameter(algebra, a, fq, at, d, big, piv, b, ints)
                 else:
                     copy_vector(at, start)
                 seen[level + 1 if side == 0 else 2 * LEVELS - level] = last if good else UNKNOWN
                 q[side, level] = at[n] if good else np.nan
         level = outermost_extra(seen)
         if corrected == 1 and j < n:
-            level = min(level, other_power(q[0]), other_power(q[1]))
+            level = min(level, other_power(q[0], slack[0]), other_power(q[1], slack[1]))
         if level == NOWHERE:
             return 0.0
     return RATIO**level
 
 
 @inner
-def other_power(q):
-    """Return the level before the outermost one where the differences of `q` follow another power; or NOWHERE."""
+def other_power(q, slack):
+    """Return the level before the outermost one where the differences of `q` follow another power; or NOWHERE.
+
+    `slack`: what rounding does to each.
+    """
     before = np.nan
     for k in range(1, q.shape[0] - 1):
         one, two = q[k - 1] - q[k], q[k] - q[k + 1]
-        if not abs(two) > DIGITS * abs(q[k]):
+        if not abs(two) > max(DIGITS * abs(q[k]), slack[k] + slack[k + 1]):
             return NOWHERE
         ratio = one / two
         power = np.log(ratio) if ratio > 0.0 else 0.0

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN, UNSURE
+from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Node
+from ntkcont.pathfollowing.detect import SIDE_BRANCH
 from ntkcont.results.doubtful import UNKNOWN, Doubtful
 from ntkcont.results.special_points import SpecialPoint
 
@@ -36,6 +38,23 @@ def explains(points: Sequence[SpecialPoint], unstable: int, turned: bool) -> boo
             ways |= {(change, True) for change in (-2, 0, 2) if np.min(np.abs(point.eigenvalues)) == 0.0}
         outcomes = {(a + b, s != t) for a, s in outcomes for b, t in ways}
     return (unstable, turned) in outcomes
+
+
+def from_side_branch(points: list[SpecialPoint], left: Node, right: Node, d: Array) -> list[SpecialPoint]:
+    """Return the points between two nodes without folds that are the branch point beside them, seen closely.
+
+    On the side branch of a pitchfork rounding puts the turning point anywhere beside it.  What changes from one node
+    to the other must be explained by the rest.
+    """
+    places = [np.append(point.x, point.p) / d for point in points]
+    crossed = [at for at, point in zip(places, points, strict=True) if point.label == "BP"]
+    rest = [
+        point
+        for at, point in zip(places, points, strict=True)
+        if point.label != "LP" or all(np.linalg.norm(at - one) > SIDE_BRANCH for one in crossed)
+    ]
+    by = right.counts - left.counts
+    return rest if explains(rest, int(by[N_UNSTABLE]), bool(by[TANGENT_SIGN])) else points
 
 
 def sure(s: NDArray[np.float64], counts: Counts, points: Sequence[SpecialPoint]) -> NDArray[np.intp]:

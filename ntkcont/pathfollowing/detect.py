@@ -25,6 +25,8 @@ SEVERAL = "several"
 SIDE_BRANCH = 3e-5
 #: Shorter intervals are not divided, and no interval is more often than this: a few dozen halvings separate anything.
 SHORTEST, DIVISIONS = 1e-7, 200
+#: The cubic between two points leaves their chord by this part of its length, at most.
+BENDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,29 +128,49 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
 
 def arclength(left: Node, right: Node, d: Array, u: float) -> float:
     """Return the arclength at fraction u of the chord, which is a cubic function of it by the tangents at both ends."""
+    return left.s + (_part(left, right, d, u) or u) * (right.s - left.s)
+
+
+def _part(left: Node, right: Node, d: Array, u: float) -> float | None:
+    """Return which part of the arclength is at fraction u of the chord; None where the cubic goes back and forth."""
     chord, way = (right.z - left.z) / d, right.s - left.s
     length2 = float(chord @ chord)
     first, last = (way * float(chord @ (node.tangent / d)) / length2 for node in (left, right))
-    part = u
-    if min(first, last) > 0.0 and max(first, last) < 3.0:  # the cubic is monotone
-        square, cube = 3.0 - 2.0 * first - last, first + last - 2.0
-        for _ in range(60):
-            slope = first + part * (2.0 * square + 3.0 * cube * part)
-            step = (u - part * (first + part * (square + cube * part))) / slope if slope > 0.0 else 0.0
-            part = min(1.0, max(0.0, part + step))
-            if abs(step) < 1e-15:
-                break
-    return left.s + part * way
+    if not (min(first, last) > 0.0 and max(first, last) < 3.0):
+        return None
+    part, square, cube = u, 3.0 - 2.0 * first - last, first + last - 2.0
+    for _ in range(60):
+        slope = first + part * (2.0 * square + 3.0 * cube * part)
+        step = (u - part * (first + part * (square + cube * part))) / slope if slope > 0.0 else 0.0
+        part = min(1.0, max(0.0, part + step))
+        if abs(step) < 1e-15:
+            break
+    return part
+
+
+def _cubic(left: Node, right: Node, t: float) -> Array:
+    """Return the point at the part t of the cubic through two nodes that has their tangents."""
+    way, left_over = right.s - left.s, 1.0 - t
+    ends = (1.0 + 2.0 * t) * left_over**2 * left.z + (3.0 - 2.0 * t) * t**2 * right.z
+    return ends + t * left_over * way * (left_over * left.tangent - t * right.tangent)
 
 
 def midpoint(curve: Curve, left: Node, right: Node, d: Array, fraction: float = 0.5) -> Node | None:
-    """Return a point of the branch between two nodes, in the hyperplane across their chord; None if Newton fails."""
+    """Return a point of the branch between two nodes, in the hyperplane across their chord; None if Newton fails.
+
+    Newton starts on the cubic: where another branch crosses it, which on the chord may be nearer, that is not found.
+    """
     chord = (right.z - left.z) / d
     length = float(np.linalg.norm(chord))
     if length == 0.0:
         return None
     tau = chord / length
     guess = left.z + fraction * (right.z - left.z)
+    part = _part(left, right, d, fraction)
+    if part is not None:
+        curved = _cubic(left, right, part)
+        if np.linalg.norm((curved - guess) / d) < BENDS * length:
+            guess = curved
     z, size = curve.correct(guess, d, tau)
     if z is None or size > length:
         return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.at_ends import probe
-from ntkcont.pathfollowing.audit import doubt, explains, looked_at_again, sure, unexplained
+from ntkcont.pathfollowing.audit import doubt, explains, from_side_branch, looked_at_again, sure, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detect import (
@@ -272,6 +272,13 @@ class Detector:
 
         What is found is as far as it goes: each side of it is looked at as well, down to a `depth`.
         """
+        found = self._all_between(left, right, d, look, around, depth)
+        return from_side_branch(found, left, right, local_units(self.task.curve, left, right, d))
+
+    def _all_between(
+        self, left: Node, right: Node, d: Array, look: float | None, around: Around, depth: int
+    ) -> list[SpecialPoint]:
+        """Return the same, with folds that are none beside branch points."""
         curve, found = self.task.curve, self._found(left, right, d, look, around, depth == 0)
         if depth == DEPTH or set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events):
             return found

@@ -27,6 +27,8 @@ from ntkcont.results.special_points import SpecialPoint
 BESIDE = (1e-2, 1e-3, 1e-4, 1e-5)
 #: Shorter gaps, as fractions of the interval, hold nothing that could be told from the point itself.
 SHORTEST = 1e-6
+#: Cosine of the angle by which a branch turns there, at least.
+SAME_WAY = 0.5
 #: How often a gap is halved beside a point, and where eigenvalues have met or sums of them have changed their signs.
 HALVED, CLOSER = 2, 6
 
@@ -75,9 +77,9 @@ def gaps(curve: Curve, left: Node, right: Node, d: Array, points: Sequence[Speci
     """Return the intervals between special points, their neighbours on both sides at the ends; none if unsure."""
     ends: list[Node] = [left]
     bracket = Bracket(left, right)
-    places = sorted(bracket.fraction(np.append(point.x, point.p), d)[0] for point in points)
-    for u in places:
-        pair = _neighbours(curve, left, right, d, u, places)
+    places = [(bracket.fraction(np.append(point.x, point.p), d)[0], point.label) for point in points]
+    for u, label in sorted(places):
+        pair = _neighbours(curve, left, right, d, u, label, [other for other, _ in places if other != u])
         if pair is None:
             return []
         ends += pair
@@ -89,9 +91,14 @@ def gaps(curve: Curve, left: Node, right: Node, d: Array, points: Sequence[Speci
     return found
 
 
-def _neighbours(curve: Curve, left: Node, right: Node, d: Array, u: float, places: list[float]) -> list[Node] | None:
-    """Return the nodes beside the point at fraction u, the farthest ones between which there is nothing but it."""
-    apart = min((abs(u - other) for other in places if other != u), default=1.0)
+def _neighbours(
+    curve: Curve, left: Node, right: Node, d: Array, u: float, label: str, others: list[float]
+) -> list[Node] | None:
+    """Return the nodes beside the point at fraction u, the farthest ones between which there is nothing but it.
+
+    Beside a branch point Newton may come to the other branch, whose counts tell of something else.
+    """
+    apart = min((abs(u - other) for other in others), default=1.0)
     for beside in BESIDE:
         if beside > 0.3 * apart:
             continue
@@ -100,9 +107,15 @@ def _neighbours(curve: Curve, left: Node, right: Node, d: Array, u: float, place
         after = midpoint(curve, left, right, d, high) if high < 1.0 else right
         if before is None or after is None:
             return None
-        if classify(before, after, curve.is_map) in ("LP", "BP", "PD", "H", "NS", "NSad"):
+        if classify(before, after, curve.is_map) == label and _same_way(before, after, d):
             return [before, after]
     return None
+
+
+def _same_way(one: Node, other: Node, d: Array) -> bool:
+    """Whether the branch has about the same direction at two points that are close together."""
+    tau, rho = one.tangent / d, other.tangent / d
+    return float(tau @ rho) > SAME_WAY * float(np.linalg.norm(tau) * np.linalg.norm(rho))
 
 
 def closer(curve: Curve, gap: Gap, d: Array, beside: bool) -> list[Node]:
