@@ -57,6 +57,15 @@ def passes_zero(z, new, j, common):
 
 
 @inner
+def any_passes_zero(z, new, common):
+    """Whether a variable does: most steps need no further look."""
+    found = False
+    for j in range(z.shape[0]):
+        found = found or passes_zero(z, new, j, common) > 0.0
+    return found
+
+
+@inner
 def bend(z, new, tau, d, logs, length):
     """Return how far a variable is from where the tangent leads, as a part of its way in the step; the largest."""
     largest = 0.0

@@ -60,6 +60,7 @@ def rescale(z, before, d, logs, common, length, tau):
     if common:
         for i in range(n):
             largest = max(largest, abs(z[i]))
+    fade = np.exp(-FADE * length)
     for i in range(n + 1):
         scale = d[i]
         if logs[i] > 0.0:
@@ -69,7 +70,7 @@ def rescale(z, before, d, logs, common, length, tau):
             if size >= d[i]:
                 scale = size
             elif size > ZERO * d[i]:
-                scale = max(size, d[i] * np.exp(-FADE * length))
+                scale = max(size, d[i] * fade)
             if 0.0 < size < LEFT_BEHIND * d[i] and stays(z[i], before[i], common or size > ZERO * d[i]):
                 scale = max(size, 0.5 * d[i])
         if scale != d[i]:

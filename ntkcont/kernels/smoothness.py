@@ -107,10 +107,12 @@ def not_smooth(z, tangent, scales, eigenvalues, least, off):
         before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
         earlier, later = max(i - BEYOND, 2), min(i + BEYOND, k - 3)
         for j in range(m + n):
+            if not all_off[i, j] > least:
+                continue
             left = max(all_off[before, j] / apart[before], all_off[earlier, j] / apart[earlier])
             right = max(all_off[after, j] / apart[after], all_off[later, j] / apart[later])
             usual = min(left, right) * apart[i]
-            if all_off[i, j] > least and all_off[i, j] > STANDS_OUT * usual:
+            if all_off[i, j] > STANDS_OUT * usual:
                 off[i, j] = all_off[i, j]
 
 

@@ -83,12 +83,12 @@ def count(wr, wi, band, is_map, counts):
 
 
 @inner
-def spectrum(lapack, a, is_map, copy, work, wr, wi, vectors, counts, ints):
+def spectrum(lapack, a, is_map, copy, work, wr, wi, band, vectors, counts, ints):
     """Write the eigenvalues of `a` (for maps: of a + I) to `wr`, `wi` and their counts to `counts`.
 
     What is on the stability boundary, to rounding, is put on it exactly, and pairs that are real to rounding are made
-    real.  Unless it is empty, `vectors` becomes what ``eigenvalues_and_vectors`` makes it; `work` and `ints` must do
-    for that.
+    real; `band` (n,) becomes what rounding may do.  Unless it is empty, `vectors` becomes what
+    ``eigenvalues_and_vectors`` makes it; `work` and `ints` must do for that.
     """
     shifted(a, is_map, copy)
     if not np.isfinite(np.sum(copy)):  # LAPACK would complain on the standard error stream
@@ -98,7 +98,7 @@ def spectrum(lapack, a, is_map, copy, work, wr, wi, vectors, counts, ints):
     else:
         info = eigenvalues(lapack, copy, wr, wi, work, ints)
     if info == 0:
-        info = settled_and_counted(lapack, a, is_map, copy, work, wr, wi, counts, ints)
+        info = settled_and_counted(lapack, a, is_map, copy, work, wr, wi, band, counts, ints)
     if info != 0:
         for i in range(a.shape[0]):
             wr[i] = np.nan
@@ -131,10 +131,10 @@ def settled(lapack, a, is_map, copy, work, wr, wi, band, ints):
 
 
 @inner
-def settled_and_counted(lapack, a, is_map, copy, work, wr, wi, counts, ints):
+def settled_and_counted(lapack, a, is_map, copy, work, wr, wi, band, counts, ints):
     """Settle the eigenvalues, put on the boundary what is there to rounding, and count."""
     n = a.shape[0]
-    band = np.zeros(n)
+    band[:] = 0.0
     info = settled(lapack, a, is_map, copy, work, wr, wi, band, ints)
     if info == 0:
         for i in range(n):
@@ -163,7 +163,7 @@ def counts_of(lapack, a, wr, wi, is_map, counts):
     n = a.shape[0]
     work = np.empty(34 * n + 16)
     ints = np.empty(8, np.int32)
-    settled_and_counted(lapack, a, is_map, np.empty((n, n)), work, wr, wi, counts, ints)
+    settled_and_counted(lapack, a, is_map, np.empty((n, n)), work, wr, wi, np.empty(n), counts, ints)
     ints[0] = int(work[0] != work[0])  # both must live as long as LAPACK has their addresses
 
 

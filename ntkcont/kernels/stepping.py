@@ -20,7 +20,7 @@ from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.copying import copy_vector
 from ntkcont.kernels.critical_vectors import workspace
-from ntkcont.kernels.hidden import hidden
+from ntkcont.kernels.hidden import any_passes_zero, hidden
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
 from ntkcont.kernels.scales import grow_back, in_new_units, narrow, narrow_all, rescale, show_parameter
 from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
@@ -167,6 +167,7 @@ def advance(
     tau_new = np.empty(n + 1)
     units = np.empty(n + 1)
     row = np.empty(n + 1)
+    band = np.empty(n)
     natural = np.zeros(n + 1)
     natural[n] = 1.0
     produced[0] = 0
@@ -241,7 +242,7 @@ def advance(
                 cos /= np.sqrt(turned)
                 length = np.sqrt(length)
                 if cos >= cos_limit:
-                    if hides >= 0:  # cut short already
+                    if hides >= 0 or not any_passes_zero(z, new, common):  # cut short already, or no reason
                         break
                     hides, part, more = hidden(
                         rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
@@ -305,7 +306,10 @@ def advance(
             for j in range(n):
                 out_wr[k, j] = np.nan
                 out_wi[k, j] = np.nan
-        elif spectrum(algebra, a, is_map, copy, work, out_wr[k], out_wi[k], out_vectors[k], out_counts[k], ints) != 0:
+        elif (
+            spectrum(algebra, a, is_map, copy, work, out_wr[k], out_wi[k], band, out_vectors[k], out_counts[k], ints)
+            != 0
+        ):
             return BAD_VALUES
         residual = 0.0
         for i in range(n):
@@ -391,7 +395,8 @@ def describe(rhs, jac, dfdp, c, p0, direction, is_map, algebra, z, tau, d, tau_n
     sign = factor(algebra, z, a, fq, d, tau, big, piv, ints)
     if sign != 0.0 and not unit_tangent(algebra, big, piv, tau_new, ints):
         sign = 0.0
-    spectrum(algebra, a, is_map, np.empty((n, n)), np.empty(34 * n + 16), wr, wi, np.empty((0, 0)), counts, ints)
+    work, band, vectors = np.empty(34 * n + 16), np.empty(n), np.empty((0, 0))
+    spectrum(algebra, a, is_map, np.empty((n, n)), work, wr, wi, band, vectors, counts, ints)
     counts[TANGENT_SIGN] = 1 if tau_new[n] > 0.0 else -1
     counts[ORIENTATION] = 1 if sign > 0.0 else -1
     if counts[UNSURE] == 0 and (sign == 0.0 or contradicts(counts, n)):

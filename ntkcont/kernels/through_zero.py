@@ -64,9 +64,9 @@ def number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv):
     """Return the number of unstable eigenvalues, of many states its parity; UNKNOWN if rounding decides."""
     n = a.shape[0]
     if n <= COUNTED:
-        if spectrum(algebra, a, is_map, copy, work, wr, wi, np.empty((0, 0)), counts, ints) != 0 or counts[UNSURE] > 0:
-            return UNKNOWN
-        return counts[N_UNSTABLE]
+        band, vectors = np.empty(n), np.empty((0, 0))
+        info = spectrum(algebra, a, is_map, copy, work, wr, wi, band, vectors, counts, ints)
+        return UNKNOWN if info != 0 or counts[UNSURE] > 0 else counts[N_UNSTABLE]
     for i in range(n):
         for k in range(n):
             copy[i, k] = a[i, k]

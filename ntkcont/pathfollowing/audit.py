@@ -115,3 +115,13 @@ def doubt(left: Node, right: Node, tried: str) -> Doubtful:
         label=UNKNOWN, bracket=(left.s, right.s), p=float(middle[-1]), x=middle[:-1], tried=tried,
         reason=" and ".join(what) + ", and no special point explains it",
     )  # fmt: skip
+
+
+def narrower(left: Node, right: Node, steps: int) -> Doubtful:
+    """Return the record of an interval in which short steps show something that could not be established."""
+    middle = 0.5 * (left.z + right.z)
+    return Doubtful(
+        label=UNKNOWN, bracket=(left.s, right.s), p=float(middle[-1]), x=middle[:-1], tried=f"{steps} short steps",
+        reason="eigenvalues or the direction of the branch change between short steps, in a place narrower than one "
+        "step, and no special point was established there",
+    )  # fmt: skip

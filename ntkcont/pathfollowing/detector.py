@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.at_ends import probe
-from ntkcont.pathfollowing.audit import doubt, explains, from_side_branch, looked_at_again, sure, unexplained
+from ntkcont.pathfollowing.audit import doubt, explains, from_side_branch, looked_at_again, narrower, sure, unexplained
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detect import (
@@ -159,6 +159,8 @@ class Detector:
                 new += [q for q in apart if not any(near(q, p, units) for p in new)]
             if new and undone(left, right, [*known, *new]):
                 more += new
+            elif any(classify(a, b, curve.is_map) is not None and not _holds(a, b, known, d) for a, b, *_ in pieces):
+                self.doubtful.append(narrower(left, right, len(chain) - 1))
         return more
 
     def _before_end(self, nodes: Nodes, found: list[SpecialPoint]) -> Node | None:
@@ -408,6 +410,13 @@ class Detector:
             for (a, b), (ga, gb) in pairs
             if ga < 0.0 <= gb or ga > 0.0 >= gb or (ga == 0.0 and at_start and a is before)
         ]
+
+
+def _holds(left: Node, right: Node, points: list[SpecialPoint], d: Array) -> bool:
+    """Whether one of the points lies between two nodes, or so near to them that it was found there in other steps."""
+    slack = SIDE_BRANCH + float(np.linalg.norm((right.z - left.z) / d))
+    places = [np.append(point.x, point.p) for point in points]
+    return any(min(np.linalg.norm((at - node.z) / d) for node in (left, right)) <= slack for at in places)
 
 
 def _merging(crossing: Crossing, is_map: bool) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ntkcont.kernels.spectrum import PAIRS
 from ntkcont.models.model import Array
-from ntkcont.pathfollowing.curve import Curve, Node
+from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
 from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
@@ -22,7 +22,9 @@ MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
 #: A point of the branch solves its equations to this, beside the terms they are made of, or to rounding of a unit.
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
-FITS = 1e-4
+FITS, ANYTHING_LIKE = 1e-4, 0.3
+#: Newton knows the place of a double zero eigenvalue to so many digits: by these the Jacobian is moved, a few times.
+LAST_DIGITS, TIMES = 1e-11, 4
 #: The same where their place is known to rounding only, and they move by its root.
 ROOTS = 0.1
 #: How often a bracket is made smaller.
@@ -156,7 +158,18 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
             return False
     elif abs(found.extra) <= (MERGED if crossing.optional else NONE[crossing.label]) * _rate(crossing):
         return False
-    return _eigenvalues_fit(curve, found, crossing, d)
+    lam = curve.node(np.ascontiguousarray(found.z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0].eigenvalues
+    if not _eigenvalues_fit(lam, found.extra, crossing.label, FITS):
+        return False
+    if not crossing.optional:
+        return True
+    # beside a double zero eigenvalue Newton may find a pair that the last digits of the Jacobian make of it
+    rng, a = np.random.default_rng(0), curve.system(found.z)[1]
+    moved = (a * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], a.shape)) for _ in range(TIMES))
+    return all(
+        _eigenvalues_fit(np.linalg.eigvals(each) + curve.is_map, found.extra, crossing.label, ANYTHING_LIKE)
+        for each in moved
+    )
 
 
 def _solves(curve: Curve, z: Array, d: Array) -> bool:
@@ -187,17 +200,15 @@ def _rate(crossing: Crossing) -> float:
     return max(float(np.sort(np.abs(node.eigenvalues))[:2][-1]) for node in (crossing.left, crossing.right))
 
 
-def _eigenvalues_fit(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:
-    """Whether the pair that the label asks for is among the eigenvalues of the point."""
-    extra = float(found.extra or 0.0)
-    lam = curve.node(np.ascontiguousarray(found.z), d, (crossing.right.z - crossing.left.z) / d, 0.0)[0].eigenvalues
-    if crossing.label == "NSad":
+def _eigenvalues_fit(lam: Complex, extra: float, label: str, part: float) -> bool:
+    """Whether the pair that the label asks for is among eigenvalues, but for this part of itself."""
+    if label == "NSad":
         real = lam.real[lam.imag == 0.0]
-        return len(real) > 1 and all(np.min(np.abs(real - k)) <= FITS * abs(extra) for k in (extra, -extra))
+        return len(real) > 1 and all(np.min(np.abs(real - k)) <= part * abs(extra) for k in (extra, -extra))
     pairs = lam[lam.imag > 0.0]
-    wanted = np.exp(1j * extra) if crossing.label == "NS" else 1j * extra
+    wanted = np.exp(1j * extra) if label == "NS" else 1j * extra
     wanted = complex(wanted.real, abs(wanted.imag))
-    return len(pairs) > 0 and bool(np.min(np.abs(pairs - wanted)) <= FITS * abs(extra))
+    return len(pairs) > 0 and bool(np.min(np.abs(pairs - wanted)) <= part * abs(extra))
 
 
 def all_critical(curve: Curve, crossing: Crossing, z: Array, d: Array) -> bool:
