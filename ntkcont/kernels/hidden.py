@@ -202,7 +202,7 @@ def hidden(
             break
         size = changes_on_the_way(
             rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
-            z, new, d, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
+            z, new, tau, d, length, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
         )  # fmt: skip
         if size > 0.0 and middle * (1.0 - size) < nearest:
             found, nearest, more = j, middle * (1.0 - size), True

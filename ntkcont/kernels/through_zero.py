@@ -35,6 +35,8 @@ ROUNDING = 1e-14
 #: The first sizes are those of the step itself, over which smooth equations change.
 OF_THE_STEP = 3
 SAME_SIZE = 3.0
+#: From one size to the next a variable follows in a power, and falls by no more than this.
+FALLS = 1e-4
 
 
 @inner
@@ -45,6 +47,31 @@ def at_size(z, new, middle, part, side, j, common, at):
         at[k] = z[k] + u * (new[k] - z[k])
     if j == z.shape[0] - 1 or not common:
         at[j] = part * (z[j] if side == 0 else new[j])
+
+
+@inner
+def on_parabola(z, new, tau, d, length, middle, part, side, j, common, at):
+    """Fill `at` as `at_size` does, with the point of the parabola that leaves z along the tangent and passes `new`.
+
+    Where two branches cross, the chord is as near to the one as to the other.
+    """
+    u = middle * (1.0 - part) if side == 0 else middle + (1.0 - middle) * part
+    for k in range(z.shape[0]):
+        way = length * tau[k] * d[k]
+        at[k] = z[k] + u * (way + u * (new[k] - z[k] - way))
+    if j == z.shape[0] - 1 or not common:
+        at[j] = part * (z[j] if side == 0 else new[j])
+
+
+@inner
+def at_next_size(at, earlier):
+    """Go on from the point `at`, to which that of the size before has led, as powers do; `earlier` becomes `at`."""
+    for k in range(at.shape[0]):
+        now = at[k]
+        ratio = now / earlier[k] if earlier[k] != 0.0 else 0.0
+        if FALLS < ratio < 1.0 / FALLS:
+            at[k] = now * ratio
+        earlier[k] = now
 
 
 @inner
@@ -132,7 +159,7 @@ def has_changed(a, kept):
 @inner
 def changes_on_the_way(
     rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
-    z, new, d, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
+    z, new, tau, d, length, j, middle, curved, tol, most, p, f, a, fq, big, piv, b, ints,
 ):  # fmt: skip
     """Return the largest size of variable j, as a part of that at the ends, where more happens than these tell; or 0.
 
@@ -140,7 +167,7 @@ def changes_on_the_way(
     chord of the step must hold on the branch.
     """
     n = z.shape[0] - 1
-    at, start, fixed = np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
+    at, start, earlier, fixed = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
     copy, kept, work = np.empty((n, n)), np.empty((n, n)), np.empty(34 * n + 16)
     wr, wi = np.empty(n), np.empty(n)
     counts = np.zeros(N_COUNTS, np.int64)
@@ -161,11 +188,15 @@ def changes_on_the_way(
             copy_matrix(kept, a)
             seen[0 if side == 0 else 2 * LEVELS + 1] = last
             part = 1.0
+            copy_vector(earlier, end)
             for level in range(LEVELS):
                 part *= RATIO
-                if corrected == 0 or level == 0 or (common and j < n):
+                if corrected == 0:
                     at_size(z, new, middle, part, side, j, common, at)
+                elif level == 0 or (common and j < n):
+                    on_parabola(z, new, tau, d, length, middle, part, side, j, common, at)
                 else:
+                    at_next_size(at, earlier)
                     at[j] = part * end[j]
                 good = True
                 if corrected == 1:

@@ -239,7 +239,11 @@ def touching_folds(curve: Curve, bracket: Bracket, d: Array, fold: Located | Non
     if fold is None or (m := _kernel(curve, fold.z, bracket, d, TOUCHING)) == 0:
         return None
     found = solve_multiple(curve, fold.z, d, m)
-    return found if found is not None and _held(curve, bracket, found, d, 1.0) else None
+    if found is None or not bracket.holds(found.z, d, 1.0):
+        return None
+    # where all derivatives of low order vanish Newton comes near, and both are as good as on the branch
+    nearer = np.all(np.abs(curve.system(found.z)[0]) <= np.abs(curve.system(fold.z)[0]))
+    return found if nearer or on_branch(curve, found.z, (bracket.left.z, bracket.right.z)) else None
 
 
 def _kernel(curve: Curve, z: Array, bracket: Bracket, d: Array, small: float = SMALL) -> int:
