@@ -107,6 +107,7 @@ def _vectors(psi: Array, null: Array, d: Array, n: int) -> tuple[Array, Array]:
     turned = svd(null[:, -1:].T)[2][1:] @ null
     v = turned[0, :n] * d[:n]
     v = v / np.linalg.norm(v)
-    rows = psi.T / d[:n]
-    w = (rows @ v) @ rows
-    return v, w / (w @ v) if w @ v != 0.0 else w
+    with np.errstate(all="ignore"):  # scales may be as small as 1e-150
+        rows = psi.T / d[:n]
+        w = (rows @ v) @ rows
+        return v, w / (w @ v) if w @ v != 0.0 else w
