@@ -22,6 +22,11 @@ from ntkcont.pathfollowing.curve import Curve
 
 #: A correction larger than this, in units of the whole diagram, means that Newton diverges (nan included).
 FAR = 1e8
+#: Derivatives are differences over this length, eps^(1/3): Newton needs them to a few digits only.  Where its
+#: corrections shrink by less than the factor SLOW, what is there is narrower, and the length is made shorter.
+LENGTH, SHORTEST, SLOW, STALLED = 6e-6, 1e-9, 0.1, 0.7
+#: Where corrections shrink no further they are rounding if they are below so many times the tolerance.
+ROUGHLY = 1e3
 
 
 class Scaled:
@@ -31,8 +36,8 @@ class Scaled:
     stands in another for rounding.
     """
 
-    def __init__(self, curve: Curve, d: Array, rows: Array | None = None) -> None:
-        self.curve, self.d, self.n = curve, d, curve.n
+    def __init__(self, curve: Curve, d: Array, rows: Array | None = None, h: float = LENGTH) -> None:
+        self.curve, self.d, self.n, self.h = curve, d, curve.n, h
         self.rows = np.ones(curve.n) if rows is None else rows
         self.ratios = self.rows[:, None] * d[None, :] / d[: curve.n, None]
 
@@ -42,13 +47,13 @@ class Scaled:
         The states decide: a parameter has no natural unit.
         """
         with np.errstate(all="ignore"):
-            plain = Scaled(self.curve, self.d)
+            plain = Scaled(self.curve, self.d, h=self.h)
             here, change = plain.residual_and_jacobian(y)[1], plain.changes(y)
         both = np.maximum(np.abs(here), np.abs(np.where(np.isfinite(change), change, 0.0)))
         by_states = np.max(both[:, : self.n], axis=1)
         sizes = np.where(by_states > 0.0, by_states, np.max(both, axis=1))
         usable = np.isfinite(sizes) & (sizes > 0.0)
-        return Scaled(self.curve, self.d, 1.0 / np.where(usable, sizes, 1.0))
+        return Scaled(self.curve, self.d, 1.0 / np.where(usable, sizes, 1.0), self.h)
 
     def changes(self, y: Array) -> Array:
         """Return how much N changes over a unit of length in some direction, shape (n, n+m)."""
@@ -70,10 +75,25 @@ class Scaled:
         norm = math.sqrt(u @ u)
         if norm == 0.0:
             return np.zeros((self.n, len(y)))
-        h = 6e-6 / norm  # eps^(1/3): Newton needs the derivative to a few digits only
+        h = self.h / norm
         plus = self.residual_and_jacobian(y + h * u)[1]
         minus = self.residual_and_jacobian(y - h * u)[1]
         return (plus - minus) / (2.0 * h)
+
+    def slow(self, last: float, size: float) -> None:
+        """Take the differences over a shorter length if Newton's corrections do not shrink as they should."""
+        if size > SLOW * last:
+            self.h = max(0.1 * self.h, SHORTEST)
+
+
+def finished(it: int, max_iter: int, last: float, size: float, tol: float) -> bool:
+    """Whether the last of Newton's corrections is small enough, and nearly all that is left.
+
+    A larger one is rounding where they shrink no further, and at the end.
+    """
+    settled = size <= SLOW * last or size > STALLED * last or it == max_iter - 1
+    at_rounding = it > 5 and (size > STALLED * last or it == max_iter - 1)
+    return (size < tol and settled) or (size < ROUGHLY * tol and at_rounding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,12 +219,20 @@ def solve_spectral(
     curve: Curve, label: str, z: Array, extra: float | None, d: Array, tol: float = 1e-11, max_iter: int = 20
 ) -> Located | None:
     """Newton on F = 0 with the conditions of `label` from the guess (z, extra); None if it does not converge."""
-    y, n = z / d, curve.n
-    scaled = Scaled(curve, d).equilibrated(y)
+    for h in (LENGTH, SHORTEST):
+        found = _spectral(Scaled(curve, d, h=h).equilibrated(z / d), label, z / d, extra, tol, max_iter)
+        if found is not None:
+            return found
+    return None
+
+
+def _spectral(scaled: Scaled, label: str, y: Array, extra: float | None, tol: float, max_iter: int) -> Located | None:
+    n, curve = scaled.n, scaled.curve
     conditions = CONDITIONS[label, curve.is_map]
     rng = np.random.default_rng(0)
     e = 0.0 if extra is None else float(extra)
     vectors: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    last = np.inf
     for it in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)
         if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
@@ -227,21 +255,24 @@ def solve_spectral(
         matrix = np.zeros((m, m))
         matrix[:n, : n + 1] = jac
         matrix[n:] = np.array(rows)
-        size = max(abs(e), 1.0)  # the extra unknown is a rate: of a large one rounding is large
-        matrix[:, n + 1 :] *= size
+        rate = max(abs(e), 1.0)  # the extra unknown is one: of a large one rounding is large
+        matrix[:, n + 1 :] *= rate
         try:
             step = np.linalg.solve(matrix, -np.concatenate([f, values]))
         except np.linalg.LinAlgError:
             return None
         y = y + step[: n + 1]
         if m > n + 1:
-            e += size * float(step[n + 1])
+            e += rate * float(step[n + 1])
         if not np.all(np.abs(step) < FAR):
             return None
-        if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
+        size = float(np.linalg.norm(step))
+        if finished(it, max_iter, last, size, tol):
             residual = float(np.max(np.abs(scaled.residual_and_jacobian(y)[0])))
             test = float(np.max(np.abs(values)))
             return _finish(scaled, y, e if m > n + 1 else None, residual, test, *vectors[0])
+        scaled.slow(last, size)
+        last = size
     return None
 
 
@@ -251,10 +282,17 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
     Minimally augmented form of ``F + beta psi = 0, F_x^T psi = 0, psi^T F_q = 0, |psi| = 1``: N bordered by b and by
     two rows spanning its null space gives psi and two scalars that vanish exactly where the rank drops.
     """
-    y, n = z / d, curve.n
-    scaled = Scaled(curve, d).equilibrated(y)
-    beta = 0.0
+    for h in (LENGTH, SHORTEST):
+        found = _rank_drop(Scaled(curve, d, h=h).equilibrated(z / d), z / d, tol, max_iter)
+        if found is not None:
+            return found
+    return None
+
+
+def _rank_drop(scaled: Scaled, y: Array, tol: float, max_iter: int) -> Located | None:
+    n, beta = scaled.n, 0.0
     b = c = None
+    last = np.inf
     for it in range(max_iter):
         f, jac = scaled.residual_and_jacobian(y)
         if not (np.all(np.isfinite(f)) and np.all(np.isfinite(jac))):
@@ -280,11 +318,14 @@ def solve_branch_point(curve: Curve, z: Array, d: Array, tol: float = 1e-11, max
         beta += float(step[n + 1])
         b = psi / np.linalg.norm(psi)
         c = np.linalg.qr(null)[0].T
-        if np.linalg.norm(step) < tol or (it > 5 and np.linalg.norm(step) < 1e3 * tol):
+        size = float(np.linalg.norm(step))
+        if finished(it, max_iter, last, size, tol):
             f, jac = scaled.residual_and_jacobian(y)
             # the state direction of the null space: (v, 0) within it
             rotation = np.array([null[-1, 1], -null[-1, 0]])
             v = (null @ rotation)[:n] if np.linalg.norm(rotation) > 1e-12 * np.linalg.norm(null) else null[:n, 0]
             found = _finish(scaled, y, None, float(np.max(np.abs(f))), float(np.max(np.abs(g))), v, b)
             return dataclasses.replace(found, null=c)
+        scaled.slow(last, size)
+        last = size
     return None

@@ -18,7 +18,7 @@ from ntkcont.pathfollowing.units import USUAL
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
-MERGED, NONE = 1e-5, {"H": 1e-9, "NSad": 1e-6}
+MERGED, ANGLE, NONE = 3e-4, 1e-5, {"H": 1e-9, "NSad": 1e-6}
 #: A point of the branch solves its equations to this, beside the terms they are made of, or to rounding of a unit.
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
@@ -153,7 +153,7 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     if found.extra is None:
         return crossing.label not in ("LP", "BP", "PD") or _zero_there(curve, found, crossing, d)
     if crossing.label == "NS":
-        least = MERGED if crossing.optional else 1e-7
+        least = ANGLE if crossing.optional else 1e-7
         if not least < abs(np.angle(np.exp(1j * found.extra))) < np.pi - least:
             return False
     elif abs(found.extra) <= (MERGED if crossing.optional else NONE[crossing.label]) * _rate(crossing):
