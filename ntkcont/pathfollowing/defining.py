@@ -25,6 +25,8 @@ FAR = 1e8
 #: Derivatives are differences over this length, eps^(1/3): Newton needs them to a few digits only.  Where its
 #: corrections shrink by less than the factor SLOW, what is there is narrower, and the length is made shorter.
 LENGTH, SHORTEST, SLOW, STALLED = 6e-6, 1e-9, 0.1, 0.7
+#: What is left is this part of the tolerance.
+LEFT = 1e-3
 #: Where corrections shrink no further they are rounding if they are below so many times the tolerance.
 ROUGHLY = 1e3
 
@@ -80,20 +82,21 @@ class Scaled:
         minus = self.residual_and_jacobian(y - h * u)[1]
         return (plus - minus) / (2.0 * h)
 
-    def slow(self, last: float, size: float) -> None:
-        """Take the differences over a shorter length if Newton's corrections do not shrink as they should."""
-        if size > SLOW * last:
+    def finished(self, it: int, max_iter: int, last: float, size: float, tol: float) -> bool:
+        """Whether the last of Newton's corrections is small enough, and all that is left.
+
+        A larger one is rounding where they shrink no further, and at the end.  Before that is believed differences are
+        taken over shorter lengths.
+        """
+        if size > SLOW * last and self.h > SHORTEST:
             self.h = max(0.1 * self.h, SHORTEST)
-
-
-def finished(it: int, max_iter: int, last: float, size: float, tol: float) -> bool:
-    """Whether the last of Newton's corrections is small enough, and nearly all that is left.
-
-    A larger one is rounding where they shrink no further, and at the end.
-    """
-    settled = size <= SLOW * last or size > STALLED * last or it == max_iter - 1
-    at_rounding = it > 5 and (size > STALLED * last or it == max_iter - 1)
-    return (size < tol and settled) or (size < ROUGHLY * tol and at_rounding)
+            stalled = False
+        else:
+            stalled = size > STALLED * last
+        stalled |= it == max_iter - 1
+        if size >= tol:
+            return size < ROUGHLY * tol and it > 5 and stalled
+        return stalled or (it > 0 and size * size < LEFT * tol * last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,11 +270,10 @@ def _spectral(scaled: Scaled, label: str, y: Array, extra: float | None, tol: fl
         if not np.all(np.abs(step) < FAR):
             return None
         size = float(np.linalg.norm(step))
-        if finished(it, max_iter, last, size, tol):
+        if scaled.finished(it, max_iter, last, size, tol):
             residual = float(np.max(np.abs(scaled.residual_and_jacobian(y)[0])))
             test = float(np.max(np.abs(values)))
             return _finish(scaled, y, e if m > n + 1 else None, residual, test, *vectors[0])
-        scaled.slow(last, size)
         last = size
     return None
 
@@ -319,13 +321,12 @@ def _rank_drop(scaled: Scaled, y: Array, tol: float, max_iter: int) -> Located |
         b = psi / np.linalg.norm(psi)
         c = np.linalg.qr(null)[0].T
         size = float(np.linalg.norm(step))
-        if finished(it, max_iter, last, size, tol):
+        if scaled.finished(it, max_iter, last, size, tol):
             f, jac = scaled.residual_and_jacobian(y)
             # the state direction of the null space: (v, 0) within it
             rotation = np.array([null[-1, 1], -null[-1, 0]])
             v = (null @ rotation)[:n] if np.linalg.norm(rotation) > 1e-12 * np.linalg.norm(null) else null[:n, 0]
             found = _finish(scaled, y, None, float(np.max(np.abs(f))), float(np.max(np.abs(g))), v, b)
             return dataclasses.replace(found, null=c)
-        scaled.slow(last, size)
         last = size
     return None
