@@ -60,7 +60,7 @@ def rescale(z, before, d, logs, common, length, tau):
     if common:
         for i in range(n):
             largest = max(largest, abs(z[i]))
-    fade = np.exp(-FADE * length)
+    fade = -1.0
     for i in range(n + 1):
         scale = d[i]
         if logs[i] > 0.0:
@@ -70,6 +70,7 @@ def rescale(z, before, d, logs, common, length, tau):
             if size >= d[i]:
                 scale = size
             elif size > ZERO * d[i]:
+                fade = np.exp(-FADE * length) if fade < 0.0 else fade
                 scale = max(size, d[i] * fade)
             if 0.0 < size < LEFT_BEHIND * d[i] and stays(z[i], before[i], common or size > ZERO * d[i]):
                 scale = max(size, 0.5 * d[i])

@@ -31,13 +31,16 @@ def local(z, tangent, d, i, places, units):
     these units.
     """
     for a in range(5):
-        way, length = 0.0, 0.0
-        for j in range(d.shape[0]):
-            length += (tangent[i - 2 + a, j] / d[j]) ** 2
+        units[a], places[a] = 0.0, 0.0
+    for j in range(d.shape[0]):
+        size = 1.0 / d[j]
+        for a in range(5):
+            units[a] += (tangent[i - 2 + a, j] * size) ** 2
             if a > 0:
-                way += ((z[i - 2 + a, j] - z[i - 3 + a, j]) / d[j]) ** 2
-        units[a] = 1.0 / np.sqrt(length)
-        places[a] = places[a - 1] + np.sqrt(way) if a > 0 else 0.0
+                places[a] += ((z[i - 2 + a, j] - z[i - 3 + a, j]) * size) ** 2
+    for a in range(5):
+        units[a] = 1.0 / np.sqrt(units[a])
+        places[a] = places[a - 1] + np.sqrt(places[a]) if a > 0 else 0.0
 
 
 @inner
@@ -53,10 +56,13 @@ def weigh(places, weights):
 
 
 @inner
-def symmetric(eigenvalues, values):
-    """Fill `values` (n,) with the coefficients of the characteristic polynomial: smooth, also where two meet."""
+def symmetric(eigenvalues, product, values):
+    """Fill `values` (n,) with the coefficients of the characteristic polynomial: smooth, also where two meet.
+
+    `product` (n+1,): workspace.
+    """
     n = values.shape[0]
-    product = np.zeros(n + 1, np.complex128)
+    product[:] = 0.0
     product[0] = 1.0
     for k in range(n):
         for j in range(k + 1, 0, -1):
@@ -77,9 +83,9 @@ def not_smooth(z, tangent, scales, eigenvalues, least, off):
     off[:] = 0.0
     if k < 2 * BESIDE + 1:
         return
-    values = np.empty((k, n))
+    values, product = np.empty((k, n)), np.empty(n + 1, np.complex128)
     for i in range(k):
-        symmetric(eigenvalues[i], values[i])
+        symmetric(eigenvalues[i], product, values[i])
     all_off = np.zeros((k, m + n))
     apart = np.empty(k)
     places, units, weights = np.empty(5), np.empty(5), np.empty(5)
@@ -104,14 +110,17 @@ def not_smooth(z, tangent, scales, eigenvalues, least, off):
                 here = value if a == 2 else here
             all_off[i, j] = abs(foretold - here) / most if most > 0.0 else 0.0
     for i in range(2, k - 2):
-        before, after = max(i - BESIDE, 2), min(i + BESIDE, k - 3)
+        before, after = i - BESIDE, i + BESIDE
         earlier, later = max(i - BEYOND, 2), min(i + BEYOND, k - 3)
         for j in range(m + n):
             if not all_off[i, j] > least:
                 continue
-            left = max(all_off[before, j] / apart[before], all_off[earlier, j] / apart[earlier])
-            right = max(all_off[after, j] / apart[after], all_off[later, j] / apart[later])
-            usual = min(left, right) * apart[i]
+            usual = np.inf  # at the ends of a branch there are points on one side alone
+            if before >= 2:
+                usual = max(all_off[before, j] / apart[before], all_off[earlier, j] / apart[earlier])
+            if after <= k - 3:
+                usual = min(usual, max(all_off[after, j] / apart[after], all_off[later, j] / apart[later]))
+            usual *= apart[i]
             if all_off[i, j] > STANDS_OUT * usual:
                 off[i, j] = all_off[i, j]
 
@@ -120,10 +129,10 @@ def not_smooth(z, tangent, scales, eigenvalues, least, off):
 def apart_by(tangents, d, eigenvalues, off):
     """Fill `off` (m + n,) with how different the same are at two points with scales `d`, tangents of shape (2, m)."""
     m, n = tangents.shape[1], eigenvalues.shape[1]
-    values = np.empty((2, n))
+    values, product = np.empty((2, n)), np.empty(n + 1, np.complex128)
     units = np.zeros(2)
     for a in range(2):
-        symmetric(eigenvalues[a], values[a])
+        symmetric(eigenvalues[a], product, values[a])
         for j in range(m):
             units[a] += (tangents[a, j] / d[j]) ** 2
         units[a] = 1.0 / np.sqrt(units[a])

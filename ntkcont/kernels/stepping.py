@@ -31,6 +31,8 @@ MOST, POLISHED = 10, 1e-14
 # why `advance` returned
 RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 
+#: A step is longer than the last by this factor, at most.
+GROW = 1.6
 #: Steps this short beside the longest allowed are not made shorter because the branch bends suddenly.
 SHORT = 1e-2
 #: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
@@ -171,7 +173,7 @@ def advance(
     natural = np.zeros(n + 1)
     natural[n] = 1.0
     produced[0] = 0
-    cos_limit = np.cos(control[ANGLE_LIMIT])
+    cos_limit, cos_gentle = np.cos(control[ANGLE_LIMIT]), np.cos(control[ANGLE_TARGET] / GROW)
 
     while produced[0] < out_s.shape[0]:
         ds = control[DS]
@@ -337,7 +339,6 @@ def advance(
                     near += ((z_start[j] - z[j]) / d[j] - along * tau[j]) ** 2
                 closed = np.sqrt(near) < 0.2 * length and same_direction(tau, tau_new, along / length, tau_start, d)
 
-        angle = np.arccos(min(1.0, cos))
         for j in range(n + 1):
             pred[j] = z[j]
             z[j] = new[j]
@@ -370,9 +371,11 @@ def advance(
         if far:
             return UNBOUNDED
 
-        grow = 1.6 if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
-        if angle * grow > control[ANGLE_TARGET]:
-            grow = max(0.4, control[ANGLE_TARGET] / angle)
+        grow = GROW if iterations <= 3 else (1.0 if iterations <= 5 else 0.6)
+        if cos < cos_gentle:
+            angle = np.arccos(cos)
+            if angle * grow > control[ANGLE_TARGET]:
+                grow = max(0.4, control[ANGLE_TARGET] / angle)
         if hides < 0:  # else the length was not that of the branch
             control[DS] = min(ds * grow, control[DS_MAX])
     return RUNNING

@@ -124,7 +124,7 @@ class Detector:
             self.open = self._before_end(nodes, found)
         if final and self.open is not None:
             found += self._across_end(nodes[k - 1], self._scales(nodes, k - 1))
-        found += self._stepped_over(nodes, found)
+        found += self._stepped_over(nodes, found, final)
         found = self._audited(nodes, found)
         before = self.last
         ends = [before] if before is not None else []
@@ -140,12 +140,12 @@ class Detector:
         self.before = self.recent.still([*self.before, *found])
         return found
 
-    def _stepped_over(self, nodes: Nodes, found: list[SpecialPoint]) -> list[SpecialPoint]:
+    def _stepped_over(self, nodes: Nodes, found: list[SpecialPoint], final: bool) -> list[SpecialPoint]:
         """Return the special points that lie between two points and are narrower than the step between them."""
         task, curve, more = self.task, self.task.curve, []
         if curve.n > UP_TO or curve.model.switching is not None:
             return more
-        for left, right, d in self.recent.rough(curve, nodes):
+        for left, right, d in self.recent.rough(curve, nodes, final):
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None or not tells_more(chain, known, curve.is_map):
@@ -156,7 +156,7 @@ class Detector:
                 points = self._between(a, b, d, u, beside, DEPTH)
                 # states that are zero at a known point have no size there: only the scales of the step say what is near
                 apart = [q for q in points if q.converged and not any(near(q, p, d) for p in known)]
-                new += [q for q in apart if not any(near(q, p, units) for p in new)]
+                new += [q for q in apart if not any(q.label == p.label and near(q, p, units) for p in new)]
             if new and undone(left, right, [*known, *new]):
                 more += new
             elif any(classify(a, b, curve.is_map) is not None and not _holds(a, b, known, d) for a, b, *_ in pieces):

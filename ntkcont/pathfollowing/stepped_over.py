@@ -42,7 +42,7 @@ SHORT, SHORT_ONES, LONGER, MOST = 0.1, 24, 0.25, 200
 #: How often what is between two of them is divided once more, until there are so many points.
 DEPTH, IN_ALL = 2, 100
 #: Where more seems to happen in one interval it is rounding.
-AT_MOST = 12
+AT_MOST = 24
 #: Test functions that come this near to zero between two of them, as a fraction of the nearer end, are looked at.
 REACH = 0.3
 #: The last of them must come back to the branch: so near, as a part of the interval.
@@ -58,12 +58,15 @@ class Recent:
     nodes: Nodes | None = None
     since: float = -np.inf
 
-    def rough(self, curve: Curve, nodes: Nodes) -> list[tuple[Node, Node, Array]]:
-        """Return the intervals (with their scales) in which there is something narrow, and remember the last points."""
+    def rough(self, curve: Curve, nodes: Nodes, final: bool) -> list[tuple[Node, Node, Array]]:
+        """Return the intervals (with their scales) in which there is something narrow, and remember the last points.
+
+        `final`: no more points will come.
+        """
         joined = nodes if self.nodes is None else concatenate([self.nodes, nodes], curve.n, scales=True)
         k = len(joined.s)
         flags = _rough(curve, joined, LEAST)
-        last = k - 1 - NEEDED  # of later ones the points that tell what is usual are not known
+        last = k - 1 if final else k - 1 - NEEDED  # of later ones the points that tell what is usual are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
             for i in np.flatnonzero(flags[1:] | flags[:-1]) + 1
