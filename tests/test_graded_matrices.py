@@ -23,8 +23,8 @@ def judged(a):
     wr, wi, counts = np.empty(n), np.empty(n), np.zeros(N_COUNTS, np.int64)
     floats, integers = workspace(n)
     spectrum(
-        library(), np.ascontiguousarray(a), False, np.empty((n, n)), np.empty(floats), wr, wi, np.empty((0, 0)),
-        counts, np.empty(integers, np.int32),
+        library(), np.ascontiguousarray(a), False, np.empty((n, n)), np.empty(floats), wr, wi, np.empty(n),
+        np.empty((0, 0)), counts, np.empty(integers, np.int32),
     )  # fmt: skip
     return wr + 1j * wi, counts
 
