@@ -9,7 +9,7 @@ import pytest
 from ntkcont.kernels.algebra import library
 from ntkcont.kernels.critical_vectors import workspace
 from ntkcont.kernels.lapack import eigenvalues
-from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, PAIRS, REAL_PLUS, UNSURE, spectrum
+from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, PAIRS, REAL_PLUS, UNSURE, real_to_rounding, spectrum
 
 #: A sign that changes with relative errors of this size in the numbers of the matrix is not known.
 KNOWN = 1e-12
@@ -155,3 +155,12 @@ def test_ordinary_matrices_keep_their_eigenvalues_to_the_last_bit():
             near += bool(np.min(np.abs(wr)) < 1e-7)
             assert np.array_equal(found, wr + 1j * wi)
     assert near > 20
+
+
+@pytest.mark.parametrize("is_map", [False, True])
+def test_a_matrix_that_is_not_finite_has_no_eigenvalues_and_no_message(is_map, capfd):
+    a = np.array([[1.0, np.nan, 0.0], [0.0, 1.0, np.inf], [2.0, 0.0, 1.0]])
+    wr, wi = np.zeros(3), np.zeros(3)
+    real_to_rounding(library(), a, wr, wi, is_map)
+    assert np.all(np.isnan(wr) & np.isnan(wi))
+    assert capfd.readouterr().err == ""  # LAPACK's complaints go there

@@ -178,6 +178,11 @@ def real_to_rounding(lapack, a, wr, wi, is_map):
     work = np.empty(34 * n + 16)
     ints = np.empty(8, np.int32)
     shifted(a, is_map, copy)
+    if not np.isfinite(np.sum(copy)):
+        for i in range(n):
+            wr[i] = np.nan
+            wi[i] = np.nan
+        return
     eigenvalues(lapack, copy, wr, wi, work, ints)
     settled(lapack, a, is_map, copy, work, wr, wi, np.zeros(n), ints)
     ints[0] = int(work[0] != work[0])  # both must live as long as LAPACK has their addresses
