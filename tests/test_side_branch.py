@@ -71,3 +71,26 @@ def test_networks_have_one_branch_point_at_rest() -> None:
             wrong.append([(point.label, point.p) for point in near])
     assert not wrong
     assert met > 30
+
+
+@pytest.mark.parametrize("beside", ["", "x"])
+def test_where_rounding_of_the_parameter_is_that_of_one(beside: str) -> None:
+    """(1 + p) tanh x = x: p = x/tanh x - 1, about x^2/3, is known to 1e-16 only; its branch point is at 0.
+
+    A run may end there, at worst, but lists nothing else; most do not.
+    """
+    right = {"x": "-x + (1 + p)*tanh(x)"} | ({"y": f"-y + {beside}"} if beside else {})
+    model, ended = nc.Model.from_equations(right, params={"p": 0.0}), 0
+    for i in range(40):
+        x = float(np.random.default_rng(i).uniform(0.3, 2))
+        steps = nc.ContinuationSettings(ds_max=0.02 if i % 2 else 10 ** np.random.default_rng(i).uniform(-2.3, -0.7))
+        branch = nc.continuation(
+            model, [x] * len(right), free="p", p_span=(-0.6, 1.5), params={"p": x / np.tanh(x) - 1}, settings=steps
+        )  # fmt: skip
+        found = [(point.label, point.p) for point in branch.special_points if point.label != "EP"]
+        if not found:
+            assert nc.Status.MIN_STEP in branch.ends
+            ended += 1
+        else:
+            assert found == [("BP", pytest.approx(0.0, abs=1e-14))]
+    assert ended <= 2

@@ -38,6 +38,30 @@ def test_two_folds_within_a_step(width: float) -> None:
     assert not missed
 
 
+@pytest.mark.parametrize("end", ["start", "end"])
+def test_two_hopf_points_within_the_first_and_the_last_steps(end: str) -> None:
+    """Real part 0.3 (u^2 - e^2)/(u^2 + e^2), u = p - c: a pair at c - e and c + e, steps of 0.1, 1 in 20 may be missed.
+
+    At the ends of a branch there are points on one side alone that tell what is usual.
+    """
+    rate = "0.3*((p - c)^2 - e^2)/(e^2 + (p - c)^2)"
+    model = nc.Model.from_equations(
+        {"x": f"{rate}*x - y", "y": f"x + {rate}*y"}, params={"p": 0.0, "c": 0.0, "e": 1.0}
+    )  # fmt: skip
+    rng, missed, e = np.random.default_rng(3), [], 0.005
+    settings = nc.ContinuationSettings(ds=0.05, ds_max=0.05)
+    for distance in rng.uniform(0.01, 0.19, 40):
+        c = float(distance if end == "start" else 1.0 - distance)
+        params = {"p": 0.0, "c": c, "e": e}
+        branch = nc.continuation(model, [0.0, 0.0], free="p", p_span=(-1.0, 1.0), params=params, settings=settings)
+        found = [point.p for point in branch.special_points("H")]
+        if len(found) != 2 or not np.allclose(found, [c - e, c + e], rtol=0, atol=1e-9):
+            missed.append((c, found))
+        else:
+            check_branch(branch, model, p_span=(-1.0, 1.0))
+    assert len(missed) <= 2, missed
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_two_hopf_points_within_a_step(width: float) -> None:
     """Real part 0.3 e^2/((p - c)^2 + e^2) - 0.1 of a pair at rest, whose branch is as straight as any."""

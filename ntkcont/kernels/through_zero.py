@@ -12,7 +12,7 @@ from ntkcont.kernels.algebra import solve
 from ntkcont.kernels.cache import inner
 from ntkcont.kernels.copying import copy_matrix, copy_vector
 from ntkcont.kernels.lapack import lu_factor
-from ntkcont.kernels.newton import CONVERGED, correct, system
+from ntkcont.kernels.newton import CONVERGED, correct, parameters, residual, system
 from ntkcont.kernels.spectrum import N_COUNTS, N_UNSTABLE, UNSURE, spectrum
 
 #: Sizes that are looked at on both sides of zero: each is this part of the one before.
@@ -32,6 +32,11 @@ POWER = 0.2
 DIGITS = 1e-10
 #: Terms of F are rounded by less than this part of them.
 ROUNDING = 1e-14
+#: How rounding of F is seen: its numbers are moved by so many times eps, so often; what that does, so many times.  The
+#: parameter is moved by this part of itself as well.
+LAST_DIGITS, TIMES, MORE, FIRST_DIGIT = 4.5e-16, 4, 20.0, 0.1
+#: Counts that mean something are the same this far aside, as a part of each variable.
+ASIDE = 0.01
 #: The first sizes are those of the step itself, over which smooth equations change.
 OF_THE_STEP = 3
 SAME_SIZE = 3.0
@@ -102,10 +107,40 @@ def number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv):
 
 
 @inner
-def surely_beyond(algebra, a, fq, at, before, is_map, copy, work, wr, wi, counts, ints, piv):
-    """Return the number beyond the boundary; UNKNOWN if it is not `before` and rounding of F decides it.
+def rounding_of_f(rhs, c, p0, direction, is_map, at, p, f, a, fq, moved, other, noise):
+    """Fill `noise` (n,) with what rounding does to F at a point, where F is `f` and its derivatives are `a` and `fq`.
 
-    The terms of F tell what rounding is where F is zero, at a point `at` of the branch.
+    Terms that cancel do not show in the derivatives, but F is then no smooth function of the last digits: it is looked
+    at where these are others.  `moved` (n+1,) and `other` (n,): workspace.
+    """
+    n = f.shape[0]
+    for i in range(n):
+        noise[i] = abs(fq[i] * at[n])
+        for k in range(n):
+            noise[i] += abs(a[i, k] * at[k])
+        noise[i] *= ROUNDING
+    for pattern in range(1, TIMES + 7):
+        for k in range(n + 1):
+            moved[k] = at[k] * (1.0 + LAST_DIGITS * ((pattern * (2 * k + 1)) % 5 - 2))
+        if pattern > TIMES:  # in 1 + p a small parameter has fewer digits than it has itself
+            copy_vector(moved, at)
+            moved[n] *= 1.0 + FIRST_DIGIT * (pattern - TIMES - 3.5) / 2.5
+        residual(rhs, c, p0, direction, is_map, moved, p, other)
+        for i in range(n):
+            smooth = f[i] + fq[i] * (moved[n] - at[n])
+            for k in range(n):
+                smooth += a[i, k] * (moved[k] - at[k])
+            noise[i] = max(noise[i], MORE * abs(other[i] - smooth))
+
+
+@inner
+def surely_beyond(
+    jac, c, p0, direction, algebra, a, noise, slack, at, before, is_map, copy, work, wr, wi, counts, ints, piv, p, other
+):  # fmt: skip
+    """Return the number beyond the boundary; UNKNOWN if it is not `before` and rounding decides it.
+
+    What rounding does to F, `noise` (n,), tells what it does to its derivatives at a point `at` of the branch, where
+    the parameter is known to `slack`.  Where these are differences of larger numbers they are others beside it.
     """
     n = a.shape[0]
     number = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv)
@@ -115,31 +150,38 @@ def surely_beyond(algebra, a, fq, at, before, is_map, copy, work, wr, wi, counts
     for sign in (-1.0, 1.0):
         copy_matrix(moved, a)
         for i in range(n):
-            terms = abs(fq[i] * at[n])
-            for k in range(n):
-                terms += abs(a[i, k] * at[k])
             if at[i] != 0.0:
-                moved[i, i] += sign * ROUNDING * terms / abs(at[i])
+                moved[i, i] += sign * noise[i] / abs(at[i])
+        if number_beyond(algebra, moved, is_map, copy, work, wr, wi, counts, ints, piv) != number:
+            return UNKNOWN
+    for pattern in range(TIMES + 2):
+        for k in range(n + 1):
+            other[k] = at[k] * (1.0 + (ASIDE if (pattern >> (k & 1)) & 1 else -ASIDE))
+        if pattern >= TIMES:
+            copy_vector(other, at)
+            other[n] += 2.0 * slack if pattern == TIMES else -2.0 * slack
+        parameters(p0, direction, other[n], p)
+        jac(moved, other[:n], p, c)
+        if is_map:
+            for i in range(n):
+                moved[i, i] -= 1.0
         if number_beyond(algebra, moved, is_map, copy, work, wr, wi, counts, ints, piv) != number:
             return UNKNOWN
     return number
 
 
 @inner
-def rounding_of_parameter(algebra, a, fq, at, d, big, piv, b, ints):
-    """Return how far rounding of the terms of F may move the parameter at a point where `big` has the factors.
+def rounding_of_parameter(algebra, noise, d, big, piv, b, ints):
+    """Return how far rounding of F may move the parameter at a point where `big` has the factors.
 
     Which signs do most is found by trying some patterns.
     """
-    n = fq.shape[0]
+    n = noise.shape[0]
     most = 0.0
     for pattern in range(4):
         for i in range(n):
-            terms = abs(fq[i] * at[n])
-            for k in range(n):
-                terms += abs(a[i, k] * at[k])
             flipped = (pattern & i & 1) ^ ((pattern & i & 2) >> 1)
-            b[i] = -ROUNDING * terms if flipped else ROUNDING * terms
+            b[i] = -noise[i] if flipped else noise[i]
         b[n] = 0.0
         solve(algebra, big, piv, b, ints)
         most = max(most, abs(b[n]) * d[n])
@@ -169,8 +211,8 @@ def changes_on_the_way(
     n = z.shape[0] - 1
     at, start, earlier, fixed = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
     copy, kept, work = np.empty((n, n)), np.empty((n, n)), np.empty(34 * n + 16)
-    wr, wi = np.empty(n), np.empty(n)
-    counts = np.zeros(N_COUNTS, np.int64)
+    wr, wi, other, noise = np.empty(n), np.empty(n), np.empty(n), np.zeros(n)
+    counts, pivots = np.zeros(N_COUNTS, np.int64), np.empty(n, np.int32)
     seen = np.full(2 * LEVELS + 2, UNKNOWN)
     q, slack = np.empty((2, LEVELS)), np.zeros((2, LEVELS))
     for k in range(n + 1):
@@ -184,10 +226,11 @@ def changes_on_the_way(
         for side in range(2):
             end = z if side == 0 else new
             system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, end, p, f, a, fq)
-            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv[:n])
+            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, pivots)
             copy_matrix(kept, a)
             seen[0 if side == 0 else 2 * LEVELS + 1] = last
             part = 1.0
+            known = True
             copy_vector(earlier, end)
             for level in range(LEVELS):
                 part *= RATIO
@@ -198,8 +241,8 @@ def changes_on_the_way(
                 else:
                     at_next_size(at, earlier)
                     at[j] = part * end[j]
-                good = True
-                if corrected == 1:
+                good = known
+                if corrected == 1 and known:
                     copy_vector(start, at)
                     outcome, _, _, _, _ = correct(
                         rhs, jac, dfdp, c, p0, direction, is_map, algebra,
@@ -208,19 +251,22 @@ def changes_on_the_way(
                     good = outcome == CONVERGED and same_size(start, at, common)
                 if good:
                     system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
+                    if corrected == 1:
+                        rounding_of_f(rhs, c, p0, direction, is_map, at, p, f, a, fq, start, other, noise)
+                        slack[side, level] = rounding_of_parameter(algebra, noise, d, big, piv, b, ints)
+                        known = slack[side, level] <= 0.5 * abs(at[n])  # else nothing is known of smaller sizes
                     if has_changed(a, kept):
                         if corrected == 0:
-                            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, piv[:n])
+                            last = number_beyond(algebra, a, is_map, copy, work, wr, wi, counts, ints, pivots)
                         else:
                             last = surely_beyond(
-                                algebra, a, fq, at, last, is_map, copy, work, wr, wi, counts, ints, piv[:n]
-                            )
+                                jac, c, p0, direction, algebra, a, noise, slack[side, level], at, last,
+                                is_map, copy, work, wr, wi, counts, ints, pivots, p, start,
+                            )  # fmt: skip
                         copy_matrix(kept, a)
-                    if corrected == 1:
-                        slack[side, level] = rounding_of_parameter(algebra, a, fq, at, d, big, piv, b, ints)
-                else:
+                elif known:
                     copy_vector(at, start)
-                seen[level + 1 if side == 0 else 2 * LEVELS - level] = last if good else UNKNOWN
+                seen[level + 1 if side == 0 else 2 * LEVELS - level] = last if good and known else UNKNOWN
                 q[side, level] = at[n] if good else np.nan
         level = outermost_extra(seen)
         if corrected == 1 and j < n:

@@ -24,7 +24,9 @@ from ntkcont.pathfollowing.curve import Curve
 FAR = 1e8
 #: Derivatives are differences over this length, eps^(1/3): Newton needs them to a few digits only.  Where its
 #: corrections shrink by less than the factor SLOW, what is there is narrower, and the length is made shorter.
-LENGTH, SHORTEST, SLOW, STALLED = 6e-6, 1e-9, 0.1, 0.7
+LENGTH, SHORTEST, SLOW = 6e-6, 1e-9, 0.1
+#: Corrections that shrink by less than this shrink no further.
+STALLED = 0.7
 #: What is left is this part of the tolerance.
 LEFT = 1e-3
 #: Where corrections shrink no further they are rounding if they are below so many times the tolerance.
@@ -157,8 +159,7 @@ def singular_row(scaled: Scaled, y: Array, a: np.ndarray, v0: NDArray[Any], w0: 
     """Return (gradient of g, g, (v, w), w* R v before normalisation) of ``g(y) = 0`` where `a` is singular.
 
     `a` is F_x minus a shift (its rows times those of `scaled`), v0 and w0 approximate its null vectors; v and w, of
-    norm 1, do so better.  None if the
-    bordered matrix is singular.
+    norm 1, do so better.  None if the bordered matrix is singular.
     """
     n = scaled.n
     border = np.zeros((n + 1, n + 1), dtype=a.dtype)

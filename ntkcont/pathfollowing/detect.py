@@ -128,13 +128,16 @@ def inseparable(left: Node, right: Node, is_map: bool) -> list[Crossing]:
 
 def arclength(left: Node, right: Node, d: Array, u: float) -> float:
     """Return the arclength at fraction u of the chord, which is a cubic function of it by the tangents at both ends."""
-    return left.s + (_part(left, right, d, u) or u) * (right.s - left.s)
+    part = _part(left, right, d, u)
+    return left.s + (u if part is None else part) * (right.s - left.s)
 
 
 def _part(left: Node, right: Node, d: Array, u: float) -> float | None:
     """Return which part of the arclength is at fraction u of the chord; None where the cubic goes back and forth."""
     chord, way = (right.z - left.z) / d, right.s - left.s
     length2 = float(chord @ chord)
+    if length2 == 0.0:
+        return None
     first, last = (way * float(chord @ (node.tangent / d)) / length2 for node in (left, right))
     if not (min(first, last) > 0.0 and max(first, last) < 3.0):
         return None

@@ -145,7 +145,7 @@ class Detector:
         task, curve, more = self.task, self.task.curve, []
         if curve.n > UP_TO or curve.model.switching is not None:
             return more
-        for left, right, d in self.recent.rough(curve, nodes, final):
+        for left, right, d in self.recent.rough(curve, self.last, self.d, nodes, final):
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None or not tells_more(chain, known, curve.is_map):
@@ -280,7 +280,7 @@ class Detector:
     def _all_between(
         self, left: Node, right: Node, d: Array, look: float | None, around: Around, depth: int
     ) -> list[SpecialPoint]:
-        """Return the same, with folds that are none beside branch points."""
+        """Return what `_between` returns, and folds that are the branch point beside them, seen closely."""
         curve, found = self.task.curve, self._found(left, right, d, look, around, depth == 0)
         if depth == DEPTH or set(DEFAULT_LABELS[curve.is_map]) - set(self.task.events):
             return found

@@ -27,7 +27,7 @@ from ntkcont.results.special_points import SpecialPoint
 BESIDE = (1e-2, 1e-3, 1e-4, 1e-5)
 #: Shorter gaps, as fractions of the interval, hold nothing that could be told from the point itself.
 SHORTEST = 1e-6
-#: Cosine of the angle by which a branch turns there, at least.
+#: The cosine of the angle between a branch's directions at two such neighbours is larger than this.
 SAME_WAY = 0.5
 #: How often a gap is halved beside a point, and where eigenvalues have met or sums of them have changed their signs.
 HALVED, CLOSER = 2, 6
@@ -78,8 +78,10 @@ def gaps(curve: Curve, left: Node, right: Node, d: Array, points: Sequence[Speci
     ends: list[Node] = [left]
     bracket = Bracket(left, right)
     places = [(bracket.fraction(np.append(point.x, point.p), d)[0], point.label) for point in points]
-    for u, label in sorted(places):
-        pair = _neighbours(curve, left, right, d, u, label, [other for other, _ in places if other != u])
+    places.sort()
+    for i, (u, label) in enumerate(places):
+        others = [other for k, (other, _) in enumerate(places) if k != i]
+        pair = _neighbours(curve, left, right, d, u, label, others)
         if pair is None:
             return []
         ends += pair

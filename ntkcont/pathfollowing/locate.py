@@ -167,7 +167,9 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     rng, a = np.random.default_rng(0), curve.system(found.z)[1]
     moved = (a * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], a.shape)) for _ in range(TIMES))
     return all(
-        _eigenvalues_fit(np.linalg.eigvals(each) + curve.is_map, found.extra, crossing.label, ANYTHING_LIKE)
+        _eigenvalues_fit(
+            np.asarray(np.linalg.eigvals(each) + curve.is_map, complex), found.extra, crossing.label, ANYTHING_LIKE
+        )
         for each in moved
     )
 

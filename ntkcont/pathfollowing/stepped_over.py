@@ -58,14 +58,24 @@ class Recent:
     nodes: Nodes | None = None
     since: float = -np.inf
 
-    def rough(self, curve: Curve, nodes: Nodes, final: bool) -> list[tuple[Node, Node, Array]]:
+    def rough(
+        self, curve: Curve, before: Node | None, d: Array, nodes: Nodes, final: bool
+    ) -> list[tuple[Node, Node, Array]]:
         """Return the intervals (with their scales) in which there is something narrow, and remember the last points.
 
-        `final`: no more points will come.
+        `before`, in the scales `d`, is the node before the first ones; `final`: no more points will come.
         """
-        joined = nodes if self.nodes is None else concatenate([self.nodes, nodes], curve.n, scales=True)
+        earlier, at_start = self.nodes, self.nodes is None
+        if earlier is None and before is not None:
+            earlier = dataclasses.replace(stacked([before]), scales=d[None])
+        joined = nodes if earlier is None else concatenate([earlier, nodes], curve.n, scales=True)
         k = len(joined.s)
         flags = _rough(curve, joined, LEAST)
+        # of the two points at an end nothing is foretold, but what is beside them shows at the third
+        if at_start:
+            flags[:2] |= flags[2:3].any()
+        if final:
+            flags[-2:] |= flags[-3:-2].any()
         last = k - 1 if final else k - 1 - NEEDED  # of later ones the points that tell what is usual are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
