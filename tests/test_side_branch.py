@@ -73,7 +73,7 @@ def test_networks_have_one_branch_point_at_rest() -> None:
     assert met > 30
 
 
-@pytest.mark.parametrize("beside", ["", "x"])
+@pytest.mark.parametrize("beside", ["", "x", "x^2"])
 def test_where_rounding_of_the_parameter_is_that_of_one(beside: str) -> None:
     """(1 + p) tanh x = x: p = x/tanh x - 1, about x^2/3, is known to 1e-16 only; its branch point is at 0.
 
@@ -84,9 +84,9 @@ def test_where_rounding_of_the_parameter_is_that_of_one(beside: str) -> None:
     for i in range(40):
         x = float(np.random.default_rng(i).uniform(0.3, 2))
         steps = nc.ContinuationSettings(ds_max=0.02 if i % 2 else 10 ** np.random.default_rng(i).uniform(-2.3, -0.7))
-        branch = nc.continuation(
-            model, [x] * len(right), free="p", p_span=(-0.6, 1.5), params={"p": x / np.tanh(x) - 1}, settings=steps
-        )  # fmt: skip
+        at = [x, x**2 if beside == "x^2" else x][: len(right)]
+        params = {"p": x / np.tanh(x) - 1}
+        branch = nc.continuation(model, at, free="p", p_span=(-0.6, 1.5), params=params, settings=steps)
         found = [(point.label, point.p) for point in branch.special_points if point.label != "EP"]
         if not found:
             assert nc.Status.MIN_STEP in branch.ends

@@ -8,6 +8,8 @@ from ntkcont.kernels.cache import inner
 
 #: The prediction of a state may miss by this fraction of the state itself; farther below its scale it is zero.
 MISSED, NEGLIGIBLE = 0.25, 1e-9
+#: A parabola foretells it to this fraction.
+PARABOLA = 0.05
 #: The curvature of a branch may grow so many times in one step, if it has moved the point this far (scaled).
 SUDDENLY, UNBENT = 4.0, 1e-8
 #: No point of a branch has a residual larger than this, beside the terms that it is made of; above the second one it is
@@ -18,17 +20,34 @@ SHORTEST = 1e-15
 
 
 @inner
+def in_its_decades(z, new, logs):
+    """Whether no variable that is measured in decades has changed its sign."""
+    stays = True
+    for j in range(z.shape[0]):
+        stays = stays and (logs[j] == 0.0 or new[j] * z[j] > 0.0)
+    return stays
+
+
+@inner
 def foreseen(z, new, pred, d, logs, common):
-    """Whether no state was missed by the prediction by as much as it is large itself, or left its decades.
+    """Whether no state was missed by the prediction by as much as it is large itself.
 
     That is what keeps steps short beside what is small: the length of a step is measured in scales.
     """
     n = z.shape[0] - 1
-    for j in range(n + 1):
-        if logs[j] > 0.0:
-            if not new[j] * z[j] > 0.0:
-                return False
-        elif j < n and not common and abs(new[j] - pred[j]) > MISSED * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
+    for j in range(n if not common else 0):
+        if logs[j] == 0.0 and abs(new[j] - pred[j]) > MISSED * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
+            return False
+    return True
+
+
+@inner
+def as_a_parabola(z, new, tau, tau_new, d, logs, length):
+    """Whether the tangents at both ends of a step foretell every state better than that: one may touch zero."""
+    n = z.shape[0] - 1
+    for j in range(n):
+        off = abs(new[j] - z[j] - 0.5 * length * (tau[j] + tau_new[j]) * d[j])
+        if logs[j] == 0.0 and off > PARABOLA * (abs(z[j]) + abs(new[j])) + NEGLIGIBLE * d[j]:
             return False
     return True
 

@@ -10,9 +10,11 @@ from ntkcont.kernels.acceptance import (
     NO_SOLUTION,
     ROUGH,
     UNBENT,
+    as_a_parabola,
     bends_suddenly,
     beside_terms,
     foreseen,
+    in_its_decades,
     own_units,
     shortest,
 )
@@ -20,7 +22,7 @@ from ntkcont.kernels.algebra import factor, outside, solve
 from ntkcont.kernels.cache import entry, inner
 from ntkcont.kernels.copying import copy_vector
 from ntkcont.kernels.critical_vectors import workspace
-from ntkcont.kernels.hidden import any_passes_zero, hidden
+from ntkcont.kernels.hidden import any_passes_zero, hidden, passes_zero
 from ntkcont.kernels.newton import CONVERGED, NOT_FINITE, SHARE_FROM, correct, system
 from ntkcont.kernels.scales import grow_back, in_new_units, narrow, narrow_all, rescale, show_parameter
 from ntkcont.kernels.spectrum import ORIENTATION, REAL_PLUS, TANGENT_SIGN, UNSURE, spectrum
@@ -192,7 +194,8 @@ def advance(
             )  # fmt: skip
             if outcome == NOT_FINITE:
                 undefined = ds
-            good = outcome == CONVERGED and first <= 0.5 * ds and foreseen(z, new, pred, d, logs, common)
+            good = outcome == CONVERGED and first <= 0.5 * ds and in_its_decades(z, new, logs)
+            surprised = good and not foreseen(z, new, pred, d, logs, common)
             # at a branch point, where the sign changes, Newton's corrections tell nothing of the branch
             if good and ds > SHORT * control[DS_MAX] and sign == control[ORIENTED]:
                 good = not bends_suddenly(first, ds, control[BEND])
@@ -243,8 +246,12 @@ def advance(
                         length += ((new[j] - z[j]) / d[j]) ** 2
                 cos /= np.sqrt(turned)
                 length = np.sqrt(length)
-                if cos >= cos_limit:
-                    if hides >= 0 or not any_passes_zero(z, new, common):  # cut short already, or no reason
+                if surprised:
+                    surprised = not as_a_parabola(z, new, tau, tau_new, d, logs, length)
+                if cos >= cos_limit and not surprised:
+                    if hides >= 0 and passes_zero(z, new, hides, common) <= 0.0:  # cut short already
+                        break
+                    if not any_passes_zero(z, new, common):
                         break
                     hides, part, more = hidden(
                         rhs, jac, dfdp, c, p0, direction, is_map, common, algebra,
@@ -262,7 +269,7 @@ def advance(
                         continue
                     ds = part * length
                     continue
-                if ds <= 2.0 * control[DS_MIN]:
+                if ds <= 2.0 * control[DS_MIN] and not surprised:
                     least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                     if ds <= 2.0 * least:
                         break

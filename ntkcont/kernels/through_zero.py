@@ -210,6 +210,7 @@ def changes_on_the_way(
     """
     n = z.shape[0] - 1
     at, start, earlier, fixed = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.zeros(n + 1)
+    own = np.empty(n + 1)
     copy, kept, work = np.empty((n, n)), np.empty((n, n)), np.empty(34 * n + 16)
     wr, wi, other, noise = np.empty(n), np.empty(n), np.empty(n), np.zeros(n)
     counts, pivots = np.zeros(N_COUNTS, np.int64), np.empty(n, np.int32)
@@ -244,16 +245,18 @@ def changes_on_the_way(
                 good = known
                 if corrected == 1 and known:
                     copy_vector(start, at)
+                    for k in range(n + 1):  # scales may be those of a step that comes from far away
+                        own[k] = abs(at[k]) if not common and at[k] != 0.0 else d[k]
                     outcome, _, _, _, _ = correct(
                         rhs, jac, dfdp, c, p0, direction, is_map, algebra,
-                        at, start, d, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
+                        at, start, own, fixed, tol, most, p, f, a, fq, big, piv, b, ints,
                     )  # fmt: skip
                     good = outcome == CONVERGED and same_size(start, at, common)
                 if good:
                     system(algebra, rhs, jac, dfdp, c, p0, direction, is_map, at, p, f, a, fq)
                     if corrected == 1:
                         rounding_of_f(rhs, c, p0, direction, is_map, at, p, f, a, fq, start, other, noise)
-                        slack[side, level] = rounding_of_parameter(algebra, noise, d, big, piv, b, ints)
+                        slack[side, level] = rounding_of_parameter(algebra, noise, own, big, piv, b, ints)
                         known = slack[side, level] <= 0.5 * abs(at[n])  # else nothing is known of smaller sizes
                     if has_changed(a, kept):
                         if corrected == 0:

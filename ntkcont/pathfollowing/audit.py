@@ -125,3 +125,12 @@ def narrower(left: Node, right: Node, steps: int) -> Doubtful:
         reason="eigenvalues or the direction of the branch change between short steps, in a place narrower than one "
         "step, and no special point was established there",
     )  # fmt: skip
+
+
+def leads_elsewhere(left: Node, right: Node) -> Doubtful:
+    """Return the record of an interval from whose beginning short steps do not lead to its end."""
+    middle = 0.5 * (left.z + right.z)
+    return Doubtful(
+        label=UNKNOWN, bracket=(left.s, right.s), p=float(middle[-1]), x=middle[:-1], tried="short steps",
+        reason="short steps from one point do not lead to the next: this may be another branch, which passes very near",
+    )  # fmt: skip

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from ntkcont.kernels.spectrum import N_UNSTABLE, TANGENT_SIGN
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.at_ends import probe
-from ntkcont.pathfollowing.audit import doubt, explains, from_side_branch, looked_at_again, narrower, sure, unexplained
+from ntkcont.pathfollowing.audit import (
+    doubt,
+    explains,
+    from_side_branch,
+    leads_elsewhere,
+    looked_at_again,
+    narrower,
+    sure,
+    unexplained,
+)
 from ntkcont.pathfollowing.checkpoint import recalled_point
 from ntkcont.pathfollowing.curve import Node
 from ntkcont.pathfollowing.detect import (
@@ -148,18 +157,25 @@ class Detector:
         for left, right, d in self.recent.rough(curve, self.last, self.d, nodes, final):
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
-            if chain is None or not tells_more(chain, known, curve.is_map):
+            if chain is None:
+                self.doubtful.append(leads_elsewhere(left, right))
+                continue
+            if not tells_more(chain, known, curve.is_map):
                 continue
             units, new = local_units(curve, left, right, d), list[SpecialPoint]()
-            pieces = candidates(curve, chain, units, (None, None), "NSad" in task.events)
+            pieces, open_ = candidates(curve, chain, units, (None, None), "NSad" in task.events), False
             for a, b, u, beside in pieces if len(pieces) <= AT_MOST else ():
                 points = self._between(a, b, d, u, beside, DEPTH)
                 # states that are zero at a known point have no size there: only the scales of the step say what is near
-                apart = [q for q in points if q.converged and not any(near(q, p, d) for p in known)]
+                apart = [q for q in points if not any(near(q, p, d) for p in known)]
+                open_ = open_ or not all(q.converged for q in apart)
+                apart = [q for q in apart if q.converged]
                 new += [q for q in apart if not any(q.label == p.label and near(q, p, units) for p in new)]
             if new and undone(left, right, [*known, *new]):
                 more += new
-            elif any(classify(a, b, curve.is_map) is not None and not _holds(a, b, known, d) for a, b, *_ in pieces):
+            elif open_ or any(
+                classify(a, b, curve.is_map) is not None and not _holds(a, b, known, d) for a, b, *_ in pieces
+            ):
                 self.doubtful.append(narrower(left, right, len(chain) - 1))
         return more
 

@@ -164,7 +164,11 @@ def _in_short_steps(
             chain.append(nodes[i])
         if status is not None:
             return None
-        stepper.control[DS_MAX] = LONGER * length
+        longer = LONGER * length
+        smaller = max(
+            1.0, float(np.max(d / stepper.d))
+        )  # beside zero steps are short already: in units of what is there
+        stepper.control[DS_MAX] = min(longer * smaller, max(longer, settings.ds_max))
     return None
 
 

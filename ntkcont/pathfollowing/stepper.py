@@ -168,8 +168,10 @@ class Stepper:
 
     def rewind(self, node: Node, d: Array, ds: float) -> None:
         """Go back to an accepted point, with the scales d, and take a shorter step from there."""
-        self.d[:] = d
+        usual = max(self.memory[-1], self.d[-1])  # one that was small there grows back to this, as those of states do
         self.memory[:] = 0.0
+        self.memory[-1] = usual if usual > d[-1] else 0.0
+        self.d[:] = d
         self.z[:] = node.z
         self.tau[:] = self._unit(node.tangent)
         self.control[stepping.S] = node.s
