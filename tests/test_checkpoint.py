@@ -89,7 +89,12 @@ def test_what_is_in_the_file_is_not_computed_again(finished, tmp_path, monkeypat
     path = tmp_path / "c"
     path.write_bytes(data)
 
-    def refused(*_):
+    real = stepping.advance
+
+    def refused(*arguments):
+        control = next((each for each in arguments if np.shape(each) == (stepping.N_CONTROL,)), None)
+        if control is not None and np.isinf(control[stepping.P_LOW]):
+            return real(*arguments)  # a look at what is between two points goes no farther than that, and has no span
         raise AssertionError
 
     monkeypatch.setattr(stepping, "advance", refused)

@@ -42,9 +42,9 @@ class AdaptiveDetector(Detector):
         """Return how many steps the next chunk should have."""
         return self.length
 
-    def restart(self, node: Node | None) -> None:
+    def restart(self, node: Node | None, beside: bool = False) -> None:
         """Go on from `node`, forgetting what came after it."""
-        super().restart(node)
+        super().restart(node, beside)
         self.spectrum = None
 
     def chunk(self, nodes: Nodes, final: bool) -> list[SpecialPoint]:

@@ -86,6 +86,7 @@ class Detector:
         self.remarks: list[str] = []  # on what was found in it
         self.crossed = False  # it has been looked at what is on the very end
         self.recent, self.before = Recent(), list[SpecialPoint]()  # points not yet looked at, and what is among them
+        self.roots: list[float] = []  # first points beyond places where a derivative is infinite: nothing is smooth there
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -155,10 +156,13 @@ class Detector:
         if curve.n > UP_TO or curve.model.switching is not None:
             return more
         for left, right, d in self.recent.rough(curve, self.last, self.d, nodes, final):
+            if any(left.s < s <= right.s for s in self.roots):
+                continue
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None:
-                self.doubtful.append(leads_elsewhere(left, right))
+                if not (self.special(left, d) or self.special(right, d)):  # from there ways lead to every branch
+                    self.doubtful.append(leads_elsewhere(left, right))
                 continue
             if not tells_more(chain, known, curve.is_map):
                 continue
@@ -406,10 +410,11 @@ class Detector:
         """Return the scales with which node i was reached."""
         return self.d if nodes.scales is None else nodes.scales[i]
 
-    def restart(self, node: Node | None) -> None:
-        """Go on from `node`, forgetting what came after it."""
+    def restart(self, node: Node | None, beside: bool = False) -> None:
+        """Go on from `node`, forgetting what came after it; `beside`: it is as near to where branches meet as can be."""
         self.last, self.open, self.fresh, self.crossed = node, None, False, False
-        self.recent = Recent(since=-np.inf if node is None else node.s)
+        since = -np.inf if node is None else node.s
+        self.recent = Recent(since=np.nextafter(since, np.inf) if beside else since)
         self.trail, self.looked = [], False
 
     def special(self, node: Node, d: Array, before: Node | None = None, after: Node | None = None) -> bool:

@@ -56,12 +56,13 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         detector: Detector = AdaptiveDetector(task, first, start.d)
     else:
         detector = Detector(task, first, start.d)
+    detector.roots = stepper.roots
     borders = None if curve.model.switching is None else Borders(task, start, sign, stepper, detector)
     if stepper.leaves_at_once():
         yield Chunk(empty_nodes(curve.n), [], start.d, Status.BOUND)
         return
     if start.beside is not None:
-        detector.restart(start.beside[sign])
+        detector.restart(start.beside[sign], beside=True)
     total = 0
     again = Again()
     hits = 0

@@ -66,20 +66,20 @@ class Recent:
         `before`, in the scales `d`, is the node before the first ones; `final`: no more points will come.
         """
         earlier, at_start = self.nodes, self.nodes is None
-        if earlier is None and before is not None:
+        if earlier is None and before is not None and before.s < nodes.s[0]:  # beside a start it may be ahead
             earlier = dataclasses.replace(stacked([before]), scales=d[None])
         joined = nodes if earlier is None else concatenate([earlier, nodes], curve.n, scales=True)
         k = len(joined.s)
-        flags = _rough(curve, joined, LEAST)
-        # of the two points at an end nothing is foretold, but what is beside them shows at the third
-        if at_start:
-            flags[:2] |= flags[2:3].any()
-        if final:
-            flags[-2:] |= flags[-3:-2].any()
+        rough = _rough(curve, joined, LEAST)
+        # of the two points at an end nothing is foretold, but what is beside them shows in the second step
+        if at_start and k > 2:
+            rough[0] |= rough[1]
+        if final and k > 2:
+            rough[-1] |= rough[-2]
         last = k - 1 if final else k - 1 - NEEDED  # of later ones the points that tell what is usual are not known
         found = [
             (joined[int(i) - 1], joined[int(i)], joined.scales_at(int(i)))
-            for i in np.flatnonzero(flags[1:] | flags[:-1]) + 1
+            for i in np.flatnonzero(rough) + 1
             if i <= last and joined.s[i - 1] >= self.since
         ]
         if last > 0:
@@ -93,15 +93,18 @@ class Recent:
 
 
 def _rough(curve: Curve, nodes: Nodes, least: float) -> NDArray[np.bool_]:
-    """Return the points near which something is not smooth, and not only rounding."""
-    n = curve.n if curve.n <= POLYNOMIAL_UP_TO else 0
-    off = np.empty((len(nodes.s), curve.n + 1 + n))
+    """Return the steps in which, or at an end of which, something is not smooth, and not only rounding."""
+    n, m = curve.n if curve.n <= POLYNOMIAL_UP_TO else 0, curve.n + 1
+    off = np.empty((len(nodes.s), 2 * m + n))
     parts = nodes.z, nodes.tangent, nodes.all_scales(), nodes.eigenvalues[:, :n]
     not_smooth(*(np.ascontiguousarray(each) for each in parts), least, off)
-    flags = np.any(off > 0.0, axis=1)
-    for i in np.flatnonzero(flags):
-        flags[i] = bool(np.any(off[i] > ABOVE * _rounding(curve, nodes[int(i)], nodes.scales_at(int(i)), n)))
-    return flags
+    at, over = (np.any(each > 0.0, axis=1) for each in (off[:, : m + n], off[:, m + n :]))
+    for i in np.flatnonzero(at):
+        at[i] = bool(np.any(off[i, : m + n] > ABOVE * _rounding(curve, nodes[int(i)], nodes.scales_at(int(i)), n)))
+    for i in np.flatnonzero(over):
+        places = _rounding_of_place(nodes[int(i) - 1], nodes[int(i)], nodes.scales_at(int(i)))
+        over[i] = bool(np.any(off[i, m + n :] > ABOVE * places))
+    return at[1:] | at[:-1] | over[1:]
 
 
 def _rounding(curve: Curve, node: Node, d: Array, n: int) -> Array:
@@ -118,6 +121,15 @@ def _rounding(curve: Curve, node: Node, d: Array, n: int) -> Array:
     return least
 
 
+def _rounding_of_place(left: Node, right: Node, d: Array) -> Array:
+    """Return what rounding does to the way between two nodes, as a part of how far their tangents lead."""
+    length = float(np.linalg.norm((right.z - left.z) / d))
+    leads = np.maximum(*(length * np.abs(each.tangent) / np.linalg.norm(each.tangent / d) for each in (left, right)))
+    slack = LAST_DIGITS * np.abs(right.z) + NEWTON * d
+    with np.errstate(divide="ignore", over="ignore"):
+        return 2.0 * slack / leads  # inf where nothing moves
+
+
 def followed_again(
     curve: Curve, left: Node, right: Node, d: Array, logs: Array, settings: ContinuationSettings, depth: int = 0
 ) -> list[Node] | None:
@@ -131,11 +143,11 @@ def followed_again(
     nodes = stacked(chain)
     if len(chain) > SHORT_ONES:
         return chain  # a long way round: it has been resolved
-    flags = _rough(curve, dataclasses.replace(nodes, scales=np.tile(d, (len(chain), 1))), NEARER)
+    rough = _rough(curve, dataclasses.replace(nodes, scales=np.tile(d, (len(chain), 1))), NEARER)
     whole = chain[:1]
-    for i, (a, b) in enumerate(itertools.pairwise(chain)):
+    for (a, b), again in zip(itertools.pairwise(chain), rough, strict=True):
         finer = None
-        if (flags[i] or flags[i + 1]) and len(whole) < IN_ALL:
+        if again and len(whole) < IN_ALL:
             finer = followed_again(curve, a, b, d, logs, settings, depth + 1)
         whole += [b] if finer is None else finer[1:]
     return whole

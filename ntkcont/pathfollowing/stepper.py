@@ -68,6 +68,7 @@ class Stepper:
         ):
             self.control[slot] = value
         self.produced = np.zeros(3, dtype=np.int64)
+        self.roots: list[float] = []  # arclengths of the first points beyond places where a derivative is infinite
         self.outside: Outside | None = None  # what solves the linear systems, if LAPACK does not
 
     def _unit(self, tangent: Array) -> Array:
@@ -137,6 +138,7 @@ class Stepper:
         if node is None:
             return nodes, Status.NOT_FINITE
         nodes = joined(nodes.head(beyond.kept), node, self.curve.n)
+        self.roots.append(float(nodes.s[-1]))
         self.d[:], self.memory[:] = d, 0.0
         self.enter(self.curve, node.z, self._unit(node.tangent), node.s)
         step = 0.5 * (node.s - float(nodes.s[-2]))
