@@ -37,6 +37,8 @@ RUNNING, AT_BOUND, MIN_STEP, CLOSED, BAD_VALUES, UNBOUNDED = 0, 1, 2, 3, 4, 5
 GROW = 1.6
 #: Steps this short beside the longest allowed are not made shorter because the branch bends suddenly.
 SHORT = 1e-2
+#: A step is cut so many times, at most, until it ends before a zero that hides something.
+CUTS = 10
 #: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
 CORNER = 100.0
 #: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
@@ -183,7 +185,7 @@ def advance(
             ds = control[DS_MAX]
         undefined = np.inf  # the shortest step that led to where the equations are not finite
         least = -1.0
-        hides, more = -1, False
+        hides, more, cuts = -1, False, 0
         while True:  # until a step is accepted
             predict(z, tau, d, logs, ds, pred)
             for j in range(n + 1):
@@ -249,7 +251,8 @@ def advance(
                 if surprised:
                     surprised = not as_a_parabola(z, new, tau, tau_new, d, logs, length)
                 if cos >= cos_limit and not surprised:
-                    if hides >= 0 and passes_zero(z, new, hides, common) <= 0.0:  # cut short already
+                    # cut short already, to before the zero or as often as helps
+                    if hides >= 0 and (cuts == CUTS or passes_zero(z, new, hides, common) <= 0.0):
                         break
                     if not any_passes_zero(z, new, common):
                         break
@@ -267,6 +270,7 @@ def advance(
                         in_new_units(out_t, produced[0] - 1, tau, d)
                         hides = -1
                         continue
+                    cuts += 1
                     ds = part * length
                     continue
                 if ds <= 2.0 * control[DS_MIN] and not surprised:
