@@ -157,7 +157,8 @@ def test_an_imperfect_pitchfork_is_not_jumped_across(h):
 
 
 @pytest.mark.parametrize(
-    ("h", "is_one"), [(1e-10, False), (1e-12, False), (1e-14, False), (1e-18, False), (1e-24, False), (1e-40, False), (1e-60, True)]
+    ("h", "is_one"),
+    [(1e-10, False), (1e-12, False), (1e-14, False), (1e-18, False), (1e-24, False), (1e-40, False), (1e-60, True)],
 )
 @pytest.mark.parametrize("start", [-1.0, -0.7])
 def test_below_rounding_of_the_terms_an_imperfect_pitchfork_is_one(h, is_one, start):

@@ -82,6 +82,77 @@ def test_two_hopf_points_within_a_step(width: float) -> None:
     assert not missed
 
 
+@pytest.mark.parametrize(("offset", "thin"), [(1e-1, 1e-4), (1e-2, 1e-4), (1e-3, 1e-2), (1e-4, 1e-2), (1e-4, 1e-6)])
+@pytest.mark.parametrize("states", [1, 2])
+def test_a_layer_that_shifts_the_branch_and_turns_no_tangent(offset, thin, states):
+    """p = x - a tanh((x - c)/w), w << a: both ends of a step over c have the tangent of p = x; folds: cosh^2 u = a/w.
+
+    What is too thin to be resolved is said to be there.
+    """
+    right = {"x": "p - x + a*tanh((x - c)/w)"} | ({"y": "x - y"} if states == 2 else {})
+    model, rng = (
+        nc.Model.from_equations(right, params={"p": 1.0, "a": 0.0, "c": 0.0, "w": 1.0}),
+        np.random.default_rng(5),
+    )
+    for c in rng.uniform(1.5, 3.0, 8):
+        w = offset * thin * 10 ** rng.uniform(0, 1.9)
+        params = {"p": 1.0, "a": offset, "c": float(c), "w": w}
+        branch = found(model, [1.0 - offset] * states, params)
+        beside = np.arccosh(np.sqrt(offset / w))
+        fold = w * beside - offset * np.tanh(beside)
+        at = sorted(q.p for q in branch.special_points("LP"))
+        if len(at) != 2:
+            assert thin < 1e-4, (c, w)
+            assert branch.doubtful or branch.status is not nc.Status.BOUND
+        else:
+            np.testing.assert_allclose(at, [c - abs(fold), c + abs(fold)], rtol=0, atol=1e-9)
+            if offset > 1e-4:  # what is smaller than a step may stay off the chord between two points of the branch
+                check_branch(branch, model, p_span=(0.5, 5.0))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("states", [1, 2])
+def test_a_pole_narrower_than_a_step_is_not_jumped_over(sign, states):
+    """p = x + h/(x - c) never gets past c: it turns back at p = c - 2 sqrt(h), or goes to infinity, h < 0."""
+    right = {"x": "p - x - h/(x - c)"} | ({"y": "x - y"} if states == 2 else {})
+    model, rng = nc.Model.from_equations(right, params={"p": 1.0, "h": 0.0, "c": 0.0}), np.random.default_rng(6)
+    for c in rng.uniform(1.5, 3.0, 12):
+        h = sign * 10 ** rng.uniform(-9, -3)
+        start = 1.0 - h / (1.0 - c)
+        branch = found(model, [start] * states, {"p": 1.0, "h": h, "c": float(c)})
+        at = [q.p for q in branch.special_points if q.label in ("LP", "BP", "H")]
+        assert at == ([pytest.approx(c - 2.0 * np.sqrt(h), abs=1e-9)] if h > 0.0 else [])
+        assert branch.x[-1, 0] < c
+        assert branch.p[-1] == (0.5 if h > 0.0 else 5.0)
+        check_branch(branch, model, p_span=(0.5, 5.0))
+
+
+def found(model, start, params):
+    return nc.continuation(model, start, free="p", p_span=(0.5, 5.0), params=params, direction="+")
+
+
+def test_what_short_steps_show_and_do_not_establish_is_stepped_over_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what they find is not taken the run goes back, and finds two Hopf points in shorter steps of its own."""
+    from ntkcont.pathfollowing import detector
+
+    said = []
+    real = detector.narrower
+    monkeypatch.setattr(detector, "undone", lambda *_: False)
+    monkeypatch.setattr(detector, "narrower", lambda *a: said.append(real(*a)) or said[-1])
+    rate, e = f"(0.3*{_spike('p')} - 0.1)", 1e-3
+    model = nc.Model.from_equations(
+        {"x": f"{rate}*x - y", "y": f"x + {rate}*y"}, params={"p": 0.0, "c": 0.0, "e": 1.0}
+    )  # fmt: skip
+    for c in np.random.default_rng(3).uniform(0.2, 0.8, 6):
+        params = {"p": 0.0, "c": float(c), "e": e}
+        branch = nc.continuation(model, [0.0, 0.0], free="p", p_span=(0.0, 1.0), params=params, direction="+")
+        at = [q.p for q in branch.special_points("H")]
+        np.testing.assert_allclose(at, [c - e * np.sqrt(2.0), c + e * np.sqrt(2.0)], rtol=0, atol=1e-9)
+        assert branch.doubtful == ()
+    assert said
+    assert all(q.bracket[0] < q.bracket[1] and "short steps" in q.tried for q in said)
+
+
 def test_the_way_in_short_steps_is_not_taken_where_all_is_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neurons, folds and networks cost nothing more: a tangent that turns is smooth in the scales of the steps."""
     from ntkcont.pathfollowing import detector

@@ -130,7 +130,7 @@ def stands_out(every, apart, i, j, least, low, high):
 
 @entry(types.void(MATRIX, MATRIX, MATRIX, complex128[:, ::1], float64, MATRIX))
 def not_smooth(z, tangent, scales, eigenvalues, least, off):
-    """Fill `off` (k, 2 m + n): by how much something at point i of `z` (k, m) is not what its neighbours say; 0: smooth.
+    """Fill `off` (k, 2 m + n): by how much something at point i of `z` (k, m) is not what neighbours say; 0: smooth.
 
     That is: the direction of the tangents (k, m), the coefficients of the polynomial whose zeros are the eigenvalues
     (k, n), and the way from the point before, as parts of what is largest at these points, and more than `least`;
@@ -174,7 +174,7 @@ def not_smooth(z, tangent, scales, eigenvalues, least, off):
 
 @entry(types.void(MATRIX, VECTOR, complex128[:, ::1], VECTOR))
 def apart_by(tangents, d, eigenvalues, off):
-    """Fill `off` (m + n,) with how different directions and coefficients are at two points, tangents of shape (2, m)."""
+    """Fill `off` (m + n,) with how different directions and coefficients are at two points; tangents (2, m)."""
     m, n = tangents.shape[1], eigenvalues.shape[1]
     values, product = np.empty((2, n)), np.empty(n + 1, np.complex128)
     units = np.zeros(2)

@@ -39,6 +39,8 @@ GROW = 1.6
 SHORT = 1e-2
 #: A step is cut so many times, at most, until it ends before a zero that hides something.
 CUTS = 10
+#: By how much the last correction may turn the tangent, as far as the bend of the step tells.
+TURNED = 1e-9
 #: Where steps must be nearly as short as allowed, so many times, scales far above what is there are given up.
 CORNER = 100.0
 #: Where steps fail that are so many times shorter than one that led to no finite values, this is why.
@@ -328,8 +330,9 @@ def advance(
         for i in range(n):
             residual = max(residual, abs(f[i]))
         out_residual[k] = residual
-        # so must be an orientation that changed, and the tangent where the last correction was not small
-        if n < SHARE_FROM and (sign != control[ORIENTED] or last > 0.01 * control[TOL]):
+        # so must be an orientation that changed, and the tangent where the last correction was not small, or turned it
+        turns = last > 0.01 * control[TOL] or last * first > TURNED * ds * ds
+        if n < SHARE_FROM and (sign != control[ORIENTED] or turns):
             exact = factor(algebra, new, a, fq, d, tau, big, piv, ints)
             if exact != 0.0 and unit_tangent(algebra, big, piv, b, ints):
                 sign = exact

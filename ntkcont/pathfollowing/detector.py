@@ -86,7 +86,7 @@ class Detector:
         self.remarks: list[str] = []  # on what was found in it
         self.crossed = False  # it has been looked at what is on the very end
         self.recent, self.before = Recent(), list[SpecialPoint]()  # points not yet looked at, and what is among them
-        self.roots: list[float] = []  # first points beyond places where a derivative is infinite: nothing is smooth there
+        self.roots: list[float] = []  # first points beyond places where a derivative is infinite
         self.open: Node | None = None  # left end of an interval whose right end is a special point itself
 
     def steps(self) -> int:
@@ -411,7 +411,7 @@ class Detector:
         return self.d if nodes.scales is None else nodes.scales[i]
 
     def restart(self, node: Node | None, beside: bool = False) -> None:
-        """Go on from `node`, forgetting what came after it; `beside`: it is as near to where branches meet as can be."""
+        """Go on from `node`, forgetting what came after it; `beside`: it is right beside a place where branches meet."""
         self.last, self.open, self.fresh, self.crossed = node, None, False, False
         since = -np.inf if node is None else node.s
         self.recent = Recent(since=np.nextafter(since, np.inf) if beside else since)
