@@ -411,7 +411,7 @@ class Detector:
         return self.d if nodes.scales is None else nodes.scales[i]
 
     def restart(self, node: Node | None, beside: bool = False) -> None:
-        """Go on from `node`, forgetting what came after it; `beside`: it is right beside a place where branches meet."""
+        """Go on from `node`, forgetting what came after it; `beside`: it is beside a place where branches meet."""
         self.last, self.open, self.fresh, self.crossed = node, None, False, False
         since = -np.inf if node is None else node.s
         self.recent = Recent(since=np.nextafter(since, np.inf) if beside else since)
