@@ -98,13 +98,14 @@ def _rough(curve: Curve, nodes: Nodes, least: float) -> NDArray[np.bool_]:
     off = np.empty((len(nodes.s), 2 * m + n))
     parts = nodes.z, nodes.tangent, nodes.all_scales(), nodes.eigenvalues[:, :n]
     not_smooth(*(np.ascontiguousarray(each) for each in parts), least, off)
-    at, over = (np.any(each > 0.0, axis=1) for each in (off[:, : m + n], off[:, m + n :]))
+    at: NDArray[np.bool_] = np.any(off[:, : m + n] > 0.0, axis=1)
+    over: NDArray[np.bool_] = np.any(off[:, m + n :] > 0.0, axis=1)
     for i in np.flatnonzero(at):
         at[i] = bool(np.any(off[i, : m + n] > ABOVE * _rounding(curve, nodes[int(i)], nodes.scales_at(int(i)), n)))
     for i in np.flatnonzero(over):
         places = _rounding_of_place(nodes[int(i) - 1], nodes[int(i)], nodes.scales_at(int(i)))
         over[i] = bool(np.any(off[i, m + n :] > ABOVE * places))
-    return at[1:] | at[:-1] | over[1:]
+    return np.logical_or.reduce([at[1:], at[:-1], over[1:]])
 
 
 def _rounding(curve: Curve, node: Node, d: Array, n: int) -> Array:
