@@ -144,19 +144,22 @@ def show_parameter(z, d, logs, memory, tau, least):
 
 
 @inner
-def grow_back(z, d, logs, memory, tau, common):
-    """Let scales that had become those of a variable near zero grow with it to what they were."""
+def grow_back(z, d, logs, memory, tau, common, straight):
+    """Let scales that had become those of a variable near zero grow with it to what they were.
+
+    That of the parameter only where the branch is `straight`: a corner is turned in the units that show it.
+    """
     n = z.shape[0] - 1
-    changed, states = False, False
+    changed = False
     for j in range(n + 1):
         if memory[j] == 0.0:
             continue
         scale = min(memory[j], scale_at(z, j, common), FASTEST * d[j])
-        if j < n:
-            states = True
-        else:
+        if j == n:
             scale = min(memory[n], FASTEST * d[n])
-            if states and abs(tau[n]) < 2.0 * SHOWN:
+            if not straight:
+                continue
+            if abs(tau[n]) < 2.0 * SHOWN:  # the states make the steps what they are
                 show_parameter(z, d, logs, memory, tau, FADING)
                 continue
         if scale > d[j]:

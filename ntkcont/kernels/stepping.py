@@ -282,9 +282,13 @@ def advance(
             produced[2] += 1
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
             shorter = 0.47 * ds
-            if shorter < CORNER * control[DS_MIN] <= ds and narrow_all(z, d, logs, memory, tau, common):
-                control[BEND] = 0.0
-                in_new_units(out_t, produced[0] - 1, tau, d)
+            if shorter < CORNER * control[DS_MIN]:
+                changed = ds >= CORNER * control[DS_MIN] and narrow_all(z, d, logs, memory, tau, common)
+                wide = d[n]
+                show_parameter(z, d, logs, memory, tau, 0.0)  # a state that turns back where it stands still has a corner
+                if changed or d[n] != wide:
+                    control[BEND] = 0.0
+                    in_new_units(out_t, produced[0] - 1, tau, d)
             if shorter <= control[DS_MIN]:
                 least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                 if ds <= least:
@@ -375,7 +379,7 @@ def advance(
             control[BEND] = 0.0
             in_new_units(out_t, k, tau, d)
         else:
-            grow_back(z, d, logs, memory, tau, common)
+            grow_back(z, d, logs, memory, tau, common, cos >= cos_gentle)
         produced[0] += 1
         produced[1] += 1
         if closed:
