@@ -161,7 +161,9 @@ class Detector:
             chain = followed_again(curve, left, right, d, task.logs, task.settings)
             known = [q for q in (*self.before, *found, *more) if left.s <= q.s <= right.s]
             if chain is None:
-                if not (self.special(left, d) or self.special(right, d)):  # from there ways lead to every branch
+                explained = known and all(q.converged for q in known) and undone(left, right, known)
+                # from a special point ways lead to every branch
+                if not (explained or self.special(left, d) or self.special(right, d)):
                     self.doubtful.append(leads_elsewhere(left, right))
                 continue
             if not tells_more(chain, known, curve.is_map):
