@@ -150,16 +150,18 @@ def grow_back(z, d, logs, memory, tau, common, straight):
     That of the parameter only where the branch is `straight`: a corner is turned in the units that show it.
     """
     n = z.shape[0] - 1
-    changed = False
+    changed, states = False, False
     for j in range(n + 1):
         if memory[j] == 0.0:
             continue
         scale = min(memory[j], scale_at(z, j, common), FASTEST * d[j])
-        if j == n:
+        if j < n:
+            states = True
+        else:
             scale = min(memory[n], FASTEST * d[n])
-            if not straight:
+            if not (states or straight):
                 continue
-            if abs(tau[n]) < 2.0 * SHOWN:  # the states make the steps what they are
+            if states and abs(tau[n]) < 2.0 * SHOWN:
                 show_parameter(z, d, logs, memory, tau, FADING)
                 continue
         if scale > d[j]:
