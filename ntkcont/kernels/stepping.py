@@ -285,7 +285,8 @@ def advance(
             if shorter < CORNER * control[DS_MIN]:
                 changed = ds >= CORNER * control[DS_MIN] and narrow_all(z, d, logs, memory, tau, common)
                 wide = d[n]
-                if undefined == np.inf:  # where the parameter stands still a state that turns has a corner
+                # where the parameter stands still a state that turns has a corner
+                if undefined == np.inf and memory[n] == 0.0:
                     show_parameter(z, d, logs, memory, tau, 0.0)
                 if changed or d[n] != wide:
                     control[BEND] = 0.0
