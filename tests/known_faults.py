@@ -8,6 +8,7 @@ METAMORPHIC: dict[int, str] = {
     51: "end in 2 of the runs",
     55: "doubtful NSad when run as: runs_on",
     124: "definition, end in 9 of the runs",
+    147: "end when run as: runs_on (a state turns back where the scale of p is 1e9 times its way)",
     203: "end, residual in 10 of the runs",
     208: "definition when run as: runs_on",
     226: "lost when run as: affine, decoupled, halved_steps, span_enlarged",

@@ -144,11 +144,8 @@ def show_parameter(z, d, logs, memory, tau, least):
 
 
 @inner
-def grow_back(z, d, logs, memory, tau, common, straight):
-    """Let scales that had become those of a variable near zero grow with it to what they were.
-
-    That of the parameter only where the branch is `straight`: a corner is turned in the units that show it.
-    """
+def grow_back(z, d, logs, memory, tau, common):
+    """Let scales that had become those of a variable near zero grow with it to what they were."""
     n = z.shape[0] - 1
     changed, states = False, False
     for j in range(n + 1):
@@ -159,8 +156,6 @@ def grow_back(z, d, logs, memory, tau, common, straight):
             states = True
         else:
             scale = min(memory[n], FASTEST * d[n])
-            if not (states or straight):
-                continue
             if states and abs(tau[n]) < 2.0 * SHOWN:
                 show_parameter(z, d, logs, memory, tau, FADING)
                 continue

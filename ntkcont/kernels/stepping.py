@@ -282,15 +282,9 @@ def advance(
             produced[2] += 1
             # 0.47, not 0.5: a point that fell exactly on a singular one is not met again
             shorter = 0.47 * ds
-            if shorter < CORNER * control[DS_MIN]:
-                changed = ds >= CORNER * control[DS_MIN] and narrow_all(z, d, logs, memory, tau, common)
-                wide = d[n]
-                # where the parameter stands still a state that turns has a corner
-                if undefined == np.inf and memory[n] == 0.0:
-                    show_parameter(z, d, logs, memory, tau, 0.0)
-                if changed or d[n] != wide:
-                    control[BEND] = 0.0
-                    in_new_units(out_t, produced[0] - 1, tau, d)
+            if shorter < CORNER * control[DS_MIN] <= ds and narrow_all(z, d, logs, memory, tau, common):
+                control[BEND] = 0.0
+                in_new_units(out_t, produced[0] - 1, tau, d)
             if shorter <= control[DS_MIN]:
                 least = shortest(z, tau, d, control[DS_MIN]) if least < 0.0 else least
                 if ds <= least:
@@ -381,7 +375,7 @@ def advance(
             control[BEND] = 0.0
             in_new_units(out_t, k, tau, d)
         else:
-            grow_back(z, d, logs, memory, tau, common, cos >= cos_gentle)
+            grow_back(z, d, logs, memory, tau, common)
         produced[0] += 1
         produced[1] += 1
         if closed:
