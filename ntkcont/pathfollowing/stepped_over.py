@@ -177,10 +177,8 @@ def _in_short_steps(
             chain.append(nodes[i])
         if status is not None:
             return None
-        longer = LONGER * length
-        smaller = max(
-            1.0, float(np.max(d / stepper.d))
-        )  # beside zero steps are short already: in units of what is there
+        # beside zero steps are short already: in units of what is there
+        longer, smaller = LONGER * length, max(1.0, float(np.max(d / stepper.d)))
         stepper.control[DS_MAX] = min(longer * smaller, max(longer, settings.ds_max))
     return None
 
