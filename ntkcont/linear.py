@@ -7,6 +7,11 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+#: Vectors that are orthonormal to rounding are so to this.
+ORTHONORMAL = 1e-12
+#: Up to this size LAPACK does not divide and conquer, and its vectors are orthonormal.
+UNDIVIDED = 25
+
 
 class LU:
     """LU factors of a matrix that may be singular (then solutions hold inf or nan, without a warning)."""
@@ -39,7 +44,8 @@ def svd(
 def svd(a: NDArray[Any], *, compute_uv: bool = True, full_matrices: bool = True) -> Any:
     """Return the singular value decomposition, as `numpy.linalg.svd` does; also where that does not converge.
 
-    LAPACK's gesdd, which numpy calls, fails on some finite matrices; gesvd, slower by a few times, does not.
+    LAPACK's gesdd, which numpy calls, fails on some finite matrices, or returns vectors that are not orthogonal
+    (which of the two depends on the processor); gesvd, slower by a few times, does neither.
 
     Raises
     ------
@@ -54,7 +60,13 @@ def svd(a: NDArray[Any], *, compute_uv: bool = True, full_matrices: bool = True)
     array([3., 1.])
     """
     try:
-        return np.linalg.svd(a, full_matrices=full_matrices, compute_uv=compute_uv)
+        result = np.linalg.svd(a, full_matrices=full_matrices, compute_uv=compute_uv)
+        if (
+            not compute_uv
+            or min(a.shape[-2:]) <= UNDIVIDED
+            or (_orthonormal(result[0]) and _orthonormal(np.swapaxes(result[2], -1, -2)))
+        ):
+            return result
     except np.linalg.LinAlgError:
         if not np.all(np.isfinite(a)):
             raise
@@ -66,6 +78,13 @@ def svd(a: NDArray[Any], *, compute_uv: bool = True, full_matrices: bool = True)
     parts = zip(*found, strict=True) if compute_uv else [found]
     stacked = tuple(np.reshape(part, (*a.shape[:-2], *np.shape(part[0]))) for part in (list(each) for each in parts))
     return stacked if compute_uv else stacked[0]
+
+
+def _orthonormal(u: NDArray[Any]) -> bool:
+    """Whether the columns of u are orthonormal, at the cost of two products with a vector."""
+    x = np.cos(np.arange(1.0, u.shape[-1] + 1.0))
+    back = np.swapaxes(u.conj(), -1, -2) @ (u @ x)[..., None]
+    return bool(np.all(np.abs(back[..., 0] - x) <= ORTHONORMAL))
 
 
 def rank(a: NDArray[Any]) -> int:
