@@ -29,6 +29,8 @@ BESIDE = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
 TELLING = 1e-8
 #: Cosine between the directions of a neighbour and of the branch.
 ALIGNED = 0.99
+#: By how much the first step is longer where terms of high order tell branches apart.
+LONGER = 3.0
 #: Fractions of the first step that are tried where only one side of a branch has a neighbour at its full length.
 SHORTER = (0.3, 0.1, 0.01, 1e-3)
 #: At a distance h from a period doubling the map takes a point of the doubled orbit 2h away, one of the simple orbit 0;
@@ -147,6 +149,9 @@ def _start(
         if sides:
             best = local.outgoing(sides, span, ds)
             if turn <= TURN:
+                farther = _farther(local, span, ds) if np.any(way.twist) else None
+                if farther is not None:
+                    return farther
                 return best if len(sides) == 2 else _nearer(local, span, ds) or best
         smaller = np.append(np.maximum(0.3 * d[:n], least[:n]), d[n])
         if np.array_equal(smaller, d):
@@ -155,6 +160,16 @@ def _start(
     if best is None or len(best.sides) < 2:  # a narrow branch of large states
         best = _nearer(local, span, ds) or best
     return best
+
+
+def _farther(local: _Local, span: tuple[float, float], ds: float) -> Outgoing | None:
+    """Return the start of a branch with a longer first step, if it has neighbours so far away.
+
+    Of branches that only terms of high order tell apart, or that have one tangent, those of a shorter one are nearly
+    the same, and Newton's method on the way there stops where rounding puts it.
+    """
+    sides, turn = local.sides(LONGER * ds)
+    return local.outgoing(sides, span, LONGER * ds) if len(sides) == 2 and turn <= TURN else None
 
 
 def _nearer(local: _Local, span: tuple[float, float], ds: float) -> Outgoing | None:
