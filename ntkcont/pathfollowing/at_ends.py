@@ -39,7 +39,7 @@ def at_bound(detector: Detector, d: Array) -> list[SpecialPoint]:
     if beyond is None:
         return []
     low, high = task.span
-    slack = 1e-9 * (abs(last.z[-1]) * task.logs[-1] or high - low)
+    slack = 1e-9 * max(abs(node.z[-1]) for node in (last, *detector.trail[-1:]))
     nodes = Nodes(
         beyond.z[None], beyond.tangent[None], np.array([beyond.s]), beyond.eigenvalues[None], beyond.counts[None]
     )

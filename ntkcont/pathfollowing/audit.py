@@ -17,6 +17,10 @@ from ntkcont.results.special_points import SpecialPoint
 
 #: A point of the branch this near to a special one, as a fraction of the way to its neighbours, is on it.
 ON_IT = 1e-3
+#: Why two points may be on two branches.
+ELSEWHERE = "short steps from one point do not lead to the next: this may be another branch, which passes very near"
+#: A branch that comes to one place again within so many points has not been anywhere else.
+ON_THE_SPOT = 2
 #: By how much the number of unstable eigenvalues changes at a simple point.
 CHANGES = {"LP": 1, "BP": 1, "PD": 1, "H": 2, "NS": 2, "NSad": 0, "UZ": 0, "EP": 0}
 
@@ -91,6 +95,18 @@ def unexplained(
     return found
 
 
+def passed_twice(
+    s: NDArray[np.float64], points: Sequence[SpecialPoint]
+) -> list[tuple[int, int, SpecialPoint, SpecialPoint]]:
+    """Return the pairs of branch points that a branch passes one after the other, and the points of it just after them.
+
+    A branch does not turn on the spot: if both are one place a step has led to the other branch that crosses there.
+    """
+    crossed = sorted((q for q in points if q.label == "BP" and q.converged), key=lambda point: point.s)
+    pairs = [(*(int(np.searchsorted(s, q.s)) for q in pair), *pair) for pair in itertools.pairwise(crossed)]
+    return [(i, j, one, other) for i, j, one, other in pairs if 0 < j - i <= ON_THE_SPOT and j < len(s)]
+
+
 def looked_at_again(
     pieces: Sequence[Node], between: Callable[[Node, Node], list[SpecialPoint]]
 ) -> list[SpecialPoint] | None:
@@ -132,5 +148,10 @@ def leads_elsewhere(left: Node, right: Node) -> Doubtful:
     middle = 0.5 * (left.z + right.z)
     return Doubtful(
         label=UNKNOWN, bracket=(left.s, right.s), p=float(middle[-1]), x=middle[:-1], tried="short steps",
-        reason="short steps from one point do not lead to the next: this may be another branch, which passes very near",
+        reason=ELSEWHERE,
     )  # fmt: skip
+
+
+def may_have_jumped(place: Doubtful) -> bool:
+    """Whether the points on both sides of a doubtful place may be on two branches."""
+    return place.label == "BP" or place.reason == ELSEWHERE

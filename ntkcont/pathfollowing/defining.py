@@ -136,6 +136,12 @@ class Located:
     w: NDArray[Any]
     null: Array | None = None
 
+    def in_units(self, d: Array, other: Array) -> Located:
+        """Return the same, found in the units d, with its null space in other ones."""
+        if self.null is None or np.array_equal(d, other):
+            return self
+        return dataclasses.replace(self, null=np.linalg.qr((self.null * d / other).T)[0].T)
+
 
 def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
     """Right and left vectors of the smallest singular value, by inverse iteration on a* a."""

@@ -19,6 +19,7 @@ from ntkcont.pathfollowing.audit import (
     leads_elsewhere,
     looked_at_again,
     narrower,
+    passed_twice,
     sure,
     unexplained,
 )
@@ -45,7 +46,7 @@ from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point, special_point, user_zero
 from ntkcont.pathfollowing.stepped_over import AT_MOST, UP_TO, Recent, followed_again, near, tells_more, undone
 from ntkcont.pathfollowing.task import Task
-from ntkcont.pathfollowing.units import local_units
+from ntkcont.pathfollowing.units import local_units, own_units
 from ntkcont.results.doubtful import Doubtful
 from ntkcont.results.special_points import SpecialPoint
 
@@ -136,6 +137,10 @@ class Detector:
             found += self._across_end(nodes[k - 1], self._scales(nodes, k - 1))
         found += self._stepped_over(nodes, found, final)
         found = self._audited(nodes, found)
+        for i, j, one, other in passed_twice(nodes.s, found):
+            left = nodes[i - 1] if i else self.last
+            if left is not None and near(one, other, local_units(task.curve, left, nodes[j], self._scales(nodes, j))):
+                self.doubtful.append(leads_elsewhere(left, nodes[j]))
         before = self.last
         ends = [before] if before is not None else []
         self.trail = [*self.trail, *ends, *(nodes[i] for i in range(max(0, k - 3), k - 1))][-2:]
@@ -202,10 +207,9 @@ class Detector:
             return []
         if beyond is None:
             return self._between(left, last, d, None, (None, None))
-        slack = ON_THE_END * abs(beyond.s - left.s)
-        found = []
+        slack, units, found = ON_THE_END * abs(beyond.s - left.s), own_units(last.z, d), []
         for point in self._between(left, beyond, d, None, (None, None)):
-            there = np.linalg.norm((np.append(point.x, point.p) - last.z) / d) < SIDE_BRANCH
+            there = np.linalg.norm((np.append(point.x, point.p) - last.z) / units) < SIDE_BRANCH
             s = last.s if there else point.s  # arclength in between is interpolated
             if s <= last.s + slack:
                 found.append(dataclasses.replace(point, s=s, bracket=(point.bracket[0], max(s, last.s))))

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from ntkcont.kernels.spectrum import PAIRS
+from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Complex, Curve, Node
 from ntkcont.pathfollowing.defining import Located, Scaled
@@ -14,19 +15,23 @@ from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
 from ntkcont.pathfollowing.firm import made_of_last_digits
 from ntkcont.pathfollowing.multiple import SMALL, kernel_dimension, on_branch, solve_multiple
-from ntkcont.pathfollowing.units import USUAL
+from ntkcont.pathfollowing.units import USUAL, own_units
 
 #: A frequency (or the angle of a multiplier) that small, beside those at the ends, is a double zero eigenvalue beside a
 #: fold, and none at all elsewhere.
 MERGED, ANGLE, NONE = 3e-4, 1e-5, {"H": 1e-9, "NSad": 1e-6}
 #: A point of the branch solves its equations to this, beside the terms they are made of, or to rounding of a unit.
 ON_BRANCH, ROUNDING = 1e-10, 1e-14
+#: Or to so many times what the last digits of the point make of them there.
+LAST_DIGITS, TIMES_NOISE = 4.0 * float(np.finfo(float).eps), 100.0
 #: How far eigenvalues at a point may be from what its label says, beside themselves.
 FITS, ANYTHING_LIKE = 1e-4, 0.3
 #: Newton knows the place of a double zero eigenvalue to so many digits: by these the Jacobian is moved, a few times.
-LAST_DIGITS, TIMES = 1e-11, 4
+MOVED, TIMES = 1e-11, 4
 #: The same where their place is known to rounding only, and they move by its root.
 ROOTS = 0.1
+#: How often a point is located once more in smaller units.
+CLOSER = 3
 #: How often a bracket is made smaller.
 SHRINKS = 60
 #: How far beside a point its neighbours are looked at, as fractions of the bracket.
@@ -97,7 +102,7 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
     if crossing.optional:  # nothing brackets it by itself: guess here and there
         for u in (0.5, 0.2, 0.8, 0.05, 0.95):
             z, extra, _ = guess(curve, event, bracket, d, u)
-            found = event.solve(curve, z, extra, d) if extra is not None else None
+            found = _solved(curve, event, z, extra, d) if extra is not None else None
             if found is not None and bracket.holds(found.z, d, wider) and _plausible(curve, found, crossing, d):
                 return found, bracket
         return None, bracket
@@ -105,7 +110,7 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         # where the test function bends sharply, interpolation stays on one side of it: then halves
         z, extra, node = guess(curve, event, bracket, d, None if k < 3 or k % 3 == 0 else 0.5 - 0.0417 * (k % 3 - 1.5))
         if extra is not None or not needs_extra:
-            found = event.solve(curve, z, extra, d)
+            found = _solved(curve, event, z, extra, d)
             if (
                 found is not None
                 and bracket.holds(found.z, d, wider)
@@ -126,6 +131,17 @@ def refine(curve: Curve, event: Event, crossing: Crossing, d: Array) -> tuple[Lo
         if np.linalg.norm((bracket.right.z - bracket.left.z) / d) < 1e-11:
             break
     return None, bracket
+
+
+def _solved(curve: Curve, event: Event, z: Array, extra: float | None, d: Array) -> Located | None:
+    """Solve the defining system, and once more in units of what was found, where these are far smaller."""
+    found, units = event.solve(curve, z, extra, d), d
+    for _ in range(CLOSER):
+        if found is None or np.array_equal(own := own_units(found.z, units), units):
+            break
+        finer, units = event.solve(curve, found.z, found.extra, own), own
+        found = found if finer is None else finer.in_units(own, d)  # a parameter of zero has no size but rounding
+    return found
 
 
 def _crosses_there(curve: Curve, z: Array, label: str, bracket: Bracket, d: Array) -> bool:
@@ -150,6 +166,8 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
     """
     if not _solves(curve, found.z, d):  # an imperfect branch point, passed by a jump
         return False
+    if crossing.label == "BP" and _passed_by(curve, found.z, d):
+        return False
     if found.extra is None:
         return crossing.label not in ("LP", "BP", "PD") or _zero_there(curve, found, crossing, d)
     if crossing.label == "NS":
@@ -165,7 +183,7 @@ def _plausible(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bo
         return True
     # beside a double zero eigenvalue Newton may find a pair that the last digits of the Jacobian make of it
     rng, a = np.random.default_rng(0), curve.system(found.z)[1]
-    moved = (a * (1.0 + LAST_DIGITS * rng.choice([-1.0, 1.0], a.shape)) for _ in range(TIMES))
+    moved = (a * (1.0 + MOVED * rng.choice([-1.0, 1.0], a.shape)) for _ in range(TIMES))
     return all(
         _eigenvalues_fit(
             np.asarray(np.linalg.eigvals(each) + curve.is_map, complex), found.extra, crossing.label, ANYTHING_LIKE
@@ -179,6 +197,21 @@ def _solves(curve: Curve, z: Array, d: Array) -> bool:
     scaled = Scaled(curve, d).equilibrated(z / d)
     f, jacobian = scaled.residual_and_jacobian(z / d)
     return bool(np.all(np.abs(f) <= ON_BRANCH * (np.abs(jacobian) @ np.abs(z / d)) + ROUNDING))
+
+
+def _passed_by(curve: Curve, z: Array, d: Array) -> bool:
+    """Whether two branches come near to each other at z, where [F_x, F_q] lacks rank, and do not meet.
+
+    By its left null vector F is their distance, and what makes up the other equations is no measure of that.  Nor is
+    the size of their terms: rounding is what the last digits, which change that distance in second order, make of it.
+    """
+    scaled, y = Scaled(curve, d).equilibrated(z / d), z / d
+    f, jacobian = scaled.residual_and_jacobian(y)
+    w = svd(jacobian)[0][:, -1]
+    rng, digits = np.random.default_rng(0), LAST_DIGITS * np.maximum(np.abs(y), 1.0)
+    moved = (y + digits * rng.choice([-1.0, 1.0], len(y)) for _ in range(TIMES))
+    noise = max(abs(float(w @ (scaled.residual_and_jacobian(each)[0] - f))) for each in moved)
+    return abs(float(w @ f)) > ON_BRANCH * float(np.abs(w @ jacobian) @ np.abs(y)) + TIMES_NOISE * noise
 
 
 def _zero_there(curve: Curve, found: Located, crossing: Crossing, d: Array) -> bool:

@@ -8,6 +8,7 @@ from ntkcont.linear import least_squares, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
 from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
+from ntkcont.pathfollowing.units import own_units
 
 #: Singular values below this fraction of the largest, here or a unit of length away, belong to the kernel.
 SMALL = 1e-6
@@ -49,7 +50,21 @@ def kernel_dimension(curve: Curve, z: Array, d: Array, small: float = SMALL) -> 
     return int(np.sum(svd(jacobian, compute_uv=False) <= small))
 
 
-def solve_multiple(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
+def solve_multiple(curve: Curve, z: Array, d: Array, m: int) -> Located | None:
+    """Return the point near z at which the rank of [F_x, F_q] is n - m; None if Newton finds none.
+
+    In units of a long interval different points are one: it must be there in those of the parameter itself.
+    """
+    found = _gauss_newton(curve, z, d, m)
+    if found is None or np.array_equal(own := own_units(found.z, d), d):
+        return found
+    finer = _gauss_newton(curve, found.z, own, m)
+    if finer is not None:
+        return finer.in_units(own, d)
+    return found if kernel_dimension(curve, found.z, own) >= m else None
+
+
+def _gauss_newton(curve: Curve, z: Array, d: Array, m: int, tol: float = 1e-10, max_iter: int = 12) -> Located | None:
     """Gauss-Newton on F = 0, rank [F_x, F_q] = n - m, from the guess z; None if it does not converge.
 
     N bordered by its left and right null spaces gives the m (m + 1) numbers that vanish where the rank is n - m.  There

@@ -25,6 +25,7 @@ from ntkcont.pathfollowing.locate import (
 from ntkcont.pathfollowing.multiple import kernel_dimension, solve_multiple
 from ntkcont.pathfollowing.point import Point
 from ntkcont.pathfollowing.together import ALL, solve_together
+from ntkcont.pathfollowing.units import own_units
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.roots import bracketed_root
 
@@ -71,7 +72,7 @@ def special_point(curve: Curve, event: Event, crossing: Crossing, d: Array, para
         if not converged and crossing.multiplicity > 1:  # with one eigenvector Newton is singular: their mean is not
             whole = Bracket(crossing.left, crossing.right)
             together = solve_together(curve, "BP", whole.left, whole.right, d, crossing.multiplicity)
-            if together is not None and kernel_dimension(curve, together.node.z, d, ALL):
+            if together is not None and kernel_dimension(curve, together.node.z, own_units(together.node.z, d), ALL):
                 at = dataclasses.replace(crossing, at=together.node)
                 return _record_of_several(curve, at, together.node, d, params)
     omega: float | None = None

@@ -120,13 +120,7 @@ def _place(curve: Curve, nodes: Nodes, d: Array) -> tuple[Array, Array] | None:
     w = _rows(curve, last, d)[i] / size[i]
     # as far as it has come, or twice: beyond a root derivatives fall again, or are not defined
     high = 2.0 * abs(float(w @ ((last - far) / d)))
-    low = -high
-    for _ in range(ZOOMS):
-        t = np.linspace(low, high, GRID)
-        growth = np.array([np.linalg.norm(_rows(curve, last + u * w * d, d)[i]) for u in t])
-        k = int(np.argmax(np.where(np.isnan(growth), -1.0, growth)))
-        low, high = t[max(k - 1, 0)], t[min(k + 1, GRID - 1)]
-    there = last + 0.5 * (low + high) * w * d
+    there = last + _steepest(curve, last, w, d, i, (-high, high)) * w * d
     with np.errstate(all="ignore"):
         row = _rows(curve, there, d)[i]
         top = float(np.linalg.norm(row))
@@ -136,6 +130,29 @@ def _place(curve: Curve, nodes: Nodes, d: Array) -> tuple[Array, Array] | None:
             w = row / top  # nothing but what is in the root counts there
         at, _ = curve.correct(there, d, w, tol=ROUGHLY)  # rounding is multiplied by the derivative there
     return (there if at is None else at), w
+
+
+def _steepest(curve: Curve, z: Array, w: Array, d: Array, i: int, ends: tuple[float, float]) -> float:
+    """Return how far from z along w, between these ends, derivatives of equation i are largest, all in scales."""
+    low, high = ends
+    for _ in range(ZOOMS):
+        t = np.linspace(low, high, GRID)
+        growth = np.array([np.linalg.norm(_rows(curve, z + u * w * d, d)[i]) for u in t])
+        k = int(np.argmax(np.where(np.isnan(growth), -1.0, growth)))
+        low, high = t[max(k - 1, 0)], t[min(k + 1, GRID - 1)]
+    return 0.5 * (low + high)
+
+
+@np.errstate(all="ignore")
+def regular_between(curve: Curve, left: Node, right: Node, d: Array) -> bool:
+    """Whether no derivative grows without bound between two points, as it does at a root or a pole."""
+    way = (right.z - left.z) / d
+    ends = np.maximum(*(np.linalg.norm(_rows(curve, node.z, d), axis=1) for node in (left, right)))
+    for i in range(curve.n):
+        there = left.z + _steepest(curve, left.z, way, d, i, (0.0, 1.0)) * way * d
+        if not np.linalg.norm(_rows(curve, there, d)[i]) <= GROWN * ends[i]:
+            return False
+    return True
 
 
 def _other_side(curve: Curve, place: Array, z: Array, d: Array, w: Array, most: float) -> Array | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.again import Again
 from ntkcont.pathfollowing.at_ends import at_bound, probe
+from ntkcont.pathfollowing.audit import may_have_jumped
 from ntkcont.pathfollowing.borders import Borders
 from ntkcont.pathfollowing.checkpoint import RecordedStepper
 from ntkcont.pathfollowing.curve import Curve, Node
@@ -21,16 +22,18 @@ from ntkcont.pathfollowing.hidden_poles import before_hidden_pole, tail_of
 from ntkcont.pathfollowing.nodes import Nodes, empty_nodes
 from ntkcont.pathfollowing.poles import pole_between
 from ntkcont.pathfollowing.records import as_point
+from ntkcont.pathfollowing.roots import regular_between
 from ntkcont.pathfollowing.start import Start
 from ntkcont.pathfollowing.stepper import Stepper
 from ntkcont.pathfollowing.task import Chunk, Task
-from ntkcont.pathfollowing.units import local_units
-from ntkcont.results.doubtful import established
+from ntkcont.pathfollowing.units import local_units, own_units
+from ntkcont.results.doubtful import Doubtful, established
 from ntkcont.results.special_points import SpecialPoint
 from ntkcont.status import Status
 
 #: Special points farther than this behind the start (scaled) are not on it: that is how well the flattest are located.
-BEHIND = 1e-7
+#: Those between two points around it may be located that much worse.
+BEHIND, FLAT = 1e-7, 1e-2
 
 
 def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
@@ -42,7 +45,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
     first = dataclasses.replace(first, counts=_counts_before(task, first, start.d))
     settings = task.settings
     if start.ds is not None:
-        settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds)))
+        settings = dataclasses.replace(settings, ds=float(np.clip(start.ds, settings.ds_min, settings.ds_max)))
     adaptive = task.adaptive
     parts = curve, first, start.d, task.span, settings, not adaptive, task.vectors, task.logs
     stepper = Stepper(*parts) if task.checkpoint is None else RecordedStepper(task.checkpoint, *parts)
@@ -76,7 +79,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         cut = before_hidden_pole(curve, nodes, tail, before)
         if cut is not None:
             nodes, status = cut, Status.POLE
-        special = _ahead(detector.chunk(nodes, final=landed or status is not None))
+        special = _ahead(detector.chunk(nodes, final=landed or status is not None), start)
         doubts, remarks = detector.doubtful, detector.remarks
         pole = _pole(curve, special, nodes, before)
         if pole is not None:
@@ -85,8 +88,9 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
             detector.restart(nodes[-1])
         place = again.wanted(special, doubts) if pole is None else None
         if place is not None:
-            kept, among, last, scales, ds = _before(place, nodes, special, before)
-            again.note(last, scales, ds, [*doubts, *established(special)[1]])
+            records = [*doubts, *established(special)[1]]
+            kept, among, last, beyond = _before(place, nodes, special, before)
+            again.note(last, *_steps_over(task, place, records, last, beyond), records)
             nodes, special, remarks, status = kept, among, [], None
             doubts = [each for each in doubts if each.bracket[1] <= last.s]
             node_again, detector.d, ds = again.back()
@@ -104,7 +108,7 @@ def run(task: Task, start: Start, sign: float) -> Iterator[Chunk]:
         if status is None and total >= task.settings.max_steps:
             status = Status.MAX_STEPS
         if status is Status.BOUND or (status is Status.CLOSED and start.beside is None):
-            beyond = [q for q in at_bound(detector, stepper.d) if not _known(q, special)]
+            beyond = [q for q in at_bound(detector, stepper.d) if not _known(q, special, stepper.d)]
             special = _one_at_the_end([*special, *beyond], nodes, stepper.d)
         if status is Status.CLOSED:
             nodes.counts[-1] = node.counts
@@ -133,25 +137,32 @@ def _counts_before(task: Task, first: Node, d: Array) -> NDArray[np.int64]:
     return first.counts
 
 
-def _ahead(special: list[SpecialPoint]) -> list[SpecialPoint]:
+def _ahead(special: list[SpecialPoint], start: Start) -> list[SpecialPoint]:
     """Drop what lies behind the start: beside a start that is nearly special it is looked for from behind it."""
-    return [q for q in special if q.s >= -BEHIND or q.bracket[1] >= 0.0]
+
+    def behind(point: SpecialPoint) -> bool:
+        within = BEHIND if point.bracket[1] < 0.0 else FLAT
+        return point.s < 0.0 and point.converged and not _near(point, start.z, start.d, within)
+
+    return [q for q in special if not behind(q) and max(q.s, q.bracket[1]) >= -BEHIND]
 
 
-def _known(point: SpecialPoint, special: list[SpecialPoint]) -> bool:
+def _known(point: SpecialPoint, special: list[SpecialPoint], d: Array) -> bool:
     """Whether a point at the end is among those found on the way there: rounding decides on which side it lies."""
-    return any(q.label == point.label and abs(q.s - point.s) < SIDE_BRANCH for q in special)
+    z = np.append(point.x, point.p)
+    return any(q.label == point.label and _near(q, z, d) for q in special)
+
+
+def _near(point: SpecialPoint, z: Array, d: Array, within: float = SIDE_BRANCH) -> bool:
+    """Whether a point lies in a place, in units of what is there: in those of a wide span all of it is near."""
+    return bool(np.linalg.norm((np.append(point.x, point.p) - z) / own_units(z, d)) < within)
 
 
 def _one_at_the_end(special: list[SpecialPoint], nodes: Nodes, d: Array) -> list[SpecialPoint]:
     """Drop a fold on a branch point on which the branch ends: no tangent there says which way the parameter goes."""
-
-    def there(point: SpecialPoint) -> bool:
-        return bool(np.linalg.norm((np.append(point.x, point.p) - nodes.z[-1]) / d) < SIDE_BRANCH)
-
-    if not len(nodes.s) or not any(q.label == "BP" and there(q) for q in special):
+    if not len(nodes.s) or not any(q.label == "BP" and _near(q, nodes.z[-1], d) for q in special):
         return special
-    return [q for q in special if q.label != "LP" or not there(q)]
+    return [q for q in special if q.label != "LP" or not _near(q, nodes.z[-1], d)]
 
 
 def _pole(
@@ -171,14 +182,31 @@ def _pole(
 
 def _before(
     place: float, nodes: Nodes, special: list[SpecialPoint], before: Node
-) -> tuple[Nodes, list[SpecialPoint], Node, Array, float]:
-    """Cut a chunk in front of a place; also return the last point kept, its scales, and the step over it."""
+) -> tuple[Nodes, list[SpecialPoint], Node, tuple[Node, Array]]:
+    """Cut a chunk in front of a place; also return the last point kept, and the next one with its scales."""
     keep = int(np.searchsorted(nodes.s, place, side="right"))
     last = nodes[keep - 1] if keep else before
     jumped = min(keep, len(nodes.s) - 1)
-    ds = float(nodes.s[jumped]) - last.s
     scales = np.ones_like(last.z) if nodes.scales is None else nodes.scales[jumped]
-    return nodes.head(keep), [q for q in special if q.s <= last.s and q.bracket[0] < place], last, scales, ds
+    among = [q for q in special if q.s <= last.s and q.bracket[0] < place]
+    return nodes.head(keep), among, last, (nodes[jumped], scales)
+
+
+def _steps_over(
+    task: Task, place: float, records: list[Doubtful], last: Node, beyond: tuple[Node, Array]
+) -> tuple[Array, float]:
+    """Return scales and length of the step from `last`, in front of a place, to the point beyond it.
+
+    In units of the span the parameter stands still between two branches that nearly meet: where the step may have led
+    from one to the other it is measured by what it is there, but not where derivatives grow without bound.
+    """
+    right, scales = beyond
+    ds = right.s - last.s
+    jumped = any(each.bracket[0] == place and may_have_jumped(each) for each in records)
+    if not jumped or task.logs[-1] > 0.0 or not regular_between(task.curve, last, right, scales):
+        return scales, ds
+    units = np.append(scales[:-1], local_units(task.curve, last, right, scales)[-1])
+    return units, max(ds, float(np.linalg.norm((right.z - last.z) / units)))
 
 
 def _stopped(task: Task, chunk: Chunk, hits: int) -> tuple[Chunk, int]:

@@ -233,7 +233,7 @@ def scales(curve: Curve, z: Array, span: tuple[float, float], logs: Array | None
     rounding = 1e3 * np.finfo(float).eps * noise
     check_positive(curve.model, logs, np.where(size > rounding, z[:n], 0.0), "the start, to rounding,")
     size = np.where(size > rounding, size, slope)  # the span has no say in the size of a state that has one
-    size[size <= rounding] = 0.0
+    size = np.where(size > rounding, size, np.where(np.abs(z[:n]) > 1.0, np.abs(z[:n]), 0.0))
     if curve.model.homogeneous:
         largest = float(size.max())
         size[:] = largest if largest > 1e-9 else 1.0

@@ -32,7 +32,7 @@ UP_TO = 64
 #: Up to so many eigenvalues the coefficients of their polynomial are looked at: of more one hides the others.
 POLYNOMIAL_UP_TO = 8
 #: Something is off by this part of itself, at least; between short steps what is narrower than these is near.
-LEAST, NEARER = 1e-5, 1e-3
+LEAST, NEARER = 1e-5, 1e-5
 #: Something stands out if it is so many times what rounding does to it.
 ABOVE = 10.0
 #: What a point is known to, in units of its numbers and of the scales.

@@ -15,6 +15,7 @@ import numpy as np
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve, Node
 from ntkcont.pathfollowing.detect import midpoint
+from ntkcont.pathfollowing.units import own_units
 from ntkcont.roots import bracketed_root
 
 #: All of them must cross this close together, in units of length, or be so close to the boundary beside their size.
@@ -97,7 +98,8 @@ def solve_together(curve: Curve, label: str, left: Node, right: Node, d: Array, 
     beyond, lam = (each[chosen] for each in ranked(curve, label, node))
     spread = float(np.max(np.abs(beyond)))
     # that F_x is singular is for the caller to see
-    if spread > (MERGED if label == "BP" else ALL) * _rate(curve, label, left, right, d, chosen):
+    units = own_units(node.z, d)  # in those of a long interval different places are one
+    if spread > (MERGED if label == "BP" else ALL) * _rate(curve, label, left, right, units, chosen):
         return None
     return Together(node, mean, spread, complex(lam[0]))
 

@@ -9,6 +9,8 @@ from ntkcont.pathfollowing.curve import Curve, Node
 
 #: An interval of a usual step, 0.02 long, is measured in the scales of that step; a shorter one in smaller units.
 USUAL = 50.0
+#: A parameter this small beside its unit is measured by what it is, though not by less than this part of the unit.
+FAR_SMALLER, LEAST = 1e-3, 1e-8
 
 
 def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
@@ -28,3 +30,12 @@ def local_units(curve: Curve, left: Node, right: Node, d: Array) -> Array:
     # where it turns back it does so within a quarter of the interval's length, in units of its speed at the ends
     speed = max(abs(left.tangent[n]), abs(right.tangent[n]), way[n] / max(length, 1e-300))
     return np.append(np.maximum(states, shorter), min(d[n], max(size[n], speed)))
+
+
+def own_units(z: Array, d: Array) -> Array:
+    """Return the units `d` with that of the parameter made as small as the parameter is in z.
+
+    What was found in units of a long interval is known to a part of its length, which may be far more than that.
+    """
+    size = abs(float(z[-1]))
+    return np.append(d[:-1], max(size, LEAST * d[-1]) if 0.0 < size < FAR_SMALLER * d[-1] else d[-1])
