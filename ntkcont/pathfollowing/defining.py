@@ -136,11 +136,13 @@ class Located:
     w: NDArray[Any]
     null: Array | None = None
 
-    def in_units(self, d: Array, other: Array) -> Located:
-        """Return the same, found in the units d, with its null space in other ones."""
-        if self.null is None or np.array_equal(d, other):
-            return self
-        return dataclasses.replace(self, null=np.linalg.qr((self.null * d / other).T)[0].T)
+
+def in_units(curve: Curve, found: Located, d: Array) -> Located:
+    """Return what was found in other units, with its null space in the units d."""
+    if found.null is None:
+        return found
+    jacobian = Scaled(curve, d).equilibrated(found.z / d).residual_and_jacobian(found.z / d)[1]
+    return dataclasses.replace(found, null=svd(jacobian)[2][-len(found.null) :])
 
 
 def _null_vectors(a: np.ndarray, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:

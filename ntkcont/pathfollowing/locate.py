@@ -10,7 +10,7 @@ from ntkcont.kernels.spectrum import PAIRS
 from ntkcont.linear import svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Complex, Curve, Node
-from ntkcont.pathfollowing.defining import Located, Scaled
+from ntkcont.pathfollowing.defining import Located, Scaled, in_units
 from ntkcont.pathfollowing.detect import Crossing, arclength, classify, midpoint
 from ntkcont.pathfollowing.events import Event
 from ntkcont.pathfollowing.firm import made_of_last_digits
@@ -140,7 +140,7 @@ def _solved(curve: Curve, event: Event, z: Array, extra: float | None, d: Array)
         if found is None or np.array_equal(own := own_units(found.z, units), units):
             break
         finer, units = event.solve(curve, found.z, found.extra, own), own
-        found = found if finer is None else finer.in_units(own, d)  # a parameter of zero has no size but rounding
+        found = found if finer is None else in_units(curve, finer, d)  # a parameter of zero has no size but rounding
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ntkcont.linear import least_squares, svd
 from ntkcont.models.model import Array
 from ntkcont.pathfollowing.curve import Curve
-from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled
+from ntkcont.pathfollowing.defining import FAR, LU, Located, Scaled, in_units
 from ntkcont.pathfollowing.units import own_units
 
 #: Singular values below this fraction of the largest, here or a unit of length away, belong to the kernel.
@@ -60,7 +60,7 @@ def solve_multiple(curve: Curve, z: Array, d: Array, m: int) -> Located | None:
         return found
     finer = _gauss_newton(curve, found.z, own, m)
     if finer is not None:
-        return finer.in_units(own, d)
+        return in_units(curve, finer, d)
     return found if kernel_dimension(curve, found.z, own) >= m else None
 
 
